@@ -1,0 +1,70 @@
+"""Seals: what only a key holder can read, in events and in content (architecture §4, §5).
+
+A mail has one random data key (32 octets). Everything secret in its events and its content is AES-256-GCM
+under keys derived from it; the data key itself is wrapped for each holder. Destroy the holders' keys and
+that share of history is unreadable, while log and proofs stay whole.
+
+Pure: nonces and data keys come in as arguments. Source: NIST SP 800-38D, RFC 5869 (HKDF), RFC 3394 (wrap).
+"""
+
+from typing import Final, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+DATA_KEY_OCTETS: Final = 32
+NONCE_OCTETS: Final = 12
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class BrokenSeal(Exception):
+    """The octets were not sealed under this key and label, or were altered since."""
+
+
+def wrap(data_key: bytes, holder_key: bytes) -> bytes:
+    """Encrypt a data key for a holder (RFC 3394): 40 octets, the same each time."""
+    return aes_key_wrap(holder_key, data_key)
+
+
+def unwrap(wrapped: bytes, holder_key: bytes) -> bytes:
+    """Raises BrokenSeal when the holder key is not the one it was wrapped with."""
+    try:
+        return aes_key_unwrap(holder_key, wrapped)
+    except InvalidUnwrap as error:
+        raise BrokenSeal("a wrapped data key does not open") from error
+
+
+def derive(key: bytes, purpose: str) -> bytes:
+    """A key for one purpose (RFC 5869 expand): seals and content never share one."""
+    return HKDFExpand(algorithm=hashes.SHA256(), length=32, info=purpose.encode()).derive(key)
+
+
+def seal(secret: msgspec.Struct, data_key: bytes, *, nonce: bytes, label: str) -> bytes:
+    """nonce ‖ ciphertext ‖ tag. label: what it is and of whom, so a seal cannot be moved elsewhere.
+
+    nonce: 12 random octets, never used twice under one data key.
+    """
+    assert len(nonce) == NONCE_OCTETS, nonce
+    octets = msgspec.json.encode(secret)
+    return nonce + AESGCM(data_key).encrypt(nonce, octets, label.encode())
+
+
+def unseal(kind: type[S], sealed: bytes, data_key: bytes, *, label: str) -> S:
+    """Raises BrokenSeal."""
+    try:
+        octets = AESGCM(data_key).decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], label.encode())
+    except (InvalidTag, ValueError) as error:
+        raise BrokenSeal(f"the seal of {label} does not open") from error
+    return msgspec.json.decode(octets, type=kind)
+
+
+def mac(key: bytes, octets: bytes) -> str:
+    """Hex HMAC-SHA-256: names that only a key holder can compute."""
+    tag = hmac.HMAC(key, hashes.SHA256())
+    tag.update(octets)
+    return tag.finalize().hex()

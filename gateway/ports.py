@@ -1,0 +1,253 @@
+"""What processes need from the world: log, content, keys, clock, entropy, leases.
+
+A port is its contract test (`tests/contracts/`); `adapters/memory.py` and the real adapter keep the same
+word. Errors here are the only ones a process sees from outside (style.md §6).
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NewType, Protocol
+
+from gateway.domain import codec
+from gateway.domain.events import Content, Event
+
+Position = NewType("Position", int)  # place in the log, 1..; 0 is before everything
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+class Unavailable(Exception):
+    """A service cannot answer now; what was asked has not happened. Try again later."""
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"{service} cannot answer: {reason}")
+        self.service, self.reason = service, reason
+
+
+class Full(Unavailable):
+    """The service is out of space: the peer gets 452 4.3.1 instead of 451."""
+
+
+class Conflict(Exception):
+    """The history moved on since it was read: read again, decide again."""
+
+
+class Deposed(Exception):
+    """Another process owns this lane or share now: this one must stop. Nothing was appended."""
+
+
+class LogCorrupt(Exception):
+    """The log is not the one that was read before, or has a gap. Every role stops and says where."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"the log is damaged at position {position}: {reason}")
+        self.position, self.reason = position, reason
+
+
+class ContentMissing(Exception):
+    """No store has this content. Names digest and place."""
+
+
+class ContentCorrupt(Exception):
+    """Stored octets are not what was stored. Names object, offset and content digest."""
+
+
+class KeyForgotten(Exception):
+    """The key was destroyed: what it opened counts as erased."""
+
+
+# --- the log ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event and the history it belongs to. subject: without `ev.`, e.g. `mail.07`."""
+
+    subject: str
+    event: Event
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message of the log. subject: as stored, `ev.mail.07`; version: of an aggregate's event, else 0."""
+
+    position: Position
+    subject: str
+    topic: str
+    state: bytes
+    version: int = 0
+
+    @cached_property
+    def event(self) -> Event:
+        """Decoded once, however many folds look. Raises UnknownTopic, MalformedEvent."""
+        return codec.decode(self.topic, self.state)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 that a checkpoint keeps, to notice a log that was altered behind it."""
+        return hashlib.sha256(b"\0".join((self.subject.encode(), self.topic.encode(), self.state))).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a reader has read: position, and the digest of the event there (b"" at 0)."""
+
+    position: Position
+    digest: bytes
+
+
+START = Checkpoint(Position(0), b"")
+
+
+class EventLog(Protocol):
+    """Reading, and the guarded way in (aggregates, router progress, holds)."""
+
+    async def last(self) -> Position:
+        """The position of the last event, from the leader; 0 when the log is empty."""
+
+    async def read(self, position: Position) -> Recorded:
+        """Raises LogCorrupt when there is nothing although the log is longer, IndexError past its end."""
+
+    def follow(self, after: Checkpoint) -> AsyncIterator[Sequence[Recorded]]:
+        """Everything after the checkpoint, in order, in batches of at most 1,000, then what comes.
+
+        Raises LogCorrupt on a gap, or when the event at the checkpoint has another digest.
+        """
+
+    async def history(self, subject: str, after: Position = Position(0)) -> Sequence[Recorded]:
+        """All events of one history (subject without `ev.`) after a position, in order."""
+
+    async def append_guarded(
+        self, facts: Sequence[Fact], expected: Mapping[str, Position], versions: Mapping[str, int] = ...
+    ) -> Position:
+        """Add facts, all or none; each subject named in `expected` must still end at that position.
+
+        versions: of the first event of each aggregate's subject (header Es-Version, counted up).
+        Returns the position of the last fact, durable by then; facts lie side by side in the log.
+        Raises Conflict when a history has moved on, Full, Unavailable (then nothing was appended: a lost
+        ack is settled by looking). At most 500 facts and 1 MB.
+        """
+
+
+class Lane(Protocol):
+    """A writer's own way in: groups what arrives meanwhile into one durable write (the Committer)."""
+
+    async def append(self, facts: Sequence[Fact]) -> Position:
+        """Add a group: all of it or nothing, never split. Returns its last position, durable by then.
+
+        Raises Full or Unavailable (not stored, and never will be), Deposed (another owner: stop). While
+        the outcome is not known it waits: until then no peer may be answered.
+        """
+
+
+# --- content --------------------------------------------------------------------------------------
+
+
+class Spooled(Protocol):
+    """A received message's octets, in memory or in a file; read as often as needed."""
+
+    octets: int
+
+    def read(self, start: int, end: int) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object put while storing a content; its ContentStored is appended with the mail's event."""
+
+    name: str
+    octets: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    content: Content
+    objects: tuple[StoredObject, ...]  # put now; those that were there already are not repeated
+
+
+class ContentStore(Protocol):
+    async def put(
+        self, message: Spooled, *, skeleton: object, data_key: bytes, salt: bytes, agency_id: str
+    ) -> StoredContent:
+        """Make a message durable: attachments and large rests in S3, else CT, before it returns.
+
+        skeleton: what `gateway.mail.carving.carve` made of it. Raises Full, Unavailable; then nothing an
+        event could name is left behind but garbage the sweep finds.
+        """
+
+    def open(
+        self, content: Content, *, data_key: bytes, salt: bytes, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """The message as received, or a range of it, in pieces of at most 1 MiB, verified.
+
+        Raises ContentMissing, ContentCorrupt, Unavailable.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a content is, by the content projection."""
+
+    pack: str
+    offset: int
+    octets: int
+
+
+class Places(Protocol):
+    """The content rows, as the content store needs them."""
+
+    async def place(self, digest: str) -> Place | None: ...
+
+    async def reach(self, position: Position, timeout_s: float) -> bool:
+        """Wait until the rows have reached a position; False when they did not in time."""
+
+
+# --- keys -------------------------------------------------------------------------------------------
+
+
+class KeyStore(Protocol):
+    """Named secrets outside the log, encrypted under the master key, destroyable (architecture §7).
+
+    Names: account.<id> agency.<id> transit.<agency_id>.<yyyymmdd> traffic.<agency_id>.<yyyymm>
+    site.address verifier.<account_id>. Cached in memory; a forgotten key is noticed within seconds.
+    """
+
+    async def get(self, name: str) -> bytes:
+        """Raises KeyForgotten when it was destroyed, KeyError when it never was, Unavailable."""
+
+    async def get_or_make(self, name: str) -> bytes:
+        """A random 32-octet key, made at most once however many ask at once. Raises KeyForgotten."""
+
+    async def put(self, name: str, secret: bytes) -> None:
+        """Store or replace a secret (a verifier)."""
+
+    async def forget(self, name: str) -> None: ...
+
+
+# --- time, chance, roles ----------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds; only differences mean anything."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+Entropy = Callable[[int], bytes]  # n random octets
+
+
+class Leases(Protocol):
+    """One active and any number waiting (architecture §2)."""
+
+    def hold(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Wait for the lease, keep it renewed; the body is cancelled when it is lost."""
