@@ -1,0 +1,134 @@
+"""Every line the gateway logs, one function each: one line per finished thing (style.md §9).
+
+JSON to standard output. What has no field here (content, subject, address, password) cannot be logged.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def configure(role: str, level: str) -> None:
+    """Once per process, before anything is logged. level: debug, info, warning or error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_octets),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+
+
+def _octets(value: Any, **_: Any) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+# --- info: something finished -------------------------------------------------------------------
+
+
+def role_ready(**where: str) -> None:
+    _log.info("role_ready", **where)
+
+
+def role_stopped() -> None:
+    _log.info("role_stopped")
+
+
+def mail_accepted(*, mail_id: str, octets: int, recipients: int, position: int, took_s: float) -> None:
+    _log.info(
+        "mail_accepted",
+        mail_id=mail_id,
+        octets=octets,
+        recipients=recipients,
+        position=position,
+        took_s=round(took_s, 4),
+    )
+
+
+def mail_refused(*, code: int, status: str, reason: str) -> None:
+    _log.info("mail_refused", code=code, status=status, reason=reason)
+
+
+def session_ended(*, transactions: int, accepted: int, tls: bool, reason: str, took_s: float) -> None:
+    _log.info(
+        "session_ended",
+        transactions=transactions,
+        accepted=accepted,
+        tls=tls,
+        reason=reason,
+        took_s=round(took_s, 3),
+    )
+
+
+def mails_decided(*, share: int, up_to: int, mails: int, events: int) -> None:
+    _log.info("mails_decided", share=share, up_to=up_to, mails=mails, events=events)
+
+
+def delivery_concluded(
+    *, mail_id: str, recipients: int, attempt: int, code: int, status: str, outcome: str, took_s: float
+) -> None:
+    _log.info(
+        "delivery_concluded",
+        mail_id=mail_id,
+        recipients=recipients,
+        attempt=attempt,
+        code=code,
+        status=status,
+        outcome=outcome,
+        took_s=round(took_s, 3),
+    )
+
+
+def pack_written(*, pack: str, contents: int, octets: int) -> None:
+    _log.info("pack_written", pack=pack, contents=contents, octets=octets)
+
+
+def write_ahead_purged(*, below: int) -> None:
+    _log.info("write_ahead_purged", below=below)
+
+
+def orphans_removed(*, objects: int) -> None:
+    _log.info("orphans_removed", objects=objects)
+
+
+# --- warning: a person should look this week ------------------------------------------------------
+
+
+def service_unavailable(*, service: str, reason: str, doing: str) -> None:
+    _log.warning("service_unavailable", service=service, reason=reason, doing=doing)
+
+
+def position_passed_over(*, consumer: str, position: int) -> None:
+    _log.warning("position_passed_over", consumer=consumer, position=position)
+
+
+def possible_double(*, mail_id: str, recipients: int) -> None:
+    _log.warning("possible_double", mail_id=mail_id, recipients=recipients)
+
+
+# --- error: a person should look now --------------------------------------------------------------
+
+
+def role_failed(reason: str, *, error: BaseException | None = None) -> None:
+    _log.error("role_failed", reason=reason, exc_info=error)
+
+
+def session_failed(error: BaseException) -> None:
+    """A mistake of ours in one session; the peer got 421 and nothing was half accepted."""
+    _log.error("session_failed", exc_info=error)
+
+
+def poison_event(*, consumer: str, position: int, topic: str, reason: str) -> None:
+    """The consumer stops here until `saraban log hold POSITION` sets the event aside, or it is mended."""
+    _log.error("poison_event", consumer=consumer, position=position, topic=topic, reason=reason)
