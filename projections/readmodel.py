@@ -1,0 +1,150 @@
+"""What a read model is, and the pool its rows are reached by.
+
+A read model folds events into tables of its own schema, `<name>_v<version>` (architecture §6): a new version
+folds beside the old one. A fold is deterministic and knows nothing but the events: no clock, no sequence,
+no chance. asyncpg is known here and in the models; a process passes `Pool` and `Rows` on without it.
+"""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import asyncpg
+import orjson
+
+from gateway.mail.ids import SLOTS, slot_of
+from gateway.ports import Recorded, Unavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Rows = PoolConnectionProxy[asyncpg.Record]
+else:
+    Rows = Any
+
+# What the server or the line to it may answer at any time: nothing happened, try again later.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+
+COMMAND_TIMEOUT_S = 60.0
+
+
+class ReadModel(ABC):
+    """Rows folded from events. Fresh from the log they are always the same, octet for octet."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    topics: ClassVar[frozenset[str]]  # what it folds; everything else is only passed over
+    is_sharded: ClassVar[bool] = False  # True: a checkpoint for each slot of accounts, else one in all
+
+    @property
+    def schema(self) -> str:
+        return schema_of(type(self))
+
+    async def prepare(self, batch: Sequence[Recorded]) -> None:  # noqa: B027  (most models need nothing)
+        """Fetch what the fold of this batch wants from elsewhere (keys), before its transaction begins."""
+
+    @abstractmethod
+    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+        """Fold events of `topics` in, in order, up to 1,000. Tables are named without their schema.
+
+        The transaction is the caller's; the checkpoint is moved in it.
+        """
+
+    @classmethod
+    def definition(cls) -> str:
+        """The tables: schema.sql beside the model's module."""
+        source = sys.modules[cls.__module__].__file__
+        assert source is not None, cls
+        return Path(source).with_name("schema.sql").read_text(encoding="utf-8")
+
+
+def schema_of(model: type[ReadModel]) -> str:
+    return f"{model.name}_v{model.version}"
+
+
+def slot_of_subject(subject: str) -> int:
+    """The slot a history of an account falls into: `ev.box.07.acc_…` says so, `ev.tree.acc_…` is hashed."""
+    tokens = subject.split(".")
+    return int(tokens[2]) if tokens[1] == "box" else int(slot_of(tokens[-1]))
+
+
+ALL_SLOTS = range(SLOTS)
+
+
+class Pool:
+    """Connections to the rows. The server being away is Unavailable, whatever the driver calls it."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def rows(self) -> AsyncIterator[Rows]:
+        """A connection; each statement stands alone."""
+        try:
+            async with self._pool.acquire(timeout=10) as rows:
+                yield rows
+        except AWAY as error:
+            raise _away(error) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Rows]:
+        """A connection in a transaction: all of the body is durable afterwards, or none of it happened."""
+        async with self.rows() as rows, rows.transaction():
+            yield rows
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Rows]:
+        """A connection that sees the rows of one moment, for reading."""
+        async with self.rows() as rows, rows.transaction(isolation="repeatable_read", readonly=True):
+            yield rows
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, *, size: int = 8) -> AsyncIterator[Pool]:
+    """size: connections at most. Raises Unavailable when the server does not answer."""
+    try:
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=size, init=_learn_jsonb, timeout=10, command_timeout=COMMAND_TIMEOUT_S
+        )
+    except AWAY as error:
+        raise _away(error) from error
+    try:
+        yield Pool(pool)
+    finally:
+        await _close(pool)
+
+
+def _away(error: Exception) -> Exception:
+    """Unavailable; but what the driver calls an interface error may be a wrong value of ours, a bug."""
+    if isinstance(error, ValueError):
+        return error
+    return Unavailable("postgres", str(error) or type(error).__name__)
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    try:
+        await pool.close()
+    except AWAY:  # the server went first
+        pool.terminate()
+
+
+async def _learn_jsonb(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """JSONB columns are Python values, by orjson; its binary form is a version octet and the text."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda octets: orjson.loads(octets[1:]),
+    )
