@@ -1,0 +1,121 @@
+"""A program the supervisor started: how it is launched, watched and ended.
+
+Source: prctl(2) PR_SET_PDEATHSIG: a child gets its stop signal when the supervisor is gone, however it went.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class StartFailed(Exception):
+    """A program did not come up. The text is one sentence for the operator."""
+
+
+class NotReady(Exception):
+    """The program runs and does not answer yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that is needed to start one program the same way again."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path  # standard output and error go here, appended
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside PATH, HOME, LANG
+    cwd: Path | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_patience_s: float = 20.0  # how long stop() waits before it kills
+    pass_fds: tuple[int, ...] = ()
+
+
+class Child:
+    """One running program in a session of its own, so that Ctrl-C reaches only the supervisor."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        supervisor_pid = os.getpid()
+
+        def die_with_supervisor() -> None:
+            _libc.prctl(PR_SET_PDEATHSIG, launch.stop_signal)
+            if os.getppid() != supervisor_pid:
+                os._exit(1)
+
+        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        with launch.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                launch.argv,
+                cwd=launch.cwd,
+                env=_basic_environment() | dict(launch.env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_supervisor,
+                pass_fds=launch.pass_fds,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: ended by that signal."""
+        return self._process.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.exit_code is None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end in its own way; when its patience is over it is killed."""
+        self.signal(self.launch.stop_signal)
+        until = time.monotonic() + self.launch.stop_patience_s
+        while self.exit_code is None:
+            if time.monotonic() > until:
+                self.kill()
+            await asyncio.sleep(0.02)
+
+    async def ready(self, probe: Callable[[], Awaitable[None]], patience_s: float = 60.0) -> None:
+        """Wait until probe no longer raises NotReady.
+
+        Raises StartFailed with the end of the log when the program ends or patience_s is over.
+        """
+        until = time.monotonic() + patience_s
+        while True:
+            if self.exit_code is not None:
+                raise StartFailed(f"{self.launch.name} ended with code {self.exit_code}: {self.last_words()}")
+            try:
+                return await probe()
+            except NotReady as reason:
+                if time.monotonic() > until:
+                    waited = f"{self.launch.name} is not ready after {patience_s:.0f} s ({reason})"
+                    raise StartFailed(f"{waited}: {self.last_words()}") from reason
+            await asyncio.sleep(0.05)
+
+    def last_words(self, lines: int = 3) -> str:
+        """The end of the program's log, on one line."""
+        with self.launch.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            tail = log.read().decode("utf-8", "replace").strip().splitlines()[-lines:]
+        return " / ".join(tail) or "it said nothing"
+
+
+def _basic_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}

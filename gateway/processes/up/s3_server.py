@@ -1,0 +1,101 @@
+"""The embedded S3 server (SeaweedFS): packs and attachments.
+
+Data is fsynced by the rule in infra/s3/filer.conf, metadata by our PostgreSQL; nothing is reported to its
+makers, and only what S3 needs is opened.
+
+Source: facts-embedded.md (SeaweedFS), ADR 0001.
+"""
+
+import asyncio
+import http.client
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.processes.up.addresses import LOOPBACK
+from gateway.processes.up.children import Child, Launch, NotReady
+from gateway.processes.up.credentials import Credentials
+from gateway.processes.up.programs import INFRA, program
+
+INNER_PORTS = 7  # master, volume, filer: HTTP and gRPC each, and the gRPC of S3
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """Where it keeps its files, where it listens, who may speak to it."""
+
+    folder: Path
+    logs: Path
+    credentials: Credentials
+    postgres_port: int
+    port: int
+    inner_ports: tuple[int, ...]  # INNER_PORTS of them; an implementation's need, nobody else connects there
+
+    @property
+    def endpoint(self) -> str:
+        """host:port, as the minio client wants it."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def launch(self) -> Launch:
+        master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = self.inner_ports
+        options = {
+            "dir": self.folder, "ip": LOOPBACK, "ip.bind": LOOPBACK, "disableHttp": "false",
+            "master.port": master, "master.port.grpc": master_grpc, "master.telemetry": "false",
+            "master.volumeSizeLimitMB": 1024, "volume.max": 0, "volume.port": volume,
+            "volume.port.grpc": volume_grpc, "volume.preStopSeconds": 0, "master.electionTimeout": "1s",
+            "master.heartbeatInterval": "200ms",
+            "filer": "true", "filer.port": filer, "filer.port.grpc": filer_grpc,
+            "filer.localSocket": self._socket("filer"), "filer.ui.deleteDir": "false",
+            "s3": "true", "s3.port": self.port, "s3.port.grpc": s3_grpc, "s3.port.iceberg": 0,
+            "s3.port.lance": 0, "s3.iam": "false", "s3.localSocket": self._socket("s3"),
+            "s3.autoCreateBucket": "false",
+        }  # fmt: skip
+        return Launch(
+            name="s3",
+            argv=(program("weed"), "-logtostderr=true", "server", *(f"-{k}={v}" for k, v in options.items())),
+            log=self.logs / "s3.log",
+            cwd=INFRA / "s3",  # filer.toml is read from here
+            env={
+                "GOMEMLIMIT": "256MiB",
+                "AWS_ACCESS_KEY_ID": self.credentials.s3_access_key,
+                "AWS_SECRET_ACCESS_KEY": self.credentials.s3_secret_key,
+                "WEED_POSTGRES2_PORT": str(self.postgres_port),
+                "WEED_POSTGRES2_PASSWORD": self.credentials.s3_metadata,
+            },
+            # Its filer waits 15 s for a subscription to itself to end. All it answered is on disk (ADR 0001).
+            stop_patience_s=2.0,
+        )
+
+    async def start(self) -> Child:
+        """Start it, see to it that it syncs data, and wait until S3 answers. Raises StartFailed."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        child = Child(self.launch)
+        try:
+            await child.ready(self.probe)
+        except BaseException:
+            child.kill()
+            raise
+        return child
+
+    async def probe(self) -> None:
+        """NotReady until the rule that data is fsynced is in place and S3 answers."""
+        await asyncio.to_thread(self._probe)
+
+    def _probe(self) -> None:
+        filer = f"http://{LOOPBACK}:{self.inner_ports[4]}/etc/seaweedfs/filer.conf"
+        wanted = (INFRA / "s3" / "filer.conf").read_bytes()
+        try:
+            put = urllib.request.Request(filer, data=wanted, method="PUT")
+            urllib.request.urlopen(put, timeout=1).close()
+            with urllib.request.urlopen(filer, timeout=1) as answer:
+                if answer.read() != wanted:
+                    raise NotReady("the fsync rule is not stored yet")
+            urllib.request.urlopen(f"http://{self.endpoint}/healthz", timeout=1).close()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotReady(str(error)) from error
+
+    def _socket(self, name: str) -> Path:
+        """A socket path that fits in 107 octets however deep the data folder is."""
+        return Path(tempfile.gettempdir()) / f"saraban-{self.port}-{name}.sock"
