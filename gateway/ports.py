@@ -14,6 +14,7 @@ from typing import NewType, Protocol
 
 from gateway.domain import codec
 from gateway.domain.events import Content, Event
+from gateway.domain.events import Fact as Fact
 
 Position = NewType("Position", int)  # place in the log, 1..; 0 is before everything
 
@@ -62,14 +63,6 @@ class KeyForgotten(Exception):
 
 
 # --- the log ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """An event and the history it belongs to. subject: without `ev.`, e.g. `mail.07`."""
-
-    subject: str
-    event: Event
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ mail's data key, which `keys` carries wrapped for its holders (`sealing.py`). Un
 change in place, with its golden; from then on a new shape is /2 and an upcast in `codec.py`.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -48,6 +49,27 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         if topic := cls.__dict__.get("TOPIC"):
             known = EVENT_TYPES.setdefault(topic, cls)
             assert known.__qualname__ == cls.__qualname__, f"{topic} is taken by {known}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event and the history it belongs to. subject: without `ev.`, e.g. `mail.07` (histories.py)."""
+
+    subject: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every event of one decision carries: when, who, which code, in answer to what."""
+
+    at: datetime  # aware, UTC
+    actor: Actor
+    by: By
+    cause: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        return {"at": self.at, "actor": self.actor, "by": self.by, "cause": self.cause}
 
 
 class Wrap(Struct, frozen=True):

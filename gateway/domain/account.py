@@ -1,0 +1,80 @@
+"""Account: who has mailboxes here. Its address and name are sealed under a key of its own.
+
+Source: architecture §4 (Sealed), §1 (base of UIDVALIDITY).
+"""
+
+from typing import ClassVar, Final, Literal, Self
+
+from msgspec import Struct
+
+from gateway.domain.aggregate import Aggregate, CreatedEvent
+from gateway.domain.events import Stamp
+from gateway.mail.ids import AccountId, AgencyId
+
+QUOTA_OCTETS_DEFAULT: Final = 10 * 1024**3
+
+AccountKind = Literal["person", "office"]  # an office's mailbox is read by several people (สารบรรณกลาง)
+
+
+class AccountSecret(Struct, frozen=True, omit_defaults=True):
+    """Sealed under `account.<account_id>`, label `account:<account_id>`."""
+
+    address: str  # as the administrator wrote it
+    display_name: str = ""
+
+
+class AccountCreated(CreatedEvent, frozen=True, kw_only=True):
+    """account.<account_id>. base: Unix seconds of creation; mailboxes' UIDVALIDITY counts from there."""
+
+    TOPIC: ClassVar[str] = "account.created/1"
+
+    agency_id: AgencyId
+    kind: AccountKind
+    quota_octets: int
+    base: int
+    sealed: bytes  # AccountSecret
+
+
+class Account(Aggregate):
+    TOPIC: ClassVar[str] = "account"
+
+    def __init__(
+        self, agency_id: AgencyId, kind: AccountKind, quota_octets: int, base: int, sealed: bytes
+    ) -> None:
+        self.agency_id = agency_id
+        self.kind = kind
+        self.quota_octets = quota_octets
+        self.base = base
+        self.sealed = sealed
+
+    @classmethod
+    def create(
+        cls,
+        account_id: AccountId,
+        stamp: Stamp,
+        *,
+        agency_id: AgencyId,
+        kind: AccountKind,
+        quota_octets: int,
+        sealed: bytes,
+    ) -> Self:
+        return cls.create_as(
+            AccountCreated,
+            account_id,
+            stamp,
+            agency_id=agency_id,
+            kind=kind,
+            quota_octets=quota_octets,
+            base=int(stamp.at.timestamp()),
+            sealed=sealed,
+        )
+
+
+def account_key_name(account_id: AccountId) -> str:
+    """The KeyStore's name of the key that opens the account's share of history."""
+    return f"account.{account_id}"
+
+
+def account_label(account_id: AccountId) -> str:
+    """The label under which AccountSecret is sealed."""
+    return f"account:{account_id}"

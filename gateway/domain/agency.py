@@ -1,0 +1,48 @@
+"""Agency: an organisation whose domains are ours to serve, with mailboxes here or a mail server of its own.
+
+Source: architecture §4 (aggregates); issue 1/9, section 5.
+"""
+
+from typing import ClassVar, Self
+
+from msgspec import Struct
+
+from gateway.domain.aggregate import Aggregate, CreatedEvent
+from gateway.domain.events import Stamp
+from gateway.mail.ids import AgencyId
+
+
+class NextHop(Struct, frozen=True):
+    """Where an agency's own mail server listens."""
+
+    host: str  # name or IP address
+    port: int  # 1..65535
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class AgencyCreated(CreatedEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>. relay_to: the next hop of its mail; None: its mailboxes are here."""
+
+    TOPIC: ClassVar[str] = "agency.created/1"
+
+    name: str
+    relay_to: NextHop | None = None
+
+
+class Agency(Aggregate):
+    TOPIC: ClassVar[str] = "agency"
+
+    def __init__(self, name: str, relay_to: NextHop | None) -> None:
+        self.name = name
+        self.relay_to = relay_to
+
+    @classmethod
+    def create(cls, agency_id: AgencyId, stamp: Stamp, *, name: str, relay_to: NextHop | None) -> Self:
+        return cls.create_as(AgencyCreated, agency_id, stamp, name=name, relay_to=relay_to)
+
+    @property
+    def is_hosted(self) -> bool:
+        """True when its mailboxes are here."""
+        return self.relay_to is None
