@@ -1,0 +1,205 @@
+"""Every setting of the gateway: its name, meaning, default and where the default comes from.
+
+Read once, from the environment (`SARABAN_` + name in capitals) and from `saraban.toml` in the data folder;
+the environment wins. An unknown name or a wrong value stops the process with name, value and expectation.
+"""
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+PREFIX: Final = "SARABAN_"
+FILE: Final = "saraban.toml"
+# Read by others: the hand-shake with the supervisor (processes/readiness.py), tests/sizes.py.
+NOT_SETTINGS: Final = frozenset({"SARABAN_READY_FD", "SARABAN_TEST_SIZE"})
+
+
+class SettingsError(Exception):
+    """A setting is unknown or wrong. The text names it, shows its value and says what is expected."""
+
+
+def _address(default: str) -> Any:
+    return field(default=default, metadata={"kind": "address"})
+
+
+def _number(default: int, low: int, high: int) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def _one_of(default: str, *choices: str) -> Any:
+    return field(default=default, metadata={"choices": choices})
+
+
+def _secret() -> Any:
+    return field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. Empty text means: the embedded one, or none."""
+
+    # --- this site ---
+    data: Path = Path("var")
+    site: str = "onsite"
+    hostname: str = "mail.saraban.example"  # how we greet, and the name in Received
+    demo: bool = False  # mail never leaves this machine
+    demo_next_hop: str = field(
+        default="", metadata={"kind": "address"}
+    )  # where the demo's third agency listens
+    log_level: str = _one_of("info", "debug", "info", "warning", "error")
+
+    # --- the three servers; empty: `up` starts its own ---
+    nats_url: str = _secret()
+    nats_monitor_url: str = ""
+    postgres_dsn: str = _secret()
+    s3_endpoint: str = field(default="", metadata={"kind": "address"})
+    s3_access_key: str = ""
+    s3_secret_key: str = _secret()
+    s3_secure: bool = False
+    s3_bucket: str = "saraban-onsite"
+    master_key_file: Path | None = None  # None: secrets/master.key in the data folder
+
+    # --- where we listen: host:port; empty: not at all ---
+    listen_smtp: str = _address("127.0.0.1:2525")
+    listen_submission: str = _address("127.0.0.1:2587")
+    listen_submissions: str = _address("127.0.0.1:2465")
+    listen_imap: str = _address("127.0.0.1:2143")
+    listen_imaps: str = _address("127.0.0.1:2993")
+    listen_http: str = _address("127.0.0.1:8025")
+    tls_cert: Path | None = None  # None: self-made, in the data folder
+    tls_key: Path | None = None
+
+    # --- what is taken in ---
+    # 25 MB of attachments after base64 and headers. Precedents: Postfix 10 MB, chasquid 50 MB, mox 100 MiB.
+    message_octets_max: int = _number(36 * 1024 * 1024, 64 * 1024, 1024 * 1024 * 1024)
+    # RFC 5321 §4.5.3.1.8 asks for at least 100. Precedent: Postfix smtpd_recipient_limit 1000.
+    recipients_max: int = _number(1000, 100, 1000)
+    # An envelope becomes one event, and events stay small (architecture.md §4, limits).
+    envelope_octets_max: int = _number(128 * 1024, 16 * 1024, 128 * 1024)
+    # RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. Precedent: Postfix 300 s, 10 s under stress.
+    smtp_idle_timeout_s: int = _number(300, 1, 3600)
+    # The write-ahead stream holds content for seconds; full, it refuses with 452 (architecture.md §5).
+    ct_octets_max: int = _number(1024 * 1024 * 1024, 1024 * 1024, 1024**4)
+
+    # --- what goes out ---
+    # RFC 5321 §4.5.4.1: "generally at least 4-5 days".
+    relay_give_up_after_h: int = _number(120, 1, 24 * 30)
+    # Precedent: Postfix default_destination_concurrency_limit 20.
+    relay_concurrency: int = _number(20, 1, 1000)
+
+    # --- processes ---
+    edges: int = _number(1, 1, 64)
+    router_shares: int = _number(1, 1, 64)
+    instance: int = _number(0, 0, 63)  # which of several processes of one role this is; a router's share
+
+    @property
+    def digest(self) -> str:
+        """Short SHA-256 of all that is not secret, `data` and `instance` left out: each event carries it."""
+        shown = {f.name: str(getattr(self, f.name)) for f in fields(self) if f.repr}
+        shown = {name: value for name, value in shown.items() if name not in ("data", "instance")}
+        return hashlib.sha256(repr(sorted(shown.items())).encode()).hexdigest()[:12]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for a child process. `load` reads them back."""
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {PREFIX + name.upper(): _written(value) for name, value in values if value is not None}
+
+
+def load(environment: Mapping[str, str], **given: Any) -> Settings:
+    """The settings of this process. given: from the command line, stronger than the rest; None is not given.
+
+    Raises SettingsError.
+    """
+    values = _from_environment(environment)
+    values |= {name: value for name, value in given.items() if value is not None}
+    data = Path(values.get("data", Settings.__dataclass_fields__["data"].default))
+    return Settings(**(_from_file(data / FILE) | values))
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values = {}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+            known = _setting(name.removeprefix(PREFIX).lower())
+            if known is None or name != name.upper():
+                raise SettingsError(_unknown(name, [f.name.upper() for f in fields(Settings)], PREFIX))
+            values[known.name] = _parsed(known, name, environment[name])
+    return values
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{FILE} is not TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{FILE} cannot be read: {error.strerror}") from error
+    values = {}
+    for name, value in written.items():
+        known = _setting(name)
+        if known is None or name == "data":
+            raise SettingsError(
+                f"{FILE}: {_unknown(name, [f.name for f in fields(Settings) if f.name != 'data'])}"
+            )
+        values[known.name] = _parsed(known, f"{FILE}: {name}", _written(value))
+    return values
+
+
+def _setting(name: str) -> "Field[Any] | None":
+    return next((f for f in fields(Settings) if f.name == name), None)
+
+
+def _unknown(name: str, known: list[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(name.removeprefix(prefix), known, 1)
+    return f"{name} is not a setting" + (f" (did you mean {prefix}{near[0]}?)" if near else "")
+
+
+def _parsed(setting: "Field[Any]", shown_name: str, text: str) -> Any:
+    """The value of a setting. Raises SettingsError; a secret's value is not shown."""
+    try:
+        return _value(setting, text)
+    except ValueError as expectation:
+        shown = repr(text) if setting.repr else "(hidden)"
+        raise SettingsError(f"{shown_name} is {shown}, expected {expectation}") from None
+
+
+def _value(setting: "Field[Any]", text: str) -> Any:
+    """Raises ValueError, whose text says what is expected."""
+    meta, type_ = setting.metadata, get_type_hints(Settings)[setting.name]
+    if type_ is int:
+        low, high = meta["low"], meta["high"]
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+    if type_ is bool:
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise ValueError("true or false")
+        return text.lower() in ("true", "1", "yes")
+    if type_ is not str:
+        if not text:
+            raise ValueError("a path")
+        return Path(text)
+    if "choices" in meta and text not in meta["choices"]:
+        raise ValueError(f"one of {', '.join(meta['choices'])}")
+    if meta.get("kind") == "address" and text:
+        split_address(text)
+    return text
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` as (host, port). Raises ValueError, whose text says what is expected."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError("host:port, the port from 0 to 65535")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
