@@ -1,0 +1,168 @@
+"""Whose mailbox an address is, and who is registered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from gateway.domain.agency import NextHop
+from gateway.mail.address import Address
+from gateway.mail.ids import AccountId, AgencyId, MailboxId
+from projections.directory.project import DirectoryModel
+from projections.readmodel import Rows, schema_of
+
+_SCHEMA = schema_of(DirectoryModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A mailbox here. mailbox_id: of INBOX."""
+
+    agency_id: AgencyId
+    account_id: AccountId
+    mailbox_id: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """An agency with a mail server of its own."""
+
+    agency_id: AgencyId
+    next_hop: NextHop
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHere:
+    """The domain's mailboxes are here, and this is none of them."""
+
+    agency_id: AgencyId
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """No agency's domain."""
+
+
+Whereabouts = Hosted | Relayed | UnknownHere | NotOurs
+
+FIND = f"""
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
+LEFT JOIN {_SCHEMA}.domain USING (domain)
+LEFT JOIN {_SCHEMA}.agency USING (agency_id)
+LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address
+LEFT JOIN {_SCHEMA}.inbox USING (account_id)
+ORDER BY nth
+"""
+
+
+async def find_recipients(rows: Rows, addresses: Sequence[Address]) -> list[Whereabouts]:
+    """Where each address is, in the order given, in one round trip. Spelling does not matter."""
+    wanted = [address.normalise() for address in addresses]
+    found = await rows.fetch(FIND, [str(address) for address in wanted], [a.domain for a in wanted])
+    return [_whereabouts(row) for row in found]
+
+
+def _whereabouts(row: asyncpg.Record) -> Whereabouts:
+    if row["agency_id"] is None:
+        return NotOurs()
+    agency_id = AgencyId(row["agency_id"])
+    if row["relay_host"] is not None:
+        return Relayed(agency_id, NextHop(row["relay_host"], row["relay_port"]))
+    if row["account_id"] is None:
+        return UnknownHere(agency_id)
+    return Hosted(agency_id, AccountId(row["account_id"]), MailboxId(row["mailbox_id"]))
+
+
+async def next_hops(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
+    """Where the mail servers of these agencies listen; without those whose mailboxes are here."""
+    found = await rows.fetch(
+        f"""SELECT agency_id, relay_host, relay_port FROM {_SCHEMA}.agency
+        WHERE agency_id = ANY($1::text[]) AND relay_host IS NOT NULL""",
+        list(agencies),
+    )
+    return {AgencyId(row["agency_id"]): NextHop(row["relay_host"], row["relay_port"]) for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyRow:
+    agency_id: AgencyId
+    name: str
+    next_hop: NextHop | None  # None: its mailboxes are here
+    domains: tuple[str, ...]
+    accounts: int
+    created_at: datetime
+
+
+async def list_agencies(rows: Rows) -> list[AgencyRow]:
+    """All of them, by name; some hundreds."""
+    found = await rows.fetch(
+        f"""SELECT agency.*,
+            ARRAY(SELECT domain FROM {_SCHEMA}.domain AS d WHERE d.agency_id = agency.agency_id
+                  ORDER BY domain) AS domains,
+            (SELECT count(*) FROM {_SCHEMA}.account AS a WHERE a.agency_id = agency.agency_id) AS accounts
+        FROM {_SCHEMA}.agency ORDER BY name, agency_id"""
+    )
+    return [
+        AgencyRow(
+            AgencyId(row["agency_id"]),
+            row["name"],
+            NextHop(row["relay_host"], row["relay_port"]) if row["relay_host"] is not None else None,
+            tuple(row["domains"]),
+            row["accounts"],
+            row["created_at"],
+        )
+        for row in found
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """address, display_name: blank when erased."""
+
+    account_id: AccountId
+    agency_id: AgencyId
+    kind: str
+    quota_octets: int
+    address: str
+    display_name: str
+    created_at: datetime
+
+
+async def list_accounts(
+    rows: Rows, *, agency_id: AgencyId | None = None, after: str = "", limit: int = 1_000
+) -> list[AccountRow]:
+    """By account id, that is by time of creation; after: the last id of the page before."""
+    found = await rows.fetch(
+        f"""SELECT account_id, agency_id, kind, quota_octets, address, display_name, created_at
+        FROM {_SCHEMA}.account WHERE account_id > $1 AND ($2::text IS NULL OR agency_id = $2)
+        ORDER BY account_id LIMIT $3""",
+        after,
+        agency_id,
+        limit,
+    )
+    return [_account(row) for row in found]
+
+
+async def account_of(rows: Rows, address: Address) -> AccountRow | None:
+    """The account an address belongs to; None: it is nobody's here."""
+    row = await rows.fetchrow(
+        f"""SELECT a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, created_at
+        FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
+        WHERE claimed.address = $1""",
+        str(address.normalise()),
+    )
+    return _account(row) if row else None
+
+
+def _account(row: asyncpg.Record) -> AccountRow:
+    return AccountRow(
+        AccountId(row["account_id"]),
+        AgencyId(row["agency_id"]),
+        row["kind"],
+        row["quota_octets"],
+        row["address"],
+        row["display_name"],
+        row["created_at"],
+    )

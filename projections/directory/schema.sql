@@ -1,0 +1,33 @@
+-- Agencies, domains, accounts and addresses, as far as they have been given out.
+CREATE TABLE agency (
+    agency_id  text        PRIMARY KEY,
+    name       text        NOT NULL,
+    relay_host text,                   -- NULL: its mailboxes are here
+    relay_port int,
+    created_at timestamptz NOT NULL
+);
+CREATE TABLE domain (
+    domain    text PRIMARY KEY,        -- A-labels, lower case
+    agency_id text NOT NULL
+);
+CREATE INDEX domain_agency ON domain (agency_id);
+CREATE TABLE account (
+    account_id   text        PRIMARY KEY,
+    agency_id    text        NOT NULL,
+    kind         text        NOT NULL,
+    quota_octets bigint      NOT NULL,
+    address      text        NOT NULL,  -- as the administrator wrote it; blank when erased
+    display_name text        NOT NULL,  -- blank when erased
+    created_at   timestamptz NOT NULL
+);
+CREATE INDEX account_agency ON account (agency_id, account_id);
+CREATE TABLE inbox (
+    account_id text PRIMARY KEY,
+    mailbox_id text NOT NULL
+);
+CREATE TABLE address (
+    name       text PRIMARY KEY,        -- HMAC of the normalised address, as in the log
+    address    text UNIQUE,             -- normalised; NULL when erased
+    account_id text NOT NULL,
+    agency_id  text NOT NULL
+);

@@ -1,0 +1,162 @@
+"""The queue: recipients for another host, folded from queued, relayed, deferred and bounced.
+
+A recipient that has ended stays ended: an outcome told twice, or late, changes nothing. Touched rows are
+read, folded in memory in order, and written back in one statement.
+
+Source: architecture §1 (the queue is a projection), RFC 5321 §4.5.4.1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import datetime
+
+from gateway.domain.events import (
+    Attempted,
+    EnvelopeSecret,
+    MailBounced,
+    MailDeferred,
+    MailQueued,
+    MailRelayed,
+)
+from gateway.ports import Recorded
+from projections.keyring import Keyring, Keys, clear
+from projections.readmodel import ReadModel, Rows
+
+Key = tuple[str, int]  # mail_id, recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One row. Order and names are those of the table."""
+
+    mail_id: str
+    recipient: int
+    position: int
+    agency_id: str | None
+    address: str
+    outcome: str
+    attempt: int
+    next_attempt_at: datetime
+    accepted_at: datetime
+    expires_at: datetime
+    code: int
+    status: str
+    changed_at: int
+
+
+READ = """
+SELECT r.* FROM recipient AS r
+JOIN unnest($1::text[], $2::int[]) AS touched (mail_id, recipient) USING (mail_id, recipient)
+"""
+_COLUMNS = [field.name for field in fields(Recipient)]
+_CHANGING = ["outcome", "attempt", "next_attempt_at", "code", "status", "changed_at"]
+WRITE = f"""
+INSERT INTO recipient ({", ".join(_COLUMNS)})
+SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::int[],
+    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bigint[])
+ON CONFLICT (mail_id, recipient) DO UPDATE
+SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
+"""
+KEEP = "INSERT INTO queued SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::int[])"
+END = """
+UPDATE queued AS q SET waiting = q.waiting - ended.count
+FROM unnest($1::bigint[], $2::int[]) AS ended (position, count) WHERE q.position = ended.position
+"""
+FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
+
+
+class QueueModel(ReadModel):
+    name = "queue"
+    topics = frozenset({MailQueued.TOPIC, MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
+
+    def __init__(self, ring: Keyring) -> None:
+        self._ring = ring
+        self._keys = Keys(ring, {})
+
+    async def prepare(self, batch: Sequence[Recorded]) -> None:
+        queued = [event.event for event in batch if isinstance(event.event, MailQueued)]
+        self._keys = await self._ring.fetch(wrap for event in queued for wrap in event.keys)
+
+    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+        touched = {key for event in batch for key in _touches(event)}
+        found = await rows.fetch(READ, [key[0] for key in touched], [key[1] for key in touched])
+        before = {(row["mail_id"], row["recipient"]): Recipient(*row.values()) for row in found}
+        after, kept = self._fold(batch, before)
+        if kept:
+            await rows.execute(KEEP, *map(list, zip(*kept, strict=True)))
+        changed = [row for key, row in after.items() if row != before.get(key)]
+        if not changed:
+            return
+        await rows.execute(WRITE, *map(list, zip(*map(astuple, changed), strict=True)))
+        ended: dict[int, int] = {}
+        for row in changed:
+            if row.outcome != "waiting":
+                ended[row.position] = ended.get(row.position, 0) + 1
+        if ended:
+            await rows.execute(END, list(ended), list(ended.values()))
+            await rows.execute(FORGET, list(ended))
+
+    def _fold(
+        self, batch: Sequence[Recorded], before: dict[Key, Recipient]
+    ) -> tuple[dict[Key, Recipient], list[tuple[int, str, bytes, int]]]:
+        """The rows after the batch, and what the relay needs of each new mail.queued."""
+        after, kept = dict(before), list[tuple[int, str, bytes, int]]()
+        for recorded in batch:
+            event = recorded.event
+            if isinstance(event, MailQueued):
+                fresh = self._queue(recorded.position, event, after)
+                if fresh:
+                    kept.append((recorded.position, event.mail_id, recorded.state, fresh))
+            elif isinstance(event, Attempted):
+                _conclude(recorded.position, event, after)
+        return after, kept
+
+    def _queue(self, position: int, event: MailQueued, after: dict[Key, Recipient]) -> int:
+        """How many recipients it adds: one that was queued before is not queued again."""
+        fresh = [
+            (place, number)
+            for place, number in enumerate(event.recipients)
+            if (event.mail_id, number) not in after
+        ]
+        if not fresh:
+            return 0
+        label = f"envelope:{event.mail_id}"
+        secret = self._keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
+        for place, number in fresh:
+            after[event.mail_id, number] = Recipient(
+                mail_id=event.mail_id,
+                recipient=number,
+                position=position,
+                agency_id=event.agency_id,
+                address=clear(secret.rcpt_to[place]) if secret else "",
+                outcome="waiting",
+                attempt=0,
+                next_attempt_at=event.at,
+                accepted_at=event.accepted_at,
+                expires_at=event.expires_at,
+                code=0,
+                status="",
+                changed_at=position,
+            )
+        return len(fresh)
+
+
+def _conclude(position: int, event: Attempted, after: dict[Key, Recipient]) -> None:
+    for number in event.recipients:
+        row = after.get((event.mail_id, number))
+        if row is None or row.outcome != "waiting":
+            continue  # a hosted recipient that bounced was never queued; an end is an end
+        tried = replace(row, attempt=event.attempt, code=event.code, status=event.status, changed_at=position)
+        match event:
+            case MailRelayed():
+                after[event.mail_id, number] = replace(tried, outcome="relayed")
+            case MailBounced():
+                after[event.mail_id, number] = replace(tried, outcome="bounced")
+            case MailDeferred(next_attempt_at=next_attempt_at):
+                after[event.mail_id, number] = replace(tried, next_attempt_at=next_attempt_at)
+
+
+def _touches(recorded: Recorded) -> list[Key]:
+    event = recorded.event
+    assert isinstance(event, MailQueued | Attempted), event
+    return [(event.mail_id, number) for number in event.recipients]

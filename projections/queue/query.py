@@ -1,0 +1,111 @@
+"""What is due, what waits, what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from gateway.domain import codec
+from gateway.domain.events import MailQueued
+from gateway.mail.ids import AgencyId, MailId
+from projections.queue.project import QueueModel, Recipient
+from projections.readmodel import Rows, schema_of
+
+_SCHEMA = schema_of(QueueModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Recipients of one mail.queued that wait for an attempt.
+
+    attempts: made so far, side by side with recipients.
+    """
+
+    position: int  # of mail.queued
+    mail_id: MailId
+    queued: MailQueued
+    recipients: tuple[int, ...]
+    attempts: tuple[int, ...]
+
+    @property
+    def agency_id(self) -> AgencyId | None:
+        return self.queued.agency_id
+
+
+async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False) -> list[Due]:
+    """Who is due by `at` and not leased to a relay, longest waiting first; limit: recipients, not mails.
+
+    leased_too: as if nobody had a lease, for the relay that has just taken its own.
+    """
+    free = "" if leased_too else _UNLEASED
+    found = await rows.fetch(
+        f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
+            array_agg(r.attempt ORDER BY r.recipient) AS attempts, q.state
+        FROM (SELECT * FROM {_SCHEMA}.recipient AS r
+              WHERE outcome = 'waiting' AND next_attempt_at <= $1 {free}
+              ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
+        JOIN {_SCHEMA}.queued AS q ON q.position = r.position
+        GROUP BY r.position, r.mail_id, q.state ORDER BY min(r.next_attempt_at), r.position""",
+        at,
+        limit,
+    )
+    return [_due(row) for row in found]
+
+
+_UNLEASED = """AND NOT EXISTS (
+    SELECT FROM leases.relay_lease AS l
+    WHERE l.mail_id = r.mail_id AND l.recipient = r.recipient AND l.until > clock_timestamp())"""
+
+
+async def due_among(rows: Rows, at: datetime, position: int, recipients: Sequence[int]) -> Due | None:
+    """Look again: which of these recipients of one mail.queued still wait and are due."""
+    row = await rows.fetchrow(
+        f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
+            array_agg(r.attempt ORDER BY r.recipient) AS attempts, q.state
+        FROM {_SCHEMA}.queued AS q JOIN {_SCHEMA}.recipient AS r USING (mail_id, position)
+        WHERE q.position = $1 AND r.recipient = ANY($2::int[])
+            AND r.outcome = 'waiting' AND r.next_attempt_at <= $3
+        GROUP BY r.position, r.mail_id, q.state""",
+        position,
+        list(recipients),
+        at,
+    )
+    return _due(row) if row else None
+
+
+def _due(row: asyncpg.Record) -> Due:
+    event = codec.decode(MailQueued.TOPIC, row["state"])
+    assert isinstance(event, MailQueued), event
+    return Due(
+        row["position"], MailId(row["mail_id"]), event, tuple(row["recipients"]), tuple(row["attempts"])
+    )
+
+
+async def next_due_at(rows: Rows) -> datetime | None:
+    """When the next attempt is wanted; None: nothing waits."""
+    at: datetime | None = await rows.fetchval(
+        f"SELECT min(next_attempt_at) FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'"
+    )
+    return at
+
+
+async def waiting(rows: Rows) -> int:
+    """How many recipients wait."""
+    count: int = await rows.fetchval(f"SELECT count(*) FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'")
+    return count
+
+
+async def list_waiting(
+    rows: Rows, *, after: tuple[str, int] = ("", -1), agency_id: AgencyId | None = None, limit: int = 1_000
+) -> list[Recipient]:
+    """Who waits, by mail and recipient; after: the last (mail_id, recipient) of the page before."""
+    found = await rows.fetch(
+        f"""SELECT * FROM {_SCHEMA}.recipient
+        WHERE outcome = 'waiting' AND (mail_id, recipient) > ($1, $2) AND ($3::text IS NULL OR agency_id = $3)
+        ORDER BY mail_id, recipient LIMIT $4""",
+        *after,
+        agency_id,
+        limit,
+    )
+    return [Recipient(*row.values()) for row in found]

@@ -1,0 +1,24 @@
+-- What waits for another host, and what became of it.
+CREATE TABLE queued (
+    position   bigint      PRIMARY KEY,   -- of mail.queued
+    mail_id    text        NOT NULL,
+    state      bytea       NOT NULL,      -- mail.queued as it stands in the log; gone with its last recipient
+    waiting    int         NOT NULL       -- recipients without an end
+);
+CREATE TABLE recipient (
+    mail_id         text        NOT NULL,
+    recipient       int         NOT NULL,
+    position        bigint      NOT NULL,  -- of mail.queued
+    agency_id       text,                  -- whose next hop; NULL: a domain without an agency
+    address         text        NOT NULL,  -- blank when erased
+    outcome         text        NOT NULL,  -- waiting, relayed or bounced
+    attempt         int         NOT NULL,  -- attempts made
+    next_attempt_at timestamptz NOT NULL,
+    accepted_at     timestamptz NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    code            int         NOT NULL,  -- of the last attempt; 0: none, or no reply was had
+    status          text        NOT NULL,
+    changed_at      bigint      NOT NULL,  -- position of the last event that changed the row
+    PRIMARY KEY (mail_id, recipient)
+);
+CREATE INDEX recipient_due ON recipient (next_attempt_at, mail_id, recipient) WHERE outcome = 'waiting';
