@@ -71,6 +71,10 @@ class Stamp:
     def fields(self) -> dict[str, Any]:
         return {"at": self.at, "actor": self.actor, "by": self.by, "cause": self.cause}
 
+    def answering(self, cause: int | str) -> dict[str, Any]:
+        """The same, in answer to a position or a mail id."""
+        return self.fields() | {"cause": str(cause)}
+
 
 class Wrap(Struct, frozen=True):
     """A mail's data key, encrypted for one holder."""
@@ -158,6 +162,7 @@ class MailQueued(Event, frozen=True, kw_only=True):
     mail_id: MailId
     recipients: tuple[int, ...]
     agency_id: AgencyId | None  # whose next hop it is for; None: a domain without an agency
+    accepted_by: AgencyId  # the accepting agency, as in mail.accepted: a report is accepted for it again
     message: Message
     keys: tuple[Wrap, ...]
     sealed: bytes  # EnvelopeSecret; rcpt_to holds the addresses of `recipients`, in their order
@@ -201,7 +206,10 @@ class MailDeferred(Attempted, frozen=True, kw_only=True):
 
 
 class MailBounced(Attempted, frozen=True, kw_only=True):
-    """Given up, for relayed and for hosted recipients alike; the router answers with a report."""
+    """Given up, for relayed and for hosted recipients alike; the router answers with a report.
+
+    cause: the position of its mail.accepted, or of its mail.queued, where the report finds the sender.
+    """
 
     TOPIC: ClassVar[str] = "mail.bounced/1"
 

@@ -53,8 +53,9 @@ def address_name(address: Address, site_key: bytes) -> str:
     return mac(site_key, str(address.normalise()).encode())
 
 
-def address_history(address: Address, site_key: bytes) -> str:
-    return f"address.{address_name(address, site_key)}"
+def address_history(name: str) -> str:
+    """name: of `address_name`."""
+    return f"address.{name}"
 
 
 def domain_history(domain: str) -> str:

@@ -15,7 +15,7 @@ from gateway.domain.account import (
 from gateway.domain.addresses import AddressClaimed, AddressSecret, DomainClaimed, address_label
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.events import Fact, Stamp
-from gateway.domain.histories import address_name, domain_history, history_of
+from gateway.domain.histories import address_history, address_name, domain_history, history_of
 from gateway.domain.mailboxtree import MailboxTree, tree_id
 from gateway.domain.sealing import seal
 from gateway.mail.address import Address, normalise_domain
@@ -131,7 +131,7 @@ def _owned_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_key:
         sealed=seal(looked_up, account_key, nonce=new.nonces[1], label=address_label(new.account_id)),
         **stamp.fields(),
     )
-    return (*account.collect_facts(), *tree.collect_facts(), Fact(f"address.{name}", claimed))
+    return (*account.collect_facts(), *tree.collect_facts(), Fact(address_history(name), claimed))
 
 
 def _domain(text: str) -> str:

@@ -7,6 +7,11 @@ from datetime import datetime
 import asyncpg
 
 from gateway.domain.agency import NextHop
+from gateway.domain.routing import Hosted as Hosted
+from gateway.domain.routing import NotOurs as NotOurs
+from gateway.domain.routing import Relayed as Relayed
+from gateway.domain.routing import UnknownHere as UnknownHere
+from gateway.domain.routing import Whereabouts as Whereabouts
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from projections.directory.project import DirectoryModel
@@ -14,37 +19,6 @@ from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(DirectoryModel)
 
-
-@dataclass(frozen=True, slots=True)
-class Hosted:
-    """A mailbox here. mailbox_id: of INBOX."""
-
-    agency_id: AgencyId
-    account_id: AccountId
-    mailbox_id: MailboxId
-
-
-@dataclass(frozen=True, slots=True)
-class Relayed:
-    """An agency with a mail server of its own."""
-
-    agency_id: AgencyId
-    next_hop: NextHop
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownHere:
-    """The domain's mailboxes are here, and this is none of them."""
-
-    agency_id: AgencyId
-
-
-@dataclass(frozen=True, slots=True)
-class NotOurs:
-    """No agency's domain."""
-
-
-Whereabouts = Hosted | Relayed | UnknownHere | NotOurs
 
 FIND = f"""
 SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id

@@ -1,0 +1,217 @@
+"""Where a mail goes: from the envelope and what the directory says of each recipient to facts.
+
+Pure: the directory's answers, keys and nonces are arguments. The message goes on unopened; only who can
+open it changes, so its data key is wrapped again for each holder.
+
+Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); architecture §2.2.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, assert_never
+
+from gateway.domain import sealing
+from gateway.domain.account import account_key_name
+from gateway.domain.agency import NextHop
+from gateway.domain.events import (
+    AttemptSecret,
+    EnvelopeSecret,
+    Fact,
+    MailAccepted,
+    MailBounced,
+    MailDelivered,
+    MailQueued,
+    Stamp,
+    Wrap,
+)
+from gateway.domain.histories import box_history, mail_history
+from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
+
+NO_SUCH_MAILBOX: Final = "No such mailbox here"
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """The address is an account's whose mailboxes are here."""
+
+    agency_id: AgencyId
+    account_id: AccountId
+    mailbox_id: MailboxId  # INBOX
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """The domain is an agency's that has a mail server of its own."""
+
+    agency_id: AgencyId
+    next_hop: NextHop
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownHere:
+    """The domain is an agency's whose mailboxes are here, and none has this address."""
+
+    agency_id: AgencyId
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """No agency has the domain."""
+
+
+Whereabouts = Hosted | Relayed | UnknownHere | NotOurs
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMail:
+    """An accepted mail with its envelope open."""
+
+    position: int  # of its mail.accepted
+    accepted: MailAccepted
+    envelope: EnvelopeSecret = field(repr=False)
+    data_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a decision is made with. holder_keys: by name; a name that is missing was destroyed."""
+
+    stamp: Stamp
+    holder_keys: Mapping[str, bytes] = field(repr=False)
+    nonce: Callable[[], bytes] = field(repr=False)  # 12 random octets each time
+    give_up_after: timedelta
+
+
+def agency_key_name(agency_id: AgencyId) -> str:
+    return f"agency.{agency_id}"
+
+
+def transit_key_name(agency_id: AgencyId, day: str) -> str:
+    """The accepting agency's key of one day, yyyymmdd: it only lives until its mails are decided."""
+    return f"transit.{agency_id}.{day}"
+
+
+def envelope_label(mail_id: MailId) -> str:
+    """The label under which an EnvelopeSecret is sealed."""
+    return f"envelope:{mail_id}"
+
+
+def message_label(mail_id: MailId) -> str:
+    """The label under which a MessageSecret is sealed."""
+    return f"message:{mail_id}"
+
+
+def attempt_label(mail_id: MailId) -> str:
+    """The label under which an AttemptSecret is sealed."""
+    return f"attempt:{mail_id}"
+
+
+def holders(accepted: MailAccepted, whereabouts: Iterable[Whereabouts]) -> set[str]:
+    """The names of the keys `decide` wraps for."""
+    return {_holder(accepted, where) for where in whereabouts}
+
+
+def decide(mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means) -> list[Fact]:
+    """What becomes of each recipient. whereabouts: by recipient id.
+
+    A mail is delivered once per account, however many of its addresses were named; queued once per
+    destination; bounced at once for all whom nobody here knows.
+    """
+    assert len(whereabouts) == len(mail.envelope.rcpt_to), mail.accepted.mail_id
+    deliveries: dict[Hosted, list[int]] = {}
+    queues: dict[AgencyId | None, list[int]] = {}
+    unknown: list[int] = []
+    for recipient, where in enumerate(whereabouts):
+        match where:
+            case Hosted():
+                is_erased = account_key_name(where.account_id) not in means.holder_keys
+                (unknown if is_erased else deliveries.setdefault(where, [])).append(recipient)
+            case Relayed(agency_id=agency_id):
+                queues.setdefault(agency_id, []).append(recipient)
+            case UnknownHere():
+                unknown.append(recipient)
+            case NotOurs():
+                queues.setdefault(None, []).append(recipient)
+            case _:
+                assert_never(where)
+
+    facts = [_delivered(mail, hosted, tuple(ids), means) for hosted, ids in deliveries.items()]
+    facts += [_queued(mail, agency_id, tuple(ids), means) for agency_id, ids in queues.items()]
+    if unknown:
+        facts.append(_bounced(mail, tuple(unknown), means))
+    return facts
+
+
+def _holder(accepted: MailAccepted, where: Whereabouts) -> str:
+    match where:
+        case Hosted(account_id=account_id):
+            return account_key_name(account_id)
+        case Relayed(agency_id=agency_id):
+            return agency_key_name(agency_id)
+        case UnknownHere() | NotOurs():
+            return agency_key_name(accepted.agency_id)
+        case _:
+            assert_never(where)
+
+
+def _wrapped(mail: OpenedMail, holder: str, means: Means) -> tuple[Wrap, ...]:
+    return (Wrap(holder, sealing.wrap(mail.data_key, means.holder_keys[holder])),)
+
+
+def _delivered(mail: OpenedMail, hosted: Hosted, recipients: tuple[int, ...], means: Means) -> Fact:
+    accepted = mail.accepted
+    event = MailDelivered(
+        **means.stamp.answering(mail.position),
+        mail_id=accepted.mail_id,
+        account_id=hosted.account_id,
+        mailbox_id=hosted.mailbox_id,
+        recipients=recipients,
+        message=accepted.message,
+        keys=_wrapped(mail, account_key_name(hosted.account_id), means),
+        internal_date=accepted.at,
+    )
+    return Fact(box_history(hosted.account_id), event)
+
+
+def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int, ...], means: Means) -> Fact:
+    accepted = mail.accepted
+    mail_id = accepted.mail_id
+    envelope = EnvelopeSecret(
+        mail_from=mail.envelope.mail_from,
+        rcpt_to=tuple(mail.envelope.rcpt_to[recipient] for recipient in recipients),
+    )
+    event = MailQueued(
+        **means.stamp.answering(mail.position),
+        mail_id=mail_id,
+        recipients=recipients,
+        agency_id=agency_id,
+        accepted_by=accepted.agency_id,
+        message=accepted.message,
+        keys=_wrapped(mail, agency_key_name(agency_id or accepted.agency_id), means),
+        sealed=sealing.seal(envelope, mail.data_key, nonce=means.nonce(), label=envelope_label(mail_id)),
+        accepted_at=accepted.at,
+        expires_at=accepted.at + means.give_up_after,
+        smtputf8=accepted.smtputf8,
+        eight_bit=accepted.eight_bit,
+        is_report=accepted.report_of is not None,
+    )
+    return Fact(mail_history(mail_id), event)
+
+
+def _bounced(mail: OpenedMail, recipients: tuple[int, ...], means: Means) -> Fact:
+    accepted = mail.accepted
+    mail_id = accepted.mail_id
+    said = AttemptSecret(remote_host="", reply_text=NO_SUCH_MAILBOX)
+    event = MailBounced(
+        **means.stamp.answering(mail.position),
+        mail_id=mail_id,
+        recipients=recipients,
+        attempt=1,
+        code=550,
+        status="5.1.1",
+        reason="mailbox",
+        keys=_wrapped(mail, agency_key_name(accepted.agency_id), means),
+        sealed=sealing.seal(said, mail.data_key, nonce=means.nonce(), label=attempt_label(mail_id)),
+    )
+    return Fact(mail_history(mail_id), event)
