@@ -1,0 +1,205 @@
+"""SMTP commands as values, read from their lines.
+
+Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3207.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.mail.address import Address
+from gateway.mail.envelope import Body
+from gateway.mail.reply import PeerError, Reply
+from gateway.protocols.smtp import grammar, replies
+
+
+@dataclass(frozen=True, slots=True)
+class Ehlo:
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Helo:
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    mail_from: Address | None
+    path_octets: int
+    octets: int | None  # SIZE
+    body: Body | None
+    is_smtputf8: bool
+
+    @property
+    def is_extended(self) -> bool:
+        """True when a parameter was given, which needs EHLO (RFC 5321 §4.1.1.2)."""
+        return self.octets is not None or self.body is not None or self.is_smtputf8
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    rcpt_to: Address
+    path_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rset:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Vrfy:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """The first word of another protocol, as a browser that was talked into it would send."""
+
+
+Command = Ehlo | Helo | Mail | Rcpt | Data | Rset | Noop | Help | Vrfy | Quit | StartTls | Foreign
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+# RFC 5321 §4.1.1.1 wants a domain or address literal; hosts send their bare names, also with underscores.
+_CLIENT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)  # RFC 1870 §3
+
+
+def parse_command(line: bytes, hostname: str) -> Command:
+    """Read a command line without its CRLF. hostname: ours, where "Postmaster" lives.
+
+    Raises PeerError with the reply that the line deserves.
+    """
+    if _CONTROL.search(line) is not None:
+        raise PeerError(replies.NOT_PRINTABLE, "control octet in a command")
+    try:
+        text = line.decode().rstrip(" ")  # RFC 5321 §4.1.1: trailing white space is tolerated
+    except UnicodeDecodeError:
+        raise PeerError(replies.NOT_PRINTABLE, "command is not UTF-8") from None
+    verb, _, arguments = text.partition(" ")
+    verb = verb.upper()
+    read = _READERS.get(verb)
+    if read is not None:
+        return read(arguments, hostname)
+    if verb in _NOT_IMPLEMENTED:
+        raise PeerError(replies.NOT_IMPLEMENTED, "command not implemented")
+    raise PeerError(replies.UNRECOGNISED, "command unrecognised")
+
+
+def _mail(arguments: str, hostname: str) -> Mail:
+    path, parameters = _path(arguments, "FROM:", replies.BAD_SENDER)
+    octets: int | None = None
+    body: Body | None = None
+    for keyword, value in parameters.items():
+        match keyword, value:
+            case "SIZE", str() if _SIZE.fullmatch(value):
+                octets = int(value)
+            case "SIZE", _:
+                raise PeerError(replies.BAD_ARGUMENTS, "SIZE is not a number")
+            case "BODY", str() if value.upper() in (Body.SEVEN_BIT.value, Body.EIGHT_BIT.value):
+                body = Body(value.upper())
+            case "SMTPUTF8", None:
+                pass
+            case _:
+                raise PeerError(replies.UNKNOWN_PARAMETER, "unknown MAIL parameter")
+    try:
+        mail_from = grammar.parse_reverse_path(path)
+    except ValueError as error:
+        raise PeerError(replies.BAD_SENDER, f"sender: {error}") from None
+    return Mail(mail_from, len(path.encode()), octets, body, "SMTPUTF8" in parameters)
+
+
+def _rcpt(arguments: str, hostname: str) -> Rcpt:
+    path, parameters = _path(arguments, "TO:", replies.BAD_RECIPIENT)
+    if parameters:
+        raise PeerError(replies.UNKNOWN_PARAMETER, "unknown RCPT parameter")
+    try:
+        rcpt_to = grammar.parse_forward_path(path, hostname)
+    except ValueError as error:
+        raise PeerError(replies.BAD_RECIPIENT, f"recipient: {error}") from None
+    return Rcpt(rcpt_to, len(path.encode()))
+
+
+def _path(arguments: str, keyword: str, bad_path: Reply) -> tuple[str, dict[str, str | None]]:
+    """The path after FROM: or TO:, and the parameters."""
+    if arguments[: len(keyword)].upper() != keyword:
+        raise PeerError(replies.BAD_ARGUMENTS, f"no {keyword}")
+    try:
+        path, parameters = grammar.parse_path(arguments[len(keyword) :])
+    except ValueError as error:
+        raise PeerError(bad_path, str(error)) from None
+    if not parameters:
+        return path, {}
+    try:
+        return path, grammar.parse_parameters(parameters)
+    except ValueError as error:
+        raise PeerError(replies.BAD_ARGUMENTS, str(error)) from None
+
+
+def _client(arguments: str) -> str:
+    if _CLIENT.fullmatch(arguments) is None:
+        raise PeerError(replies.BAD_ARGUMENTS, "the client did not name itself")
+    return arguments
+
+
+def _alone(command: Command) -> Callable[[str, str], Command]:
+    """A reader of a command that takes no arguments (RFC 5321 §4.1.1: 501 when it has some)."""
+
+    def read(arguments: str, hostname: str) -> Command:
+        if arguments:
+            raise PeerError(replies.BAD_ARGUMENTS, "argument to a command without any")
+        return command
+
+    return read
+
+
+def _any(command: Command) -> Callable[[str, str], Command]:
+    """A reader of a command whose arguments do not matter."""
+    return lambda arguments, hostname: command
+
+
+_READERS: dict[str, Callable[[str, str], Command]] = {
+    "EHLO": lambda arguments, hostname: Ehlo(_client(arguments)),
+    "HELO": lambda arguments, hostname: Helo(_client(arguments)),
+    "MAIL": _mail,
+    "RCPT": _rcpt,
+    "DATA": _alone(Data()),
+    "RSET": _alone(Rset()),
+    "NOOP": _any(Noop()),
+    "HELP": _any(Help()),
+    "VRFY": _any(Vrfy()),
+    "QUIT": _alone(Quit()),
+    "STARTTLS": _alone(StartTls()),
+    "GET": _any(Foreign()),
+    "POST": _any(Foreign()),
+    "PUT": _any(Foreign()),
+    "CONNECT": _any(Foreign()),
+}
+# RFC 5321 §4.2.4: known, but not implemented. (SEND, SOML, SAML and TURN: appendix F.)
+_NOT_IMPLEMENTED = frozenset({"EXPN", "AUTH", "BDAT", "ETRN", "ATRN", "SEND", "SOML", "SAML", "TURN"})

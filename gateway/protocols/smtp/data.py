@@ -1,0 +1,152 @@
+"""The message on the wire: out of what follows DATA, and into it.
+
+Source: RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines end in CRLF, and in nothing else).
+Both directions work on whole chunks with searches of the bytes type; there is no step per line (ADR 0003).
+"""
+
+from gateway.mail.reply import PeerError
+from gateway.protocols.smtp import replies
+
+CRLF = b"\r\n"
+END_OF_MESSAGE = b"\r\n.\r\n"
+
+
+class DataDecoder:
+    """Turns what a client sends after DATA into the message it meant.
+
+    Any split of the same octets gives the same message.
+    """
+
+    def __init__(self, line_octets_max: int) -> None:
+        """line_octets_max: without its CRLF, ≥ 1."""
+        assert line_octets_max >= 1, line_octets_max
+        self._line_octets_max = line_octets_max
+        self._line_octets = 0  # of the line that is not ended yet
+        # The last octets received, while they may be the beginning of END_OF_MESSAGE. At first the CRLF
+        # of the DATA command: a message that is only the dot is empty (RFC 5321 §4.1.1.4).
+        self._held = CRLF
+        self._is_begun = False
+        self._rest: bytes | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """True when the end of the message was seen."""
+        return self._rest is not None
+
+    @property
+    def rest(self) -> bytes:
+        """What the client sent after the end of the message: its next commands."""
+        assert self._rest is not None, "the message has not ended"
+        return self._rest
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take received octets, give the message octets they complete.
+
+        Raises PeerError on a bare CR, a bare LF or an endless line; the session must then close.
+        """
+        step = self._line_octets_max  # no line can begin and end too long within one step
+        if len(octets) <= step:
+            return self._take_exactly(octets)
+        message: list[bytes] = []
+        for start in range(0, len(octets), step):
+            message.append(self._take_exactly(octets[start : start + step]))
+            if self._rest is not None:
+                self._rest += octets[start + step :]
+                break
+        return b"".join(message)
+
+    def _take_exactly(self, octets: bytes) -> bytes:
+        """Take octets. Of several faults in them the first is raised, as if they had come one by one."""
+        before = self._held, self._line_octets, self._is_begun
+        try:
+            return self._take(octets)
+        except PeerError:
+            if len(octets) == 1:
+                raise
+        self._held, self._line_octets, self._is_begun = before
+        self._rest = None
+        middle = len(octets) // 2
+        self._take_exactly(octets[:middle])
+        self._take_exactly(octets[middle:])
+        raise AssertionError("octets are broken as a whole and sound in their halves")
+
+    def _take(self, octets: bytes) -> bytes:
+        assert self._rest is None, "the message has ended"
+        octets = self._held + octets
+        dot = octets.find(b"\r\n.")
+        end = -1 if dot < 0 else octets.find(END_OF_MESSAGE, dot)
+        if end >= 0:
+            message = octets[: end + len(CRLF)]
+            self._rest = octets[end + len(END_OF_MESSAGE) :]
+        else:
+            cut = len(octets) - _held_octets(octets)
+            message, self._held = octets[:cut], octets[cut:]
+
+        self._check_newlines(message)
+        self._check_lines(message)
+        if dot >= 0:
+            message = message.replace(b"\r\n.", CRLF)
+        if message and not self._is_begun:
+            self._is_begun = True
+            message = message[len(CRLF) :]
+        return message
+
+    def _check_newlines(self, message: bytes) -> None:
+        pairs = message.count(CRLF)
+        if len(message) - len(message.translate(None, CRLF)) != 2 * pairs:
+            raise PeerError(replies.BARE_NEWLINE, "bare CR or LF in the message")
+
+    def _check_lines(self, message: bytes) -> None:
+        first = message.find(CRLF)
+        if first < 0:
+            self._line_octets += len(message)
+        elif self._line_octets + first <= self._line_octets_max:
+            self._line_octets = len(message) - message.rfind(CRLF) - len(CRLF)
+        else:
+            self._line_octets += first
+        if self._line_octets > self._line_octets_max:
+            raise PeerError(replies.LINE_TOO_LONG, "endless line in the message")
+
+
+def _held_octets(octets: bytes) -> int:
+    """How many of the last octets may be the beginning of END_OF_MESSAGE."""
+    for length in range(len(END_OF_MESSAGE) - 1, 0, -1):
+        if octets.endswith(END_OF_MESSAGE[:length]):
+            return length
+    return 0
+
+
+class DotStuffer:
+    """Turns a message into what is sent after DATA; the reverse of DataDecoder."""
+
+    def __init__(self) -> None:
+        self._held = b""  # a CR at the end of a chunk: what follows must be its LF
+        self._is_line_start = True
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take message octets in any split, give those to send.
+
+        Raises ValueError on a bare CR or LF: such a message must not be sent (RFC 5321 §2.3.8).
+        """
+        octets = self._held + octets
+        self._held = b"\r" if octets.endswith(b"\r") else b""
+        if self._held:
+            octets = octets[:-1]
+        if not octets:
+            return b""
+        if len(octets) - len(octets.translate(None, CRLF)) != 2 * octets.count(CRLF):
+            raise ValueError("the message has a bare CR or LF")
+        stuffed = octets.replace(b"\r\n.", b"\r\n..")
+        if self._is_line_start and octets.startswith(b"."):
+            stuffed = b"." + stuffed
+        self._is_line_start = octets.endswith(CRLF)
+        return stuffed
+
+    def finish(self) -> bytes:
+        """The end of the message. A last line without CRLF gets one (RFC 5321 §4.1.1.4).
+
+        Raises ValueError when the message ended in a bare CR.
+        """
+        if self._held:
+            raise ValueError("the message has a bare CR or LF")
+        return END_OF_MESSAGE[len(CRLF) :] if self._is_line_start else END_OF_MESSAGE

@@ -1,0 +1,36 @@
+"""Which command may come when: the states of an SMTP session, and what leads from one to the next.
+
+Source: RFC 5321 §4.1.4 (order of commands), RFC 3207 §4.2 (STARTTLS begins anew).
+"""
+
+from enum import Enum, auto
+
+from gateway.protocols.smtp.commands import Command, Data, Ehlo, Helo, Mail, Rcpt, StartTls
+
+
+class State(Enum):
+    CONNECTED = auto()
+    GREETED = auto()
+    SENDER = auto()
+    RECIPIENTS = auto()
+    CONTENT = auto()
+    CLOSED = auto()
+
+
+# RFC 5321 §4.1.4, the whole rule: which command may come when, and where its "yes" leads. What is not
+# here is refused with 503; RSET, NOOP, HELP, VRFY and QUIT may come at any time.
+ON_YES: dict[tuple[State, type[Command]], State] = {
+    (State.CONNECTED, Ehlo): State.GREETED,
+    (State.CONNECTED, Helo): State.GREETED,
+    (State.GREETED, Ehlo): State.GREETED,
+    (State.GREETED, Helo): State.GREETED,
+    (State.GREETED, StartTls): State.CONNECTED,
+    (State.GREETED, Mail): State.SENDER,
+    (State.SENDER, Ehlo): State.GREETED,
+    (State.SENDER, Helo): State.GREETED,
+    (State.SENDER, Rcpt): State.RECIPIENTS,
+    (State.RECIPIENTS, Ehlo): State.GREETED,
+    (State.RECIPIENTS, Helo): State.GREETED,
+    (State.RECIPIENTS, Rcpt): State.RECIPIENTS,
+    (State.RECIPIENTS, Data): State.CONTENT,
+}

@@ -1,0 +1,406 @@
+"""One SMTP session seen from the server: octets in, effects out. No socket, no clock.
+
+Source: RFC 5321 §3 and §4 (session, order of commands, limits), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS),
+RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES). ADR 0003.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import assert_never
+
+from gateway.mail.address import Address
+from gateway.mail.envelope import Body, Envelope
+from gateway.mail.reply import PeerError, Reply, reply
+from gateway.protocols.smtp import commands, effects, replies
+from gateway.protocols.smtp.commands import Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
+from gateway.protocols.smtp.data import DataDecoder
+from gateway.protocols.smtp.effects import Effect
+from gateway.protocols.smtp.order import ON_YES, State
+
+# RFC 5321 §4.5.3.1.4 asks for 512 octets with CRLF, and for more with each extension that adds
+# parameters; two UTF-8 paths and all parameters we know stay far below. Precedent: Postfix 2,048.
+COMMAND_OCTETS_MAX = 4096
+# A longer line is answered 500 when it ends within these octets, else the session ends.
+ENDLESS_COMMAND_OCTETS = 16 * 1024
+# What a client may send ahead while an answer is awaited (RFC 2920 §3.1): 1,000 recipients at their
+# longest are 264 KB, and one read of the shell may come on top.
+AHEAD_OCTETS_MAX = 1024 * 1024
+# An oversized message is read on to its end, but not for ever: so many times the limit.
+OVERSIZE_FACTOR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """What a session needs to know of the gateway."""
+
+    hostname: str
+    message_octets_max: int
+    # RFC 5321 §4.5.3.1.8 asks for 100 at least; the envelope is one event (architecture.md §4).
+    recipients_max: int = 1000
+    envelope_octets_max: int = 128 * 1024
+    # RFC 5321 §4.5.3.1.6 has senders stop at 1,000; real mail has lines of 48,677 octets.
+    line_octets_max: int = 1024 * 1024
+    # Precedent: Postfix smtpd_hard_error_limit 20. Counted from the last accepted mail.
+    bad_commands_max: int = 20
+    offers_starttls: bool = False
+    is_tls: bool = False  # from the first octet on (RFC 8314 §3)
+
+
+class Awaited(Enum):
+    """The answer of the shell that the session cannot go on without."""
+
+    SENDER = auto()
+    RECIPIENT = auto()
+    CONCLUSION = auto()
+    TLS = auto()
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """A mail on its way in: the envelope so far, then the message."""
+
+    mail: Mail
+    envelope_octets: int
+    rcpt_to: list[Address] = field(default_factory=list)
+    asked: Rcpt | None = None  # the recipient whose answer is awaited
+    decoder: DataDecoder | None = None
+    message_octets: int = 0
+    is_too_large: bool = False
+
+    def envelope(self) -> Envelope:
+        mail = self.mail
+        body = mail.body or Body.SEVEN_BIT
+        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets)
+
+
+class Session:
+    """An SMTP session. Any split of the same octets gives the same conversation.
+
+    The shell feeds what it reads, carries out the effects in order, and answers those that ask. Commands
+    that come before the answer wait, so replies keep the order of the commands (RFC 2920 §3.2).
+    """
+
+    def __init__(self, config: SessionConfig) -> None:
+        self._config = config
+        self._state = State.CONNECTED
+        self._awaited: Awaited | None = None
+        self._is_tls = config.is_tls
+        self._helo = ""
+        self._is_esmtp = False
+        self._transaction: _Transaction | None = None
+        self._bad_commands = 0
+        self._buffer = b""  # received; from _start on not yet read
+        self._start = 0
+        self._replies: list[bytes] = []
+        self._effects: list[Effect] = []
+
+    @property
+    def is_closed(self) -> bool:
+        """True when the session has ended: nothing more will be read or sent."""
+        return self._state is State.CLOSED
+
+    @property
+    def wants_octets(self) -> bool:
+        """False while an answer is awaited or after the end: the shell should then not read on."""
+        return self._awaited is None and self._state is not State.CLOSED
+
+    def connected(self) -> list[Effect]:
+        """Greet the client. First of all, and once."""
+        self._say(reply(220, None, f"{self._config.hostname} ESMTP"))
+        return self._taken()
+
+    def feed(self, octets: bytes) -> list[Effect]:
+        """Take octets from the client."""
+        if self._state is State.CLOSED or not octets:
+            return []
+        self._buffer = self._buffer[self._start :] + octets
+        self._start = 0
+        if self._awaited is Awaited.TLS:
+            self._close("commands sent ahead of TLS")
+        elif self._awaited is not None and len(self._buffer) > AHEAD_OCTETS_MAX:
+            self._say(replies.TOO_FAR_AHEAD)
+            self._close("too much sent ahead of our replies")
+        return self._advance()
+
+    def sender_checked(self, verdict: Reply) -> list[Effect]:
+        """Answer CheckSender: a 2xx lets the mail begin."""
+        if self._answered(Awaited.SENDER, verdict):
+            self._state = State.SENDER if verdict.is_success else State.GREETED
+            if not verdict.is_success:
+                self._transaction = None
+        return self._advance()
+
+    def recipient_checked(self, verdict: Reply) -> list[Effect]:
+        """Answer CheckRecipient: a 2xx adds the recipient to the envelope."""
+        if self._answered(Awaited.RECIPIENT, verdict):
+            transaction = self._in_transaction()
+            rcpt, transaction.asked = transaction.asked, None
+            assert rcpt is not None
+            if verdict.is_success:
+                transaction.rcpt_to.append(rcpt.rcpt_to)
+                transaction.envelope_octets += rcpt.path_octets
+                self._state = State.RECIPIENTS
+        return self._advance()
+
+    def message_concluded(self, verdict: Reply) -> list[Effect]:
+        """Answer MessageEnd: after a 2xx the mail is ours to keep (RFC 5321 §4.2.5)."""
+        if self._answered(Awaited.CONCLUSION, verdict):
+            self._reset()
+            if verdict.is_success:
+                self._bad_commands = 0
+        return self._advance()
+
+    def tls_started(self) -> list[Effect]:
+        """Answer StartTls. What the client said before is forgotten (RFC 3207 §4.2)."""
+        if self._state is State.CLOSED:
+            return []
+        assert self._awaited is Awaited.TLS, self._awaited
+        self._awaited = None
+        self._is_tls = True
+        self._state = State.CONNECTED
+        self._helo, self._is_esmtp = "", False
+        return self._advance()
+
+    def interrupt(self, last: Reply) -> list[Effect]:
+        """End the session from our side, for a time-out or a stop (421, RFC 5321 §3.8)."""
+        if self._state is State.CLOSED:
+            return []
+        self._say(last)
+        self._close(str(last))
+        return self._taken()
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    def _advance(self) -> list[Effect]:
+        """Read on until an answer is awaited, octets are, or the session has ended."""
+        try:
+            while self._awaited is None and self._state is not State.CLOSED:
+                if self._state is State.CONTENT:
+                    if self._start == len(self._buffer):
+                        break
+                    self._take_content()
+                else:
+                    line = self._next_line()
+                    if line is None:
+                        break
+                    self._take_command(line)
+        except PeerError as error:
+            self._say(error.reply)
+            self._close(error.reason)
+        return self._taken()
+
+    def _next_line(self) -> bytes | None:
+        """The next command line with its CRLF, None when it has not come in whole."""
+        end = self._buffer.find(b"\n", self._start) + 1
+        if end == 0:
+            if len(self._buffer) - self._start > ENDLESS_COMMAND_OCTETS:
+                raise PeerError(replies.LINE_TOO_LONG, "endless command line")
+            return None
+        line = self._buffer[self._start : end]
+        if len(line) > ENDLESS_COMMAND_OCTETS:
+            raise PeerError(replies.LINE_TOO_LONG, "endless command line")
+        if line.find(b"\r") != len(line) - 2:
+            raise PeerError(replies.BARE_NEWLINE, "bare CR or LF in a command")
+        self._start = end
+        return line
+
+    def _take_command(self, line: bytes) -> None:
+        try:
+            if len(line) > COMMAND_OCTETS_MAX:
+                raise PeerError(replies.LINE_TOO_LONG, "command line too long")
+            self._obey(parse_command(line[:-2], self._config.hostname))
+            return
+        except PeerError as error:
+            self._say(error.reply)
+        self._bad_commands += 1
+        if self._bad_commands >= self._config.bad_commands_max:
+            raise PeerError(replies.TOO_MANY_ERRORS, "too many bad commands")
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Ehlo() | Helo():
+                self._greet(command)
+            case Mail():
+                self._begin(command)
+            case Rcpt():
+                self._add(command)
+            case Data():
+                self._open()
+            case commands.StartTls():
+                self._start_tls()
+            case commands.Rset():
+                self._reset()
+                self._say(replies.DONE)
+            case commands.Noop():
+                self._say(replies.DONE)
+            case commands.Help():
+                self._say(replies.HELP)
+            case commands.Vrfy():
+                self._say(replies.CANNOT_VERIFY)
+            case commands.Quit():
+                self._say(replies.GOODBYE)
+                self._close(None)
+            case commands.Foreign():
+                self._say(replies.NOT_SMTP)
+                self._close("another protocol")
+            case _:
+                assert_never(command)
+
+    # --- commands -------------------------------------------------------------------------------
+
+    def _greet(self, command: Ehlo | Helo) -> None:
+        self._transaction = None  # RFC 5321 §4.1.4: EHLO does what RSET does
+        self._state = self._on_yes(command)
+        self._helo = command.client
+        self._is_esmtp = isinstance(command, Ehlo)
+        config = self._config
+        if not self._is_esmtp:
+            self._say(reply(250, None, config.hostname))
+            return
+        offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "SMTPUTF8"]
+        offers += ["ENHANCEDSTATUSCODES"]
+        if config.offers_starttls and not self._is_tls:
+            offers.append("STARTTLS")
+        self._say(reply(250, None, config.hostname, *offers))
+
+    def _begin(self, mail: Mail) -> None:
+        self._on_yes(mail)
+        if mail.is_extended and not self._is_esmtp:
+            raise PeerError(replies.UNKNOWN_PARAMETER, "MAIL parameter after HELO")
+        if mail.mail_from is not None and not mail.mail_from.is_ascii and not mail.is_smtputf8:
+            self._say(replies.NEEDS_SMTPUTF8)
+            return
+        if mail.octets is not None and mail.octets > self._config.message_octets_max:
+            self._say(replies.MESSAGE_TOO_LARGE)
+            return
+        self._transaction = _Transaction(mail, mail.path_octets)
+        self._await(Awaited.SENDER, effects.CheckSender(mail.mail_from, mail.octets))
+
+    def _add(self, rcpt: Rcpt) -> None:
+        self._on_yes(rcpt)
+        transaction = self._in_transaction()
+        if not rcpt.rcpt_to.is_ascii and not transaction.mail.is_smtputf8:
+            self._say(replies.NEEDS_SMTPUTF8)
+            return
+        is_full = len(transaction.rcpt_to) >= self._config.recipients_max
+        if is_full or transaction.envelope_octets + rcpt.path_octets > self._config.envelope_octets_max:
+            self._say(replies.TOO_MANY_RECIPIENTS)
+            return
+        transaction.asked = rcpt
+        self._await(Awaited.RECIPIENT, effects.CheckRecipient(rcpt.rcpt_to, transaction.mail.mail_from))
+
+    def _open(self) -> None:
+        if self._state is State.SENDER:
+            self._say(replies.NO_RECIPIENTS)
+            return
+        self._state = self._on_yes(Data())
+        transaction = self._in_transaction()
+        transaction.decoder = DataDecoder(self._config.line_octets_max)
+        self._say(replies.SEND_MESSAGE)
+        self._do(effects.MessageBegin(transaction.envelope(), self._helo, self._protocol(transaction)))
+
+    def _start_tls(self) -> None:
+        config = self._config
+        if not config.offers_starttls:
+            raise PeerError(replies.NOT_IMPLEMENTED, "STARTTLS is not offered")
+        if self._is_tls or not self._is_esmtp:
+            raise PeerError(replies.BAD_SEQUENCE, "STARTTLS inside TLS or without EHLO")
+        self._on_yes(commands.StartTls())
+        self._say(replies.TLS_READY)
+        if self._start < len(self._buffer):
+            # Sent in the clear, perhaps by somebody in between: must not be taken as said inside TLS.
+            self._close("commands sent ahead of TLS")
+        else:
+            self._await(Awaited.TLS, effects.StartTls())
+
+    def _take_content(self) -> None:
+        transaction = self._in_transaction()
+        decoder = transaction.decoder
+        assert decoder is not None
+        octets = self._buffer[self._start :] if self._start else self._buffer
+        self._buffer, self._start = b"", 0
+        message = decoder.feed(octets)
+
+        transaction.message_octets += len(message)
+        if transaction.message_octets > self._config.message_octets_max:
+            self._drop(transaction)
+        elif message:
+            self._do(effects.MessageOctets(message))
+        if decoder.is_complete:
+            self._buffer = decoder.rest
+            if transaction.is_too_large:
+                self._reset()
+                self._say(replies.MESSAGE_TOO_LARGE)
+            else:
+                self._await(Awaited.CONCLUSION, effects.MessageEnd(transaction.message_octets))
+
+    def _drop(self, transaction: _Transaction) -> None:
+        """Read an oversized message on to its end: stopping early would make the rest of it look like
+        commands, which is how smuggling starts."""
+        if not transaction.is_too_large:
+            transaction.is_too_large = True
+            self._do(effects.MessageTooLarge())
+        if transaction.message_octets > OVERSIZE_FACTOR * self._config.message_octets_max:
+            raise PeerError(replies.MESSAGE_TOO_LARGE, "endless message")
+
+    # --- helpers --------------------------------------------------------------------------------
+
+    def _on_yes(self, command: Command) -> State:
+        state = ON_YES.get((self._state, type(command)))
+        if state is None:
+            raise PeerError(replies.BAD_SEQUENCE, "bad sequence of commands")
+        return state
+
+    def _protocol(self, transaction: _Transaction) -> str:
+        """How the mail came, for its Received field (RFC 3848 §1, RFC 6531 §4.3)."""
+        if not self._is_esmtp:
+            return "SMTP"
+        return ("UTF8SMTP" if transaction.mail.is_smtputf8 else "ESMTP") + ("S" if self._is_tls else "")
+
+    def _in_transaction(self) -> _Transaction:
+        assert self._transaction is not None, self._state
+        return self._transaction
+
+    def _reset(self) -> None:
+        self._transaction = None
+        if self._state is not State.CONNECTED:
+            self._state = State.GREETED
+
+    def _answered(self, awaited: Awaited, verdict: Reply) -> bool:
+        """Take an answer of the shell: tell the client. False when the session is over."""
+        if self._state is State.CLOSED:
+            return False
+        assert self._awaited is awaited, self._awaited
+        self._awaited = None
+        self._say(verdict)
+        if verdict.code == 421:  # RFC 5321 §3.8: who says 421 closes
+            self._close(str(verdict))
+            return False
+        return True
+
+    def _await(self, awaited: Awaited, effect: Effect) -> None:
+        self._awaited = awaited
+        self._do(effect)
+
+    def _say(self, answer: Reply) -> None:
+        self._replies.append(answer.render())
+
+    def _do(self, effect: Effect) -> None:
+        if self._replies:
+            self._effects.append(effects.Send(b"".join(self._replies)))
+            self._replies = []
+        self._effects.append(effect)
+
+    def _close(self, reason: str | None) -> None:
+        self._state = State.CLOSED
+        self._awaited = None
+        self._transaction = None
+        self._buffer, self._start = b"", 0
+        self._do(effects.Close(reason))
+
+    def _taken(self) -> list[Effect]:
+        if self._replies:
+            self._effects.append(effects.Send(b"".join(self._replies)))
+            self._replies = []
+        taken, self._effects = self._effects, []
+        return taken

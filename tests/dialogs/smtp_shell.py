@@ -1,0 +1,112 @@
+"""A shell around the SMTP server core, in memory: answers its questions at once and keeps what it does.
+
+Its directory: everybody at example.org is known, except nobody (550), later (451) and closing (421); all
+other domains are not ours. A sender at refused.example is refused, one at full.example has no space.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.mail.address import Address
+from gateway.mail.envelope import Envelope
+from gateway.mail.reply import Reply, reply
+from gateway.protocols.smtp import replies
+from gateway.protocols.smtp.effects import (
+    CheckRecipient,
+    CheckSender,
+    Close,
+    Effect,
+    MessageBegin,
+    MessageEnd,
+    MessageOctets,
+    MessageTooLarge,
+    Send,
+    StartTls,
+)
+from gateway.protocols.smtp.server import Session, SessionConfig
+
+KEPT = reply(250, "2.0.0", "Kept")
+VERDICTS = {
+    "nobody@example.org": reply(550, "5.1.1", "No such mailbox"),
+    "later@example.org": reply(451, "4.3.0", "Try again later"),
+    "closing@example.org": reply(421, "4.3.2", "Going down"),
+}
+
+
+def recipient_verdict(address: Address) -> Reply:
+    known = VERDICTS.get(str(address.normalise()))
+    if known is not None:
+        return known
+    ours = ("example.org", "mx.example", "xn--o3cw4h.example")
+    return replies.RECIPIENT_OK if address.normalise().domain in ours else reply(550, "5.7.1", "Not ours")
+
+
+def sender_verdict(address: Address | None) -> Reply:
+    match address and address.domain:
+        case "refused.example":
+            return reply(550, "5.7.1", "Not you")
+        case "full.example":
+            return reply(452, "4.3.1", "No space")
+        case _:
+            return replies.SENDER_OK
+
+
+@dataclass
+class Shell:
+    """One session, its conversation and the messages it kept."""
+
+    config: SessionConfig
+    sent: bytes = b""  # by the server
+    kept: list[tuple[Envelope, str, bytes]] = field(default_factory=list)
+    close: Close | None = None
+    is_tls_wanted: bool = False
+    too_large: int = 0
+
+    def __post_init__(self) -> None:
+        self.session = Session(self.config)
+        self._message: list[bytes] = []
+        self._begin: MessageBegin | None = None
+        self._do(self.session.connected())
+
+    def feed(self, octets: bytes) -> None:
+        self._do(self.session.feed(octets))
+
+    def start_tls(self) -> None:
+        assert self.is_tls_wanted, "no STARTTLS was agreed on"
+        self.is_tls_wanted = False
+        self._do(self.session.tls_started())
+
+    def _do(self, effects: list[Effect]) -> None:
+        pending = list(effects)
+        while pending:
+            effect = pending.pop(0)
+            answers = list(self._carry_out(effect))
+            assert not (answers and pending), "an effect that asks is the last of its list"
+            pending.extend(answers)
+
+    def _carry_out(self, effect: Effect) -> Iterator[Effect]:
+        assert self.close is None, "nothing comes after Close"
+        match effect:
+            case Send(octets):
+                self.sent += octets
+            case CheckSender(mail_from):
+                yield from self.session.sender_checked(sender_verdict(mail_from))
+            case CheckRecipient(rcpt_to):
+                yield from self.session.recipient_checked(recipient_verdict(rcpt_to))
+            case MessageBegin():
+                self._begin, self._message = effect, []
+            case MessageOctets(octets):
+                self._message.append(octets)
+            case MessageTooLarge():
+                self._begin = None
+                self.too_large += 1
+            case MessageEnd(octets):
+                message = b"".join(self._message)
+                assert octets == len(message)
+                assert self._begin is not None
+                self.kept.append((self._begin.envelope, self._begin.protocol, message))
+                yield from self.session.message_concluded(KEPT)
+            case StartTls():
+                self.is_tls_wanted = True
+            case Close():
+                self.close = effect
