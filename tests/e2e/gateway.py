@@ -1,0 +1,306 @@
+"""A whole gateway in processes of its own, as an operator would start it: the harness of the e2e tests.
+
+It knows what the issue specifies (`up --ready-file`, `--json`) and nothing of the inside.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_PATIENCE_S = 180.0
+STOP_PATIENCE_S = 90.0
+CONDITION_PATIENCE_S = 120.0
+POLL_S = 0.1
+NOTHING_FOUND = 3  # the command line's own exit code for it
+REASON = "acceptance test"
+ROOT = Path(__file__).resolve().parents[2]
+SARABAN = (sys.executable, "-m", "gateway")
+
+
+class CommandFailed(Exception):
+    """A `saraban` command ended with another exit code than 0."""
+
+    def __init__(self, arguments: Sequence[str], code: int, said: str) -> None:
+        super().__init__(f"saraban {' '.join(arguments)}: exit code {code}: {said.strip()}")
+        self.code, self.said = code, said
+
+
+@dataclass
+class Gateway:
+    """One `saraban up` on a data folder. `ready` is the ready file of its latest start."""
+
+    data: Path
+    demo: bool = True
+    ports: str = "ephemeral"
+    env: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.ready: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = self.data.parent / f"{self.data.name}.up.log"
+
+    # --- starting and stopping --------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it and wait for the ready file. Fails with the end of its log."""
+        ready_file = self.data.parent / f"{self.data.name}.ready.json"
+        ready_file.unlink(missing_ok=True)
+        demo = "--demo" if self.demo else "--no-demo"
+        options = ("--ports", self.ports, "--ready-file", str(ready_file))
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*SARABAN, "--data", str(self.data), "up", demo, *options],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = self._process
+
+        def is_ready() -> bool:
+            if process.poll() is not None:
+                raise AssertionError(f"`saraban up` ended with {process.returncode}:\n{self.log_tail()}")
+            return ready_file.exists()
+
+        try:
+            wait_until(is_ready, "`saraban up` is ready", START_PATIENCE_S)
+        except AssertionError as error:
+            self.stop()
+            raise AssertionError(f"{error}\n{self.log_tail()}") from None
+        self.ready = json.loads(ready_file.read_bytes())
+
+    def stop(self) -> int:
+        """SIGTERM and wait: the exit code. Everything it started is gone then."""
+        process = self._process
+        assert process is not None, "it was never started"
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(STOP_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            kill_all(self.data)
+            process.wait()
+            raise AssertionError(f"SIGTERM did not end `saraban up`:\n{self.log_tail()}") from None
+
+    def kill_everything(self) -> None:
+        """SIGKILL the supervisor and all it started, as a power cut would."""
+        kill_all(self.data)
+        if self._process is not None:
+            self._process.wait()
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of what `up` printed, and of every log file, for a failed test's report."""
+        logs = [self._log, *sorted((self.data / "logs").glob("*.log"))]
+        parts = []
+        for log in logs:
+            if log.exists():
+                tail = log.read_text("utf-8", "replace").splitlines()[-lines:]
+                parts.append(f"--- {log.name}\n" + "\n".join(line[:400] for line in tail))
+        return "\n".join(parts)
+
+    # --- asking ------------------------------------------------------------------------------------
+
+    def cli(self, *arguments: str) -> Any:
+        """`saraban --json …` on this data folder: its one JSON document, or its lines as a list."""
+        return _parsed(self.cli_octets("--json", *arguments).decode())
+
+    def cli_octets(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """A command's standard output as it is. Raises CommandFailed."""
+        done = subprocess.run(
+            [*SARABAN, "--data", str(self.data), *arguments],
+            env=self._environment(),
+            input=stdin,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        if done.returncode:
+            raise CommandFailed(arguments, done.returncode, done.stderr.decode("utf-8", "replace"))
+        return done.stdout
+
+    def found(self, *arguments: str) -> list[dict[str, Any]]:
+        """The rows a command lists; none when it says "nothing found"."""
+        try:
+            rows = self.cli(*arguments)
+        except CommandFailed as failed:
+            if failed.code == NOTHING_FOUND:
+                return []
+            raise
+        if isinstance(rows, dict):
+            lists = [value for value in rows.values() if isinstance(value, list)]
+            return lists[0] if len(lists) == 1 else [rows]
+        return list(rows)
+
+    def address(self, service: str) -> str:
+        """host:port of smtp, http, …"""
+        return str(self.ready[service])
+
+    def pids(self, role: str) -> list[int]:
+        """Current process ids of a role, server or "supervisor"."""
+        return [entry["pid"] for entry in self.cli("status")["processes"] if entry["role"] == role]
+
+    def pid(self, role: str) -> int:
+        found = self.pids(role)
+        assert found, f"no process has the role {role!r}"
+        return found[0]
+
+    def kill(self, role: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to the first process of a role: its pid."""
+        pid = self.pid(role)
+        os.kill(pid, number)
+        return pid
+
+    def queue_count(self) -> int:
+        """Recipients still pending towards other hosts."""
+        return int(self.cli("queue", "list", "--count")["count"])
+
+    def mailbox(self, address: str) -> list[dict[str, Any]]:
+        return self.found("mailbox", "list", address)
+
+    def export(self, address: str, uid: int) -> bytes:
+        """A message as its reader gets it, octet for octet."""
+        return self.cli_octets("mailbox", "export", address, "--uid", str(uid), "--reason", REASON)
+
+    def trace(self, *criteria: str) -> list[dict[str, Any]]:
+        return self.found("trace", *criteria)
+
+    def agencies(self) -> list[dict[str, Any]]:
+        return self.found("agency", "list")
+
+    def is_idle(self) -> bool:
+        """Every mail is decided and in rows, and nothing waits for another host."""
+        return self.lag() == 0 and self.queue_count() == 0
+
+    def lag(self) -> int:
+        """How many events the slowest consumer has still before it."""
+        return max(lags(self.cli("status")), default=0)
+
+    def wait(
+        self, condition: Callable[[], bool], what: str, patience_s: float = CONDITION_PATIENCE_S
+    ) -> None:
+        """Wait for a condition; a failure shows the logs. A command that cannot answer yet is asked again."""
+
+        def holds() -> bool:
+            try:
+                return condition()
+            except CommandFailed:
+                return False
+
+        try:
+            wait_until(holds, what, patience_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_tail(12)}") from None
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARABAN_")}
+        return inherited | {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"} | dict(self.env or {})
+
+
+@contextmanager
+def running_gateway(
+    tmp_path: Path,
+    *,
+    demo: bool = True,
+    ports: str = "ephemeral",
+    env: Mapping[str, str] | None = None,
+    data: Path | None = None,
+) -> Iterator[Gateway]:
+    """A gateway that is ready; stopped, and if need be killed, at the end."""
+    gateway = Gateway(data or tmp_path / "data", demo, ports, env)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        if gateway._process is not None:
+            gateway.stop()
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience_s: float = CONDITION_PATIENCE_S) -> None:
+    """Look again until the condition holds. patience_s only bounds a test that has already failed."""
+    until = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(f"waited {patience_s:.0f} s for: {what}")
+        time.sleep(POLL_S)
+
+
+async def eventually(
+    condition: Callable[[], bool], what: str, patience_s: float = CONDITION_PATIENCE_S
+) -> None:
+    """wait_until for a test whose event loop must go on; the condition runs in a thread."""
+    await asyncio.to_thread(wait_until, condition, what, patience_s)
+
+
+def lags(status: Mapping[str, Any]) -> list[int]:
+    """Every number called `lag` in the answer of `status`, wherever it stands."""
+    found = []
+    for name, value in status.items():
+        match value:
+            case int() if name == "lag":
+                found.append(value)
+            case dict() if name == "lag":
+                found += [int(each) for each in value.values()]
+            case dict():
+                found += lags(value)
+            case list():
+                found += [lag for item in value if isinstance(item, dict) for lag in lags(item)]
+    return found
+
+
+def processes_of(data: Path) -> list[int]:
+    """Every live process that has this data folder in its command line or environment."""
+    wanted = str(data).encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if wanted in told and state != "Z" and int(folder.name) != os.getpid():
+            found.append(int(folder.name))
+    return found
+
+
+def kill_all(data: Path) -> None:
+    """SIGKILL whatever belongs to a data folder, until nothing does."""
+
+    def all_gone() -> bool:
+        left = processes_of(data)
+        for pid in left:
+            kill_one(pid)
+        return not left
+
+    wait_until(all_gone, f"no process of {data.name} is left", 30)
+
+
+def kill_one(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def memory_peak_octets(pid: int) -> int:
+    """The largest resident memory of a process so far (proc(5), VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"/proc/{pid}/status has no VmHWM")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
