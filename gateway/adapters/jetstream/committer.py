@@ -20,6 +20,7 @@ from gateway.adapters.jetstream.link import SERVICE, Link, settle
 from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
 from gateway.domain import codec
 from gateway.domain.events import Event, LaneClosed, LaneOpened
+from gateway.domain.group import GROUP_FACTS_MAX, GROUP_OCTETS_MAX
 from gateway.ports import Deposed, Full, Unavailable
 
 # An atomic batch costs about 3.3 ms on a single server, a message 0.3 ms (measured: ADR 0002).
@@ -168,7 +169,7 @@ class Committer:
         while self._waiting:
             group = self._waiting[0]
             messages, octets = messages + len(group.messages), octets + group.octets
-            if groups and (messages > wire.BATCH_MESSAGES_MAX or octets > wire.BATCH_OCTETS_MAX):
+            if groups and (messages > GROUP_FACTS_MAX or octets > GROUP_OCTETS_MAX):
                 break
             groups.append(self._waiting.popleft())
         return groups
@@ -328,8 +329,8 @@ def check_batch(messages: Sequence[Outgoing]) -> None:
     octets = sum(message.octets for message in messages)
     if not messages:
         raise ValueError("there is nothing to append")
-    if len(messages) > wire.BATCH_MESSAGES_MAX or octets > wire.BATCH_OCTETS_MAX:
+    if len(messages) > GROUP_FACTS_MAX or octets > GROUP_OCTETS_MAX:
         raise ValueError(
             f"{len(messages)} messages of {octets} octets do not fit in one write of at most "
-            f"{wire.BATCH_MESSAGES_MAX} messages and {wire.BATCH_OCTETS_MAX} octets"
+            f"{GROUP_FACTS_MAX} messages and {GROUP_OCTETS_MAX} octets"
         )

@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from gateway.adapters.jetstream import streams, wire
-from gateway.adapters.jetstream.committer import check_batch
 from gateway.adapters.jetstream.link import SERVICE, Link
 from gateway.adapters.jetstream.reader import follow
 from gateway.adapters.jetstream.wire import Outgoing, Refused, Unanswered
-from gateway.domain import codec
+from gateway.domain.group import carriers, encode_group
 from gateway.ports import START, Checkpoint, Conflict, Fact, LogCorrupt, Position, Recorded, Unavailable
 
 SEND_AGAIN_AFTER_S: Final = 0.2
@@ -65,13 +64,17 @@ class JetStreamLog:
         expected: Mapping[str, Position],
         versions: Mapping[str, int] | None = None,
     ) -> Position:
-        written = {fact.subject for fact in facts}
-        if not written & expected.keys():
-            # Only a guard on what is written here keeps a late copy of a lost append out.
-            raise ValueError("a guarded append writes to one of the histories it guards")
         mark = uuid.uuid4().hex
-        messages = guarded(self.messages(facts, versions), expected, self.into, mark)
-        fence = next(subject for subject in expected if subject in written)
+        messages = [
+            message.with_headers({wire.MARK: mark, **_guard(carried, fact.subject, expected)})
+            for message, fact, carried in zip(
+                self.messages(facts, versions),
+                facts,
+                carriers([fact.subject for fact in facts], expected),
+                strict=True,
+            )
+        ]
+        fence = next(fact.subject for fact in facts if fact.subject in expected)
         return Position(await self._store(messages, fence, expected[fence], mark))
 
     async def _store(self, messages: list[Outgoing], fence: str, expected: Position, mark: str) -> int:
@@ -113,40 +116,20 @@ class JetStreamLog:
             return events[0].sequence - index + len(messages) - 1
 
     def messages(self, facts: Sequence[Fact], versions: Mapping[str, int] | None = None) -> list[Outgoing]:
-        """Facts as they go over the line. Raises ValueError for what is too large for the log."""
-        count = dict(versions or {})
-        messages = []
-        for fact in facts:
-            state = codec.encode(fact.event)
-            if len(state) > codec.EVENT_OCTETS_MAX:
-                limit = f"an event has at most {codec.EVENT_OCTETS_MAX}"
-                raise ValueError(f"{fact.event.TOPIC} has {len(state)} octets, {limit}")
-            headers = {wire.TOPIC: fact.event.TOPIC}
-            if fact.subject in count:
-                headers[wire.VERSION] = str(count[fact.subject])
-                count[fact.subject] += 1
-            messages.append(Outgoing(self.into + fact.subject, state, headers))
-        check_batch(messages)
-        return messages
+        """A group of facts as it goes over the line. Raises ValueError for what no group may be."""
+        return [
+            Outgoing(
+                self.into + fact.subject,
+                fact.state,
+                {wire.TOPIC: fact.topic} | ({wire.VERSION: str(fact.version)} if fact.version else {}),
+            )
+            for fact in encode_group(facts, versions)
+        ]
 
 
-def guarded(
-    messages: Sequence[Outgoing], expected: Mapping[str, Position], into: str, mark: str
-) -> list[Outgoing]:
-    """Put each guard where the server wants it: on the first message of the history it guards, and that of
-    a history not written here on the first message that is still free. All get the mark."""
-    own, foreign, out = dict(expected), list[tuple[str, Position]](), list[Outgoing]()
-    written = {message.subject.removeprefix(into) for message in messages}
-    foreign += [(subject, own.pop(subject)) for subject in expected if subject not in written]
-    for message in messages:
-        headers = {wire.MARK: mark}
-        subject = message.subject.removeprefix(into)
-        if subject in own:
-            headers[wire.EXPECTED] = str(own.pop(subject))
-        elif foreign:
-            subject, position = foreign.pop(0)
-            headers |= {wire.EXPECTED: str(position), wire.EXPECTED_SUBJECT: f"ev.{subject}"}
-        out.append(message.with_headers(headers))
-    if foreign:
-        raise ValueError(f"there is no message to carry the guard of {foreign[0][0]}")
-    return out
+def _guard(carried: str | None, subject: str, expected: Mapping[str, Position]) -> dict[str, str]:
+    """The headers of the guard a message carries: of its own history, or of another."""
+    if carried is None:
+        return {}
+    guard = {wire.EXPECTED: str(expected[carried])}
+    return guard if carried == subject else {**guard, wire.EXPECTED_SUBJECT: f"ev.{carried}"}

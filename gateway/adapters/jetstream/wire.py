@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from gateway.domain.events import Event
+from gateway.domain.group import HEADER_OCTETS
 from gateway.ports import Full, Position, Recorded, Unavailable
 
 TOPIC: Final = "Es-Topic"
@@ -21,10 +21,6 @@ EXPECTED_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 BATCH_ID: Final = "Nats-Batch-Id"
 BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
 BATCH_COMMIT: Final = "Nats-Batch-Commit"
-
-# The server takes 1,000 messages and our own limits are lower (architecture §4).
-BATCH_MESSAGES_MAX: Final = 500
-BATCH_OCTETS_MAX: Final = 1_000_000
 
 NOT_FOUND: Final = 10037
 STREAM_NOT_FOUND: Final = 10059
@@ -78,7 +74,7 @@ class Outgoing:
 
     @property
     def octets(self) -> int:
-        return len(self.payload) + len(self.subject) + 128  # the headers we add are shorter than that
+        return len(self.payload) + len(self.subject) + HEADER_OCTETS
 
     def with_headers(self, more: Mapping[str, str]) -> "Outgoing":
         return Outgoing(self.subject, self.payload, {**self.headers, **more})
@@ -108,10 +104,6 @@ def recorded(sequence: int, subject: str, headers: Mapping[str, str], payload: b
     """A message of the log as the ports know it. One without a topic has the topic ""."""
     version = int(headers.get(VERSION, 0))
     return Recorded(Position(sequence), subject, headers.get(TOPIC, ""), payload, version)
-
-
-def message_of(subject: str, event: Event, state: bytes, **headers: str) -> Outgoing:
-    return Outgoing(subject, state, {TOPIC: event.TOPIC, **headers})
 
 
 def sequence_of(answer: bytes) -> int:

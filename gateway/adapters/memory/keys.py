@@ -1,0 +1,31 @@
+"""The key store, in memory."""
+
+from gateway.domain.sealing import DATA_KEY_OCTETS
+from gateway.ports import Entropy, KeyForgotten
+
+
+class MemoryKeyStore:
+    """The port KeyStore."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._secrets: dict[str, bytes | None] = {}  # None: forgotten
+
+    async def get(self, name: str) -> bytes:
+        secret = self._secrets[name]
+        if secret is None:
+            raise KeyForgotten(name)
+        return secret
+
+    async def get_or_make(self, name: str) -> bytes:
+        if name not in self._secrets:
+            self._secrets[name] = self._entropy(DATA_KEY_OCTETS)
+        return await self.get(name)
+
+    async def put(self, name: str, secret: bytes) -> None:
+        if name in self._secrets and self._secrets[name] is None:
+            raise KeyForgotten(name)
+        self._secrets[name] = secret
+
+    async def forget(self, name: str) -> None:
+        self._secrets[name] = None
