@@ -23,7 +23,7 @@ _FIELD = re.compile(rb"\r?\n|[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
 _NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 §3.6.8: ftext
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\r\n]*)\?=")
-_COMMENT = re.compile(rb"\([^()]*\)")
+_COMMENT_MARK = re.compile(rb"\\.|[()]", re.DOTALL)
 _PARAMETER = re.compile(rb";[ \t\r\n]*([^=;\s\"]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^;]*))", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,3}))?(\*)?\Z")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -154,10 +154,25 @@ def parse_parameters(value: bytes) -> tuple[str, tuple[tuple[str, bytes, bool], 
         octets = re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL) if quoted is not None else plain
         name = to_text(match[1]).lower()
         if quoted is None:
-            octets = _COMMENT.sub(b"", octets).strip(b' \t\r\n"')
+            octets = without_comments(octets).strip(b' \t\r\n"')
         found.append((name, octets, name.endswith("*")))
-    token = _COMMENT.sub(b"", token).strip()
+    token = without_comments(token).strip()
     return to_text(token).lower(), tuple(found)
+
+
+def without_comments(value: bytes) -> bytes:
+    """Comments, nested ones too, taken out (RFC 5322 §3.2.2). value: without quoted strings before them."""
+    pieces: list[bytes] = []
+    depth = at = 0
+    for match in _COMMENT_MARK.finditer(value):
+        if match.group() == b"(":
+            if depth == 0:
+                pieces.append(value[at : match.start()])
+            depth += 1
+        elif match.group() == b")" and depth > 0:
+            depth -= 1
+            at = match.end()
+    return b"".join(pieces) + (b"" if depth else value[at:])
 
 
 def join_parameters(found: tuple[tuple[str, bytes, bool], ...]) -> Parameters:
