@@ -1,0 +1,124 @@
+"""The delivery report, read back by an independent parser."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from gateway.mail.address import parse_address
+from gateway.mail.dsn import HEADER_OCTETS_MAX, Failure, Report, render
+from gateway.mail.ids import MailId
+from gateway.mail.status import parse_status
+
+AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
+SOMCHAI = Failure(
+    parse_address("somchai@dld.go.th"), parse_status("5.1.1"), "550 5.1.1 No such user", "mx.dld.go.th"
+)
+REPORT = Report(
+    report_id=MailId("mail_report"),
+    mail_id=MailId("mail_original"),
+    hostname="mail.opm.go.th",
+    sender=parse_address("suda@opm.go.th"),
+    at=AT,
+    arrived_at=AT,
+    failures=(SOMCHAI,),
+    header=b"Subject: hello\r\nFrom: suda@opm.go.th\r\n\r\n",
+)
+
+
+def read(report: Report) -> EmailMessage:
+    octets = render(report)
+    assert b"\n" not in octets.replace(b"\r\n", b"")
+    assert max(map(len, octets.split(b"\r\n"))) <= 998
+    message = message_from_bytes(octets, policy=default)
+    assert isinstance(message, EmailMessage)
+    assert not message.defects
+    return message
+
+
+def status_blocks(message: EmailMessage) -> list[Any]:
+    return list(message.get_payload(1).get_payload())  # type: ignore[union-attr]
+
+
+def test_a_report_is_a_multipart_report_for_the_sender() -> None:
+    message = read(REPORT)
+    assert message.get_content_type() == "multipart/report"
+    assert message.get_param("report-type") == "delivery-status"
+    assert message["To"] == "suda@opm.go.th"
+    assert message["Auto-Submitted"] == "auto-replied"
+    assert "ส่งไปรษณีย์ไม่ถึงผู้รับ" in message["Subject"]
+    assert message["Message-ID"] == "<mail_report@mail.opm.go.th>"
+    assert [part.get_content_type() for part in message.iter_parts()] == [
+        "text/plain",
+        "message/delivery-status",
+        "text/rfc822-headers",
+    ]
+
+
+def test_people_read_who_did_not_get_it_in_two_languages() -> None:
+    text = next(iter(read(REPORT).iter_parts())).get_content()
+    assert "เรียน ผู้ส่ง" in text
+    assert "could not deliver" in text
+    assert text.count("somchai@dld.go.th") == 2
+    assert "550 5.1.1 No such user" in text
+
+
+def test_programs_read_one_block_per_recipient() -> None:
+    other = Failure(parse_address("x@dld.go.th"), parse_status("5.2.2"), "552 5.2.2 Full", "")
+    of_mail, first, second = status_blocks(read(replace(REPORT, failures=(SOMCHAI, other))))
+    assert of_mail["Reporting-MTA"] == "dns; mail.opm.go.th"
+    assert of_mail["Original-Envelope-Id"] == "mail_original"
+    assert first["Final-Recipient"] == "rfc822; somchai@dld.go.th"
+    assert first["Action"] == "failed"
+    assert first["Status"] == "5.1.1"
+    assert first["Remote-MTA"] == "dns; mx.dld.go.th"
+    assert first["Diagnostic-Code"] == "smtp; 550 5.1.1 No such user"
+    assert second["Final-Recipient"] == "rfc822; x@dld.go.th"
+    assert second["Remote-MTA"] is None
+
+
+def test_an_address_in_thai_is_written_in_ascii() -> None:
+    thai = replace(SOMCHAI, recipient=parse_address("สมชาย@dld.go.th"))
+    report = replace(REPORT, failures=(thai,))
+    assert render(report).isascii()
+    block = status_blocks(read(report))[1]
+    assert block["Final-Recipient"].startswith("utf-8; \\x{E2A}\\x{E21}")
+
+
+def test_what_a_hostile_host_says_adds_no_field_and_no_line() -> None:
+    said = "550 5.1.1 sorry\r\nAction: delivered\r\n\r\n--=_mail_report--" + "x" * 5_000
+    blocks = status_blocks(read(replace(REPORT, failures=(replace(SOMCHAI, said=said),))))
+    assert [block["Action"] for block in blocks[1:]] == ["failed"]
+
+
+HEADERS = [
+    # Plain fields stay as they are.
+    (b"Subject: hello\r\n\r\n", b"Subject: hello\r\n"),
+    (b"Subject: hello", b"Subject: hello\r\n"),
+    # Thai in the raw (RFC 6532), a NUL, a bare CR and an endless line survive in quoted-printable.
+    ("Subject: สวัสดี\r\n\r\n".encode(), "Subject: สวัสดี\r\n".encode()),
+    (b"X: a\0b\r\nY: a\rb\r\n\r\n", b"X: a\0b\r\nY: a\rb\r\n"),
+    (b"X: " + b"y" * 2_000 + b"\r\n\r\n", b"X: " + b"y" * 2_000 + b"\r\n"),
+]
+
+
+@pytest.mark.parametrize(("header", "shown"), HEADERS)
+def test_the_mails_header_fields_are_shown_as_they_were(header: bytes, shown: bytes) -> None:
+    part = list(read(replace(REPORT, header=header)).iter_parts())[2]
+    assert part.get_payload(decode=True) == shown
+
+
+def test_a_header_without_end_is_cut_at_a_line() -> None:
+    part = list(read(replace(REPORT, header=b"X-Line: 1\r\n" * 10_000)).iter_parts())[2]
+    shown = part.get_payload(decode=True)
+    assert isinstance(shown, bytes)
+    assert len(shown) <= HEADER_OCTETS_MAX
+    assert set(shown.splitlines()) == {b"X-Line: 1"}
+
+
+def test_a_mail_whose_header_is_lost_is_reported_without_it() -> None:
+    assert len(list(read(replace(REPORT, header=b"")).iter_parts())) == 2
