@@ -1,0 +1,162 @@
+"""What happened to each mail: one row a fact, and what a mail is found by.
+
+Source: architecture §1 (the trace is a projection), §4 (Sealed).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final
+
+from gateway.domain.events import (
+    Attempted,
+    AttemptSecret,
+    EnvelopeSecret,
+    Event,
+    MailAccepted,
+    MailBounced,
+    MailDeferred,
+    MailDelivered,
+    MailQueued,
+    MailRelayed,
+    MessageSecret,
+    Wrap,
+)
+from gateway.mail.address import parse_address
+from gateway.mail.ids import AccountId, AgencyId, MailId
+from gateway.ports import Recorded
+from projections.keyring import Keyring, Keys, clear
+from projections.readmodel import ReadModel, Rows
+from projections.summary import heading_of
+
+MailEvent = MailAccepted | MailQueued | MailDelivered | Attempted
+
+STEP_COLUMNS: Final = (
+    "position", "mail_id", "at", "topic", "actor_kind", "actor_id", "role", "version", "settings", "cause",
+    "recipients", "agency_id", "account_id", "attempt", "code", "status", "reason", "next_attempt_at",
+    "remote_host", "reply_text",
+)  # fmt: skip
+FOUND_BY = """
+INSERT INTO mail SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::text[],
+    $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+ON CONFLICT DO NOTHING
+"""
+NAME = """
+INSERT INTO recipient SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[])
+ON CONFLICT DO NOTHING
+"""
+
+
+class TraceModel(ReadModel):
+    name = "trace"
+    topics = frozenset(
+        kind.TOPIC
+        for kind in (MailAccepted, MailQueued, MailDelivered, MailRelayed, MailDeferred, MailBounced)
+    )
+
+    def __init__(self, ring: Keyring) -> None:
+        self._ring = ring
+        self._keys = Keys(ring, {})
+
+    async def prepare(self, batch: Sequence[Recorded]) -> None:
+        self._keys = await self._ring.fetch_named(name for event in batch for name in _wanted(event.event))
+
+    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+        steps = [self._step(recorded) for recorded in batch]
+        await rows.copy_records_to_table("step", records=steps, columns=STEP_COLUMNS)
+        mails: list[tuple[object, ...]] = []
+        recipients: list[tuple[object, ...]] = []
+        for recorded in batch:
+            if isinstance(event := recorded.event, MailAccepted):
+                envelope = self._envelope(event)
+                mails.append(self._mail(recorded.position, event, envelope))
+                recipients += _addresses(event.mail_id, envelope)
+        if mails:
+            await rows.execute(FOUND_BY, *map(list, zip(*mails, strict=True)))
+        if recipients:
+            await rows.execute(NAME, *map(list, zip(*recipients, strict=True)))
+
+    def _step(self, recorded: Recorded) -> tuple[object, ...]:
+        event = _mail_event(recorded.event)
+        attempt = event if isinstance(event, Attempted) else None
+        said = self._said(attempt) if attempt else AttemptSecret("", "")
+        return (
+            recorded.position, event.mail_id, event.at, recorded.topic, event.actor.kind, event.actor.id,
+            event.by.role, event.by.version, event.by.settings, event.cause,
+            _recipients(event), _agency(event), _account(event),
+            attempt and attempt.attempt, attempt and attempt.code, attempt and attempt.status,
+            event.reason if isinstance(event, MailBounced) else None,
+            event.next_attempt_at if isinstance(event, MailDeferred) else None,
+            clear(said.remote_host), clear(said.reply_text),
+        )  # fmt: skip
+
+    def _said(self, event: Attempted) -> AttemptSecret:
+        label = f"attempt:{event.mail_id}"
+        return self._keys.unseal(AttemptSecret, event.sealed, event.keys, label=label) or AttemptSecret(
+            "", ""
+        )
+
+    def _envelope(self, event: MailAccepted) -> EnvelopeSecret | None:
+        """From the mail's own seal, or from the traffic copy, whose key lives as long as the law wants."""
+        label = f"envelope:{event.mail_id}"
+        secret = self._keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
+        if secret is None and event.traffic:
+            label = f"traffic:{event.mail_id}"
+            secret = self._keys.unseal_with(EnvelopeSecret, event.traffic, event.traffic_key, label=label)
+        return secret
+
+    def _mail(
+        self, position: int, event: MailAccepted, envelope: EnvelopeSecret | None
+    ) -> tuple[object, ...]:
+        label = f"message:{event.mail_id}"
+        secret = self._keys.unseal(MessageSecret, event.message.sealed, event.keys, label=label)
+        heading = heading_of(secret.summary if secret else b"")
+        sender = (envelope.mail_from if envelope else None) or ""
+        return (
+            event.mail_id, position, event.at, event.message.content.octets,
+            clear(sender), address_key(sender),
+            heading.from_, heading.subject, heading.message_id,
+            clear(envelope.helo) if envelope else "", envelope.remote_ip if envelope else "", event.report_of,
+        )  # fmt: skip
+
+
+def _wanted(event: Event) -> Iterator[str]:
+    """The names of the keys the event's seals want."""
+    wraps: tuple[Wrap, ...] = event.keys if isinstance(event, MailAccepted | Attempted) else ()
+    yield from (wrap.key for wrap in wraps)
+    if isinstance(event, MailAccepted) and event.traffic:
+        yield event.traffic_key
+
+
+def _mail_event(event: Event) -> MailEvent:
+    assert isinstance(event, MailEvent), event
+    return event
+
+
+def _recipients(event: MailEvent) -> list[int]:
+    if isinstance(event, MailAccepted):
+        return [recipient.id for recipient in event.recipients]
+    return list(event.recipients)
+
+
+def _agency(event: MailEvent) -> AgencyId | None:
+    return event.agency_id if isinstance(event, MailAccepted | MailQueued) else None
+
+
+def _account(event: MailEvent) -> AccountId | None:
+    return event.account_id if isinstance(event, MailDelivered) else None
+
+
+def _addresses(mail_id: MailId, envelope: EnvelopeSecret | None) -> list[tuple[object, ...]]:
+    return [
+        (mail_id, number, clear(address), address_key(address))
+        for number, address in enumerate(envelope.rcpt_to if envelope else ())
+    ]
+
+
+@lru_cache(maxsize=10_000)
+def address_key(text: str) -> str:
+    """The form all spellings of an address share; what is no address stands for itself."""
+    try:
+        return str(parse_address(text).normalise())
+    except ValueError:
+        return clear(text).lower()

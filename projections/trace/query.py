@@ -1,0 +1,138 @@
+"""The story of a mail, and finding the mail by what a person remembers of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from gateway.mail.ids import AccountId, AgencyId, MailId
+from projections.readmodel import Rows, schema_of
+from projections.trace.project import TraceModel, address_key
+
+_SCHEMA = schema_of(TraceModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fact about one mail. addresses: of `recipients`, blank when erased."""
+
+    position: int
+    mail_id: MailId
+    at: datetime
+    topic: str
+    actor_kind: str
+    actor_id: str
+    role: str
+    version: str
+    settings: str
+    cause: str
+    recipients: tuple[int, ...]
+    agency_id: AgencyId | None
+    account_id: AccountId | None
+    attempt: int | None
+    code: int | None
+    status: str | None
+    reason: str | None
+    next_attempt_at: datetime | None
+    remote_host: str
+    reply_text: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailRow:
+    mail_id: MailId
+    position: int
+    at: datetime
+    octets: int
+    mail_from: str
+    header_from: str
+    subject: str
+    message_id: str
+    helo: str
+    remote_ip: str
+    report_of: MailId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a mail must match, all of it; None: no matter.
+
+    from_: of envelope or header. subject: a part of it, in any case.
+    """
+
+    mail_id: str | None = None
+    message_id: str | None = None  # with or without its angle brackets
+    from_: str | None = None
+    to: str | None = None
+    remote_ip: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+
+
+_STEPS = ", ".join(field.name for field in fields(Step) if field.name != "addresses")
+_MAILS = ", ".join(field.name for field in fields(MailRow))
+
+
+async def find_mails(rows: Rows, wanted: Wanted, *, after: int = 0, limit: int = 1_000) -> list[MailRow]:
+    """Mails that match, in log order; after: position of the last one of the page before."""
+    conditions, values = ["position > $1"], [after]
+
+    def want(condition: str, value: object) -> None:
+        if value is not None:
+            values.append(value)  # type: ignore[arg-type]
+            conditions.append(condition.replace("$", f"${len(values)}"))
+
+    want("mail_id = $", wanted.mail_id)
+    want("message_id = $", wanted.message_id and f"<{wanted.message_id.strip().strip('<>')}>")
+    want("(sender_key = $ OR lower(header_from) = $)", wanted.from_ and address_key(wanted.from_))
+    want(
+        f"mail_id IN (SELECT mail_id FROM {_SCHEMA}.recipient WHERE address_key = $)",
+        wanted.to and address_key(wanted.to),
+    )
+    want("remote_ip = $", wanted.remote_ip)
+    want("subject ILIKE $", wanted.subject and f"%{_literally(wanted.subject)}%")
+    want("at >= $", wanted.since)
+    found = await rows.fetch(
+        f"""SELECT {_MAILS} FROM {_SCHEMA}.mail
+        WHERE {" AND ".join(conditions)} ORDER BY position LIMIT {limit:d}""",
+        *values,
+    )
+    return [MailRow(*row.values()) for row in found]
+
+
+def _literally(text: str) -> str:
+    """Text in which LIKE finds no pattern."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+async def story_of(rows: Rows, mails: Sequence[MailId], *, after: int = 0, limit: int = 10_000) -> list[Step]:
+    """Every step of these mails, in log order; after: position of the last step seen."""
+    found = await rows.fetch(
+        f"""SELECT {_STEPS}, ARRAY(
+            SELECT coalesce(address, '')
+            FROM unnest(step.recipients) WITH ORDINALITY AS named (recipient, nth)
+            LEFT JOIN {_SCHEMA}.recipient AS r ON r.mail_id = step.mail_id AND r.recipient = named.recipient
+            ORDER BY nth) AS addresses
+        FROM {_SCHEMA}.step WHERE mail_id = ANY($1::text[]) AND position > $2 ORDER BY position LIMIT $3""",
+        list(mails),
+        after,
+        limit,
+    )
+    return [_step(list(row.values())) for row in found]
+
+
+async def steps_after(rows: Rows, after: int, *, limit: int = 1_000) -> list[tuple[int, MailId]]:
+    """Position and mail of what came later, for who follows."""
+    found = await rows.fetch(
+        f"SELECT position, mail_id FROM {_SCHEMA}.step WHERE position > $1 ORDER BY position LIMIT $2",
+        after,
+        limit,
+    )
+    return [(row["position"], MailId(row["mail_id"])) for row in found]
+
+
+def _step(values: list[object]) -> Step:
+    named = dict(zip((field.name for field in fields(Step)), values, strict=True))
+    named["recipients"] = tuple(named["recipients"])  # type: ignore[arg-type]
+    named["addresses"] = tuple(named["addresses"])  # type: ignore[arg-type]
+    return Step(**named)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+-- The story of every mail: one row for each fact in the log (architecture §1, the trace is a projection).
+CREATE TABLE step (
+    position        bigint      PRIMARY KEY,
+    mail_id         text        NOT NULL,
+    at              timestamptz NOT NULL,
+    topic           text        NOT NULL,
+    actor_kind      text        NOT NULL,
+    actor_id        text        NOT NULL,
+    role            text        NOT NULL,   -- which code, under which settings
+    version         text        NOT NULL,
+    settings        text        NOT NULL,
+    cause           text        NOT NULL,
+    recipients      int[]       NOT NULL,   -- which of the envelope's
+    agency_id       text,
+    account_id      text,
+    attempt         int,
+    code            int,
+    status          text,
+    reason          text,
+    next_attempt_at timestamptz,
+    remote_host     text        NOT NULL,   -- this and the next: blank when erased, or when there is none
+    reply_text      text        NOT NULL
+);
+CREATE INDEX step_mail ON step (mail_id, position);
+-- What a mail is found by. Blank when erased.
+CREATE TABLE mail (
+    mail_id      text        PRIMARY KEY,
+    position     bigint      NOT NULL,      -- of mail.accepted
+    at           timestamptz NOT NULL,
+    octets       bigint      NOT NULL,
+    mail_from    text        NOT NULL,      -- "" is also the null reverse-path
+    sender_key   text        NOT NULL,      -- normalised
+    header_from  text        NOT NULL,
+    subject      text        NOT NULL,
+    message_id   text        NOT NULL,
+    helo         text        NOT NULL,
+    remote_ip    text        NOT NULL,
+    report_of    text
+);
+CREATE UNIQUE INDEX mail_position ON mail (position);
+CREATE INDEX mail_at ON mail (at, position);
+CREATE INDEX mail_sender ON mail (sender_key, position);
+CREATE INDEX mail_header_from ON mail (lower(header_from), position);
+CREATE INDEX mail_message_id ON mail (message_id) WHERE message_id <> '';
+CREATE INDEX mail_remote_ip ON mail (remote_ip, position);
+CREATE INDEX mail_subject ON mail USING gin (subject public.gin_trgm_ops);
+CREATE TABLE recipient (
+    mail_id     text NOT NULL,
+    recipient   int  NOT NULL,
+    address     text NOT NULL,
+    address_key text NOT NULL,              -- normalised
+    PRIMARY KEY (mail_id, recipient)
+);
+CREATE INDEX recipient_address ON recipient (address_key, mail_id);

@@ -1,0 +1,42 @@
+"""Whole tables, to compare."""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.ports import Recorded
+from projections.checkpoint import Projection
+from projections.directory.project import DirectoryModel
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
+from projections.queue.project import QueueModel
+from projections.quota.project import QuotaModel
+from projections.readmodel import Pool, ReadModel
+from projections.trace.project import TraceModel
+from tests.projections.world import Safe
+
+Table = list[tuple[object, ...]]
+
+
+def all_models(keys: Safe) -> list[ReadModel]:
+    ring = Keyring(keys)
+    return [DirectoryModel(ring), MailboxModel(ring), QuotaModel(), QueueModel(ring), TraceModel(ring)]
+
+
+async def fold(projections: Iterable[Projection], log: Sequence[Recorded], batch: int = 1_000) -> None:
+    for projection in projections:
+        for start in range(0, len(log), batch):
+            await projection.take(log[start : start + batch])
+
+
+async def tables(pool: Pool, *schemas: str) -> dict[str, Table]:
+    """Every row of every table of these schemas, by table, sorted."""
+    async with pool.snapshot() as rows:
+        found = await rows.fetch(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY($1) ORDER BY 1, 2",
+            list(schemas),
+        )
+        return {
+            f"{schema}.{table}": sorted(
+                (tuple(row.values()) for row in await rows.fetch(f"SELECT * FROM {schema}.{table}")), key=repr
+            )
+            for schema, table in found
+        }

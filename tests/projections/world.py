@@ -1,0 +1,341 @@
+"""Made-up histories: agencies, accounts, mails and what became of them, as the log would hold them.
+
+The same seed gives the same octets: ids, keys and seals are drawn from one generator.
+"""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.domain import codec
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT
+from gateway.domain.addresses import DomainClaimed
+from gateway.domain.agency import Agency, NextHop
+from gateway.domain.events import (
+    Actor,
+    AttemptSecret,
+    By,
+    Content,
+    ContentPacked,
+    EnvelopeSecret,
+    Event,
+    LaneOpened,
+    MailAccepted,
+    MailBounced,
+    MailDeferred,
+    MailDelivered,
+    MailQueued,
+    MailRelayed,
+    Message,
+    MessageSecret,
+    PackEntry,
+    Recipient,
+    RouterDecided,
+    Stamp,
+    Wrap,
+)
+from gateway.domain.histories import box_history, consumer_history, mail_history
+from gateway.domain.registration import NewAccount, Standing, register_account, register_agency
+from gateway.domain.sealing import seal, wrap
+from gateway.mail.address import parse_address
+from gateway.mail.addresslist import HeaderAddress
+from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId, new_id, new_mail_id
+from gateway.mail.summary import Envelope, PartSummary, Summary, encode
+from gateway.ports import Fact, KeyForgotten, Position, Recorded
+
+BEGIN = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+BY = By("test", "0", "settings")
+
+
+class Safe:
+    """A key store in memory: keys come from the seed, a forgotten one stays so."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._keys: dict[str, bytes | None] = {}
+        self.asked = 0
+
+    def key(self, name: str) -> bytes:
+        key = self._keys.setdefault(name, self._chance.randbytes(32))
+        assert key is not None, name
+        return key
+
+    async def get(self, name: str) -> bytes:
+        self.asked += 1
+        key = self._keys[name]
+        if key is None:
+            raise KeyForgotten(name)
+        return key
+
+    async def get_or_make(self, name: str) -> bytes:
+        return self.key(name)
+
+    async def put(self, name: str, secret: bytes) -> None:
+        self._keys[name] = secret
+
+    async def forget(self, name: str) -> None:
+        self._keys[name] = None
+
+
+@dataclass
+class Owner:
+    """An account, its agency and its address."""
+
+    account_id: AccountId
+    agency_id: AgencyId
+    inbox_id: MailboxId
+    address: str
+
+
+@dataclass
+class Mail:
+    """A mail and the key of everything secret in it."""
+
+    mail_id: MailId
+    data_key: bytes
+    message: Message
+    accepted: MailAccepted
+    envelope: EnvelopeSecret
+
+
+@dataclass
+class World:
+    """Facts go in by `add`; `log` is what a reader would get."""
+
+    seed: int
+    log: list[Recorded] = field(default_factory=list)
+    accounts: list[Owner] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.keys = Safe(self.chance)
+        self.now = BEGIN
+
+    def stamp(self) -> Stamp:
+        self.now += timedelta(milliseconds=self.chance.randrange(1, 900))
+        return Stamp(self.now, Actor("system", "test"), BY)
+
+    def add(self, *facts: Fact) -> list[Position]:
+        for fact in facts:
+            position = Position(len(self.log) + 1)
+            state = codec.encode(fact.event)
+            self.log.append(Recorded(position, f"ev.{fact.subject}", fact.event.TOPIC, state))
+        return [event.position for event in self.log[-len(facts) :]]
+
+    def _id(self, prefix: str) -> str:
+        return new_id(prefix, self.now, self.chance.randbytes(10))
+
+    # --- who is here ---------------------------------------------------------------------------------
+
+    def agency(self, name: str, domain: str, relay_to: NextHop | None = None) -> AgencyId:
+        agency_id = AgencyId(self._id("ag"))
+        made = register_agency(agency_id, self.stamp(), name=name, domains=[domain], relay_to=relay_to)
+        self.add(*made.facts)
+        return agency_id
+
+    def account(self, agency_id: AgencyId, address: str, display_name: str = "") -> Owner:
+        owner = Owner(
+            AccountId(self._id("acc")), agency_id, MailboxId(self._id("mbx")), str(parse_address(address))
+        )
+        stamp = self.stamp()
+        parsed = parse_address(address)
+        agency = Agency.create(agency_id, stamp, name="agency", relay_to=None)
+        claim = DomainClaimed(domain=parsed.normalise().domain, agency_id=agency_id, **stamp.fields())
+        new = NewAccount(
+            owner.account_id,
+            owner.inbox_id,
+            agency_id,
+            parsed,
+            display_name,
+            "person",
+            QUOTA_OCTETS_DEFAULT,
+            (self.chance.randbytes(12), self.chance.randbytes(12)),
+        )
+        made = register_account(
+            new,
+            stamp,
+            Standing(agency, 1, claim, 2),
+            account_key=self.keys.key(f"account.{owner.account_id}"),
+            site_key=self.keys.key("site.address"),
+        )
+        self.add(*made.facts)
+        self.accounts.append(owner)
+        return owner
+
+    # --- what happens to a mail ----------------------------------------------------------------------
+
+    def accept(
+        self, agency_id: AgencyId, mail_from: str | None, rcpt_to: Sequence[str], subject: str = "สวัสดี"
+    ) -> Mail:
+        stamp, data_key = self.stamp(), self.chance.randbytes(32)
+        mail_id = new_mail_id(stamp.at, self.chance.randbytes(10))
+        sender = HeaderAddress(None, *(mail_from or "nobody@opm.go.th").rsplit("@", 1))
+        summary = Summary(
+            Envelope(subject=subject, from_=(sender,), message_id=f"<{mail_id}@opm.go.th>"),
+            PartSummary("text", "plain", "7bit", 0, 100, 200),
+        )
+        octets = self.chance.randrange(300, 50_000)
+        front = f"Return-Path: <{mail_from or ''}>\r\n".encode()
+        secret = MessageSecret(front, self.chance.randbytes(16), encode(summary))
+        message = Message(
+            Content(hashlib.sha256(mail_id.encode()).hexdigest(), octets, hint=len(self.log)),
+            octets + len(front),
+            self._seal(secret, data_key, f"message:{mail_id}"),
+            hidden=((10, 20),) if self.chance.random() < 0.1 else (),
+        )
+        envelope = EnvelopeSecret(mail_from, tuple(rcpt_to), "client.example", "192.0.2.7")
+        traffic_key = f"traffic.{agency_id}.202611"
+        accepted = MailAccepted(
+            mail_id=mail_id,
+            agency_id=agency_id,
+            recipients=tuple(Recipient(number) for number in range(len(rcpt_to))),
+            message=message,
+            keys=(self._wrap(f"transit.{agency_id}.20261123", data_key),),
+            sealed=self._seal(envelope, data_key, f"envelope:{mail_id}"),
+            traffic=self._seal(envelope, self.keys.key(traffic_key), f"traffic:{mail_id}"),
+            traffic_key=traffic_key,
+            **stamp.fields(),
+        )
+        self.add(Fact(mail_history(mail_id), accepted))
+        return Mail(mail_id, data_key, message, accepted, envelope)
+
+    def deliver(
+        self, mail: Mail, owner: Owner, recipients: Sequence[int], mailbox_id: str | None = None
+    ) -> MailDelivered:
+        delivered = MailDelivered(
+            mail_id=mail.mail_id,
+            account_id=owner.account_id,
+            mailbox_id=MailboxId(mailbox_id or owner.inbox_id),
+            recipients=tuple(recipients),
+            message=mail.message,
+            keys=(self._wrap(f"account.{owner.account_id}", mail.data_key),),
+            internal_date=mail.accepted.at,
+            **self.stamp().fields(),
+        )
+        self.add(Fact(box_history(owner.account_id), delivered))
+        return delivered
+
+    def queue(self, mail: Mail, agency_id: AgencyId | None, recipients: Sequence[int]) -> MailQueued:
+        rcpt_to = tuple(mail.envelope.rcpt_to[number] for number in recipients)
+        envelope = EnvelopeSecret(mail.envelope.mail_from, rcpt_to)
+        queued = MailQueued(
+            mail_id=mail.mail_id,
+            recipients=tuple(recipients),
+            agency_id=agency_id,
+            accepted_by=mail.accepted.agency_id,
+            message=mail.message,
+            keys=(self._wrap(f"agency.{agency_id or mail.accepted.agency_id}", mail.data_key),),
+            sealed=self._seal(envelope, mail.data_key, f"envelope:{mail.mail_id}"),
+            accepted_at=mail.accepted.at,
+            expires_at=mail.accepted.at + timedelta(days=5),
+            **self.stamp().fields(),
+        )
+        self.add(Fact(mail_history(mail.mail_id), queued))
+        return queued
+
+    def attempt(
+        self, kind: type[MailRelayed] | type[MailDeferred] | type[MailBounced], mail: Mail,
+        recipients: Sequence[int], number: int = 1,
+    ) -> Event:  # fmt: skip
+        stamp = self.stamp()
+        outcomes: dict[type[Event], tuple[int, str, dict[str, Any]]] = {
+            MailRelayed: (250, "2.0.0", {}),
+            MailDeferred: (450, "4.2.1", {"next_attempt_at": stamp.at + timedelta(minutes=number)}),
+            MailBounced: (550, "5.1.1", {"reason": "mailbox"}),
+        }
+        code, status, more = outcomes[kind]
+        said = AttemptSecret("mx.dld.go.th", f"{code} said so")
+        event = kind(
+            mail_id=mail.mail_id,
+            recipients=tuple(recipients),
+            attempt=number,
+            code=code,
+            status=status,
+            keys=(self._wrap(f"agency.{mail.accepted.agency_id}", mail.data_key),),
+            sealed=self._seal(said, mail.data_key, f"attempt:{mail.mail_id}"),
+            **more,
+            **stamp.fields(),
+        )
+        self.add(Fact(mail_history(mail.mail_id), event))
+        return event
+
+    def noise(self) -> None:
+        """What most folds only pass over."""
+        fields = self.stamp().fields()
+        entry = PackEntry(self.chance.randbytes(32).hex(), 0, 100, len(self.log))
+        self.add(
+            self.chance.choice(
+                (
+                    Fact("lane.edge-host-0", LaneOpened(**fields)),
+                    Fact("route.0", RouterDecided(up_to=len(self.log), **fields)),
+                    Fact(
+                        "content",
+                        ContentPacked(pack="packs/1", octets=100, digest="00", entries=(entry,), **fields),
+                    ),
+                )
+            )
+        )
+
+    def hold(self, consumer: str, event: Event) -> Position:
+        return self.add(Fact(consumer_history(consumer), event))[0]
+
+    def _seal(self, secret: object, key: bytes, label: str) -> bytes:
+        return seal(secret, key, nonce=self.chance.randbytes(12), label=label)  # type: ignore[arg-type]
+
+    def _wrap(self, name: str, data_key: bytes) -> Wrap:
+        return Wrap(name, wrap(data_key, self.keys.key(name)))
+
+
+def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
+    """Three agencies and everything that can happen to mail among them, repeats and strays included."""
+    world = World(seed)
+    chance = world.chance
+    opm = world.agency("สำนักนายกรัฐมนตรี", "opm.go.th")
+    opdc = world.agency("OPDC", "opdc.go.th")
+    dld = world.agency("DLD", "dld.go.th", NextHop("127.0.0.1", 2599))
+    for number in range(accounts):
+        home, domain = ((opm, "opm.go.th"), (opdc, "opdc.go.th"))[number % 2]
+        world.account(home, f"Officer{number}@{domain}", f"เจ้าหน้าที่ {number}")
+    before: list[tuple[Mail, Owner, list[int]]] = []
+    for number in range(mails):
+        owners = chance.sample(world.accounts, chance.randrange(0, 3))
+        outside = [f"vet{n}@dld.go.th" for n in range(chance.randrange(0, 3))]
+        sender = None if chance.random() < 0.1 else f"officer{number}@example.org"
+        rcpt_to = [owner.address for owner in owners] + outside or ["nobody@opm.go.th"]
+        mail = world.accept(opm, sender, rcpt_to, f"เรื่องที่ {number}")
+        if not owners and not outside:
+            world.attempt(MailBounced, mail, [0])
+        for nth, owner in enumerate(owners):
+            gone = "mbx_gone" if chance.random() < 0.05 else None
+            world.deliver(mail, owner, [nth], gone)
+            before.append((mail, owner, [nth]))
+        if outside:
+            _send_out(world, mail, dld, list(range(len(owners), len(rcpt_to))))
+        if before and chance.random() < 0.1:  # a delivery told twice
+            world.deliver(*chance.choice(before))
+        if chance.random() < 0.2:
+            world.noise()
+        if chance.random() < 0.02:
+            world.account(opdc, f"late{number}@opdc.go.th")
+    return world
+
+
+def _send_out(world: World, mail: Mail, agency_id: AgencyId, recipients: list[int]) -> None:
+    chance = world.chance
+    world.queue(mail, agency_id, recipients)
+    number = 1
+    while chance.random() < 0.3:
+        world.attempt(MailDeferred, mail, recipients, number)
+        number += 1
+    for recipient in recipients:
+        outcome = chance.random()
+        if outcome < 0.6:
+            world.attempt(MailRelayed, mail, [recipient], number)
+        elif outcome < 0.8:
+            world.attempt(MailBounced, mail, [recipient], number)
+        if outcome < 0.05:  # told twice, and late
+            world.attempt(MailDeferred, mail, recipients, number + 1)
+            world.queue(mail, agency_id, recipients)
