@@ -115,6 +115,9 @@ class EventLog(Protocol):
     async def history(self, subject: str, after: Position = Position(0)) -> Sequence[Recorded]:
         """All events of one history (subject without `ev.`) after a position, in order."""
 
+    async def latest(self, subject: str) -> Recorded | None:
+        """The last event of one history (subject without `ev.`), from the leader; None when it is empty."""
+
     async def append_guarded(
         self, facts: Sequence[Fact], expected: Mapping[str, Position], versions: Mapping[str, int] = ...
     ) -> Position:
@@ -147,6 +150,16 @@ class Spooled(Protocol):
     octets: int
 
     def read(self, start: int, end: int) -> Iterator[bytes]: ...
+
+
+class Spool(Spooled, Protocol):
+    """A message on its way in; nothing durable."""
+
+    def write(self, octets: bytes) -> None:
+        """Add octets. Raises Full when the disk has no room."""
+
+    def close(self) -> None:
+        """Forget the octets."""
 
 
 @dataclass(frozen=True, slots=True)

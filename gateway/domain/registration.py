@@ -90,8 +90,9 @@ def register_account(
 ) -> Registration:
     """A new account with its INBOX, that claims its address; all in one append.
 
-    Guarded by the agency's and the domain's histories too. An address that is taken makes the append a
-    Conflict. Raises Refused when the agency is not hosted here or the domain is not its own.
+    Guarded by the address, and by agency and domain, which must stand as they were read; the account's own
+    histories need no guard, their ids are new. An address that is taken makes the append a Conflict. Raises
+    Refused when the agency is not hosted here or the domain is not its own.
     """
     agency, claim = standing.agency, standing.claim
     if agency is None:
@@ -103,15 +104,18 @@ def register_account(
     if new.quota_octets <= 0:
         raise Refused("a quota is more than 0 octets")
 
-    owned = _owned_facts(new, stamp, account_key=account_key, site_key=site_key)
-    expected = {fact.subject: 0 for fact in owned}
-    expected[history_of(new.agency_id)] = standing.agency_position
-    expected[domain_history(claim.domain)] = standing.claim_position
+    facts = _account_facts(new, stamp, account_key=account_key, site_key=site_key)
+    expected = {
+        facts[-1].subject: 0,
+        history_of(new.agency_id): standing.agency_position,
+        domain_history(claim.domain): standing.claim_position,
+    }
     versions = {history_of(new.account_id): 1, history_of(tree_id(new.account_id)): 1}
-    return Registration(owned, expected, versions)
+    return Registration(facts, expected, versions)
 
 
-def _owned_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_key: bytes) -> tuple[Fact, ...]:
+def _account_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_key: bytes) -> tuple[Fact, ...]:
+    """account.created, tree.created and address.claimed."""
     secret = AccountSecret(str(new.address), new.display_name)
     account = Account.create(
         new.account_id,

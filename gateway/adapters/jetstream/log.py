@@ -58,6 +58,10 @@ class JetStreamLog:
             after = found[-1].position
         return found
 
+    async def latest(self, subject: str) -> Recorded | None:
+        last = await self.link.last(self.stream, f"ev.{subject}")
+        return last.recorded() if last else None
+
     async def append_guarded(
         self,
         facts: Sequence[Fact],

@@ -60,6 +60,11 @@ class MemoryLog:
         self._ask()
         return [event for event in self._events[after:] if event.subject == f"ev.{subject}"]
 
+    async def latest(self, subject: str) -> Recorded | None:
+        self._ask()
+        end = self.end_of(subject)
+        return self._events[end - 1] if end else None
+
     async def append_guarded(
         self,
         facts: Sequence[Fact],
