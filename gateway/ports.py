@@ -5,7 +5,7 @@ word. Errors here are the only ones a process sees from outside (style.md §6).
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from typing import NewType, Protocol
 from gateway.domain import codec
 from gateway.domain.events import Content, Event
 from gateway.domain.events import Fact as Fact
+from gateway.mail.ids import AccountId
 
 Position = NewType("Position", int)  # place in the log, 1..; 0 is before everything
 
@@ -138,6 +139,16 @@ class Lane(Protocol):
 
         Raises Full or Unavailable (not stored, and never will be), Deposed (another owner: stop). While
         the outcome is not known it waits: until then no peer may be answered.
+        """
+
+
+class Notifier(Protocol):
+    """Hints that rows have changed, core NATS, not stored: `changed.<slot>.<account_id>`."""
+
+    async def changed(self, accounts: Collection[AccountId]) -> None:
+        """Wake who waits for these accounts' rows. May be lost: who waits also looks once a second.
+
+        Raises Unavailable.
         """
 
 

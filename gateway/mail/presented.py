@@ -37,18 +37,7 @@ class Reception:
     by_host: str
     mail_id: str
     at: datetime  # aware
-    is_extended: bool = True  # EHLO was said
-    is_tls: bool = False
-    is_authenticated: bool = False
-    is_smtputf8: bool = False
-
-    @property
-    def protocol(self) -> str:
-        """The `with` type (RFC 3848, RFC 6531 §4.3)."""
-        if not self.is_extended:
-            return "SMTP"
-        kind = "UTF8SMTP" if self.is_smtputf8 else "ESMTP"
-        return kind + "S" * self.is_tls + "A" * self.is_authenticated
+    protocol: str  # the `with` type (RFC 3848, RFC 6531 §4.3): SMTP, ESMTP, ESMTPS, UTF8SMTP, …
 
 
 def front(

@@ -1,0 +1,275 @@
+"""One SMTP connection: sockets and timers around the sans-IO session core.
+
+What the core asks for and cannot be had at once (a recipient's answer, a mail made durable, TLS) runs as
+the connection's one task; reading is paused meanwhile, so a client that sends ahead waits in its own
+buffers. Every mistake of ours ends in 421 and a closed connection, never in a yes.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, assert_never
+
+from gateway.mail.address import Address
+from gateway.mail.envelope import Body
+from gateway.mail.ids import AgencyId
+from gateway.mail.mime import StructureScanner
+from gateway.mail.reply import reply
+from gateway.ports import Clock, Deposed, Full, Spool
+from gateway.processes import maillog
+from gateway.processes.edge.acceptance import SHORT_OF_SPACE, Acceptance, Transaction
+from gateway.processes.edge.recipients import Checked, Recipients
+from gateway.protocols.smtp import effects
+from gateway.protocols.smtp.effects import Effect
+from gateway.protocols.smtp.server import Session, SessionConfig
+
+SENDER_OK = reply(250, "2.1.0", "Sender OK")
+TIMED_OUT = reply(421, "4.4.2", "Timed out waiting for the client")
+SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down, try again later")
+OUR_MISTAKE = reply(421, "4.3.0", "Internal error, try again later")
+TLS_HANDSHAKE_S: Final = 30.0
+IDLE_LOOK_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeServices:
+    """What all connections of an edge share."""
+
+    acceptance: Acceptance
+    recipients: Recipients
+    clock: Clock
+    new_spool: Callable[[], Spool]
+    idle_timeout_s: float
+    tls: ssl.SSLContext | None
+
+
+class Owner(Protocol):
+    """The edge, as its connections see it."""
+
+    def ended(self, connection: "Connection") -> None:
+        """The connection is over."""
+
+    def deposed(self, error: Deposed) -> None:
+        """Another edge owns the lane: this one may not accept any more."""
+
+
+class Connection(asyncio.Protocol):
+    """asyncio's protocol object for one client."""
+
+    def __init__(self, services: EdgeServices, config: SessionConfig, owner: Owner) -> None:
+        self._services, self._owner = services, owner
+        self._core = Session(config)
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._remote_ip = ""
+        self._is_tls = config.is_tls
+        self._agencies: list[AgencyId] = []
+        self._begun: effects.MessageBegin | None = None
+        self._spool: Spool | None = None
+        self._scanner = StructureScanner()
+        self._is_full = False  # the spool had no room: read on to the end, then say so
+        self._transactions = self._accepted = 0
+        self._reason = "the client went away"
+        self._started = self._last_read = services.clock.monotonic()
+        self._idle_look: asyncio.TimerHandle | None = None
+
+    # --- asyncio's calls ----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._remote_ip = str(peer[0]) if peer else ""
+        self._look_for_idleness()
+        self._perform(self._core.connected())
+
+    def data_received(self, octets: bytes) -> None:
+        self._last_read = self._services.clock.monotonic()
+        try:
+            self._perform(self._core.feed(octets))
+        except Exception as error:  # our own mistake: style.md §6
+            self._fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone. A mail being made durable goes on: it is there whole or not at all."""
+        if self._idle_look:
+            self._idle_look.cancel()
+        if self._task is None:
+            self._forget_message()
+        maillog.session_ended(
+            transactions=self._transactions,
+            accepted=self._accepted,
+            tls=self._is_tls,
+            reason=self._reason,
+            took_s=self._services.clock.monotonic() - self._started,
+        )
+        self._owner.ended(self)
+
+    # --- from outside -----------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """The edge stops: end now, or when the mail in hand is concluded."""
+        if self._task is None:
+            self._perform(self._core.interrupt(SHUTTING_DOWN))
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What is still being made durable, for a stop to wait for."""
+        return self._task
+
+    # --- effects ------------------------------------------------------------------------------------
+
+    def _perform(self, todo: Iterable[Effect]) -> None:
+        """Carry out effects in order; an answer that is there at once brings further ones."""
+        queue = list(todo)
+        while queue:
+            effect = queue.pop(0)
+            match effect:
+                case effects.Send(octets):
+                    if self._transport and not self._transport.is_closing():
+                        self._transport.write(octets)
+                case effects.MessageOctets(octets):
+                    self._take(octets)
+                case effects.CheckSender():
+                    self._agencies = []
+                    queue += self._core.sender_checked(SENDER_OK)
+                case effects.CheckRecipient(rcpt_to):
+                    address = rcpt_to.normalise()
+                    checked = self._services.recipients.known(address)
+                    if checked is None:
+                        self._later(self._check(address))
+                    else:
+                        queue += self._checked(checked)
+                case effects.MessageBegin():
+                    self._transactions += 1
+                    self._begun, self._is_full = effect, False
+                    self._spool, self._scanner = self._services.new_spool(), StructureScanner()
+                case effects.MessageTooLarge():
+                    self._forget_message()
+                case effects.MessageEnd():
+                    self._later(self._conclude())
+                case effects.StartTls():
+                    self._later(self._start_tls())
+                case effects.Close(reason):
+                    self._reason = reason or "quit"
+                    if self._transport:
+                        self._transport.close()
+                case _:
+                    assert_never(effect)
+
+    def _take(self, octets: bytes) -> None:
+        if self._spool is None:
+            return
+        try:
+            self._spool.write(octets)
+        except Full as error:
+            maillog.service_unavailable(service=error.service, reason=error.reason, doing="spool")
+            self._forget_message()
+            self._is_full = True
+            return
+        self._scanner.feed(octets)
+
+    def _checked(self, checked: Checked) -> list[Effect]:
+        if checked.agency_id is not None:
+            self._agencies.append(checked.agency_id)
+        return self._core.recipient_checked(checked.verdict)
+
+    async def _check(self, address: Address) -> list[Effect]:
+        return self._checked(await self._services.recipients.check(address))
+
+    async def _conclude(self) -> list[Effect]:
+        begun, spool = self._begun, self._spool
+        if self._is_full:
+            return self._core.message_concluded(SHORT_OF_SPACE)
+        assert begun is not None, "a message ends that never began"
+        assert spool is not None, "a message ends that never began"
+        envelope = begun.envelope
+        transaction = Transaction(
+            mail_from=envelope.mail_from,
+            rcpt_to=envelope.rcpt_to,
+            agencies=tuple(self._agencies),
+            helo=begun.helo,
+            remote_ip=self._remote_ip,
+            protocol=begun.protocol,
+            smtputf8=envelope.is_smtputf8,
+            eight_bit=envelope.body is not Body.SEVEN_BIT,
+        )
+        try:
+            concluded = await self._services.acceptance.accept(transaction, spool, self._scanner.finish())
+        finally:
+            self._forget_message()
+        self._accepted += concluded.is_success
+        if not concluded.is_success:
+            maillog.mail_refused(code=concluded.code, status=str(concluded.status), reason=concluded.text[0])
+        return self._core.message_concluded(concluded)
+
+    async def _start_tls(self) -> list[Effect]:
+        services, transport = self._services, self._transport
+        assert services.tls is not None, "STARTTLS was offered without a certificate"
+        assert transport is not None, "no connection to start TLS on"
+        self._transport = await asyncio.get_running_loop().start_tls(
+            transport, self, services.tls, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_S
+        )
+        self._is_tls = True
+        return self._core.tls_started()
+
+    # --- the one task ---------------------------------------------------------------------------------
+
+    def _later(self, work: Coroutine[Any, Any, list[Effect]]) -> None:
+        assert self._task is None, "the core asks one thing at a time"
+        if self._transport and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._task = asyncio.create_task(self._answer(work))
+
+    async def _answer(self, work: Coroutine[Any, Any, list[Effect]]) -> None:
+        try:
+            effects_due = await work
+            self._task = None
+            self._last_read = self._services.clock.monotonic()
+            if self._transport and not self._transport.is_closing():
+                self._transport.resume_reading()
+            self._perform(effects_due)
+        except Deposed as error:
+            self._task = None
+            self._abort("another edge owns our lane")
+            self._owner.deposed(error)
+        except (ConnectionError, ssl.SSLError, TimeoutError) as error:
+            self._task = None
+            self._abort(f"TLS or connection failed: {error}")
+        except Exception as error:  # our own mistake: style.md §6
+            self._task = None
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        maillog.session_failed(error)
+        self._forget_message()
+        for effect in self._core.interrupt(OUR_MISTAKE):
+            if isinstance(effect, effects.Send) and self._transport:
+                self._transport.write(effect.octets)
+        self._reason = "internal error"
+        if self._transport:
+            self._transport.close()
+
+    def _abort(self, reason: str) -> None:
+        """Close without a word: a reply now could be taken for one about the mail."""
+        self._reason = reason
+        if self._transport:
+            self._transport.abort()
+
+    def _forget_message(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+    def _look_for_idleness(self) -> None:
+        """RFC 5321 §4.5.3.2.7: a server waits at least 5 minutes for the next command."""
+        services = self._services
+        idle_s = services.clock.monotonic() - self._last_read
+        if idle_s >= services.idle_timeout_s and self._task is None:
+            self._perform(self._core.interrupt(TIMED_OUT))
+            return
+        wait_s = max(services.idle_timeout_s - idle_s, 0.0) if self._task is None else IDLE_LOOK_S
+        self._idle_look = asyncio.get_running_loop().call_later(
+            max(min(wait_s, IDLE_LOOK_S), 0.05), self._look_for_idleness
+        )

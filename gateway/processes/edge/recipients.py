@@ -1,0 +1,73 @@
+"""May a mail go to this recipient? The directory's rows say so at RCPT (RFC 5321 §3.3).
+
+The answer holds for a second, so a thousand mails to one address are one question. The router decides
+again from the log; what the edge says is a courtesy to the sender, not a promise about the mailbox.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from gateway.mail.address import Address
+from gateway.mail.ids import AgencyId
+from gateway.mail.reply import Reply, reply
+from gateway.ports import Clock, Unavailable
+from gateway.processes import maillog
+from projections.directory import query as directory
+from projections.readmodel import Pool
+
+HOLDS_S: Final = 1.0
+KNOWN_MAX: Final = 10_000
+
+RECIPIENT_OK = reply(250, "2.1.5", "Recipient OK")
+UNKNOWN_HERE = reply(550, "5.1.1", "No such mailbox here")
+NOT_OURS = reply(550, "5.7.1", "This host does not relay for that domain")
+CANNOT_ANSWER = reply(451, "4.3.0", "Temporary local problem, try again later")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What to answer, and whose domain the recipient is in (None unless it is a yes)."""
+
+    verdict: Reply
+    agency_id: AgencyId | None
+
+
+class Recipients:
+    """Answers RCPT for all sessions of one edge."""
+
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        self._pool, self._clock = pool, clock
+        self._known: OrderedDict[Address, tuple[float, Checked]] = OrderedDict()
+
+    def known(self, address: Address) -> Checked | None:
+        """The answer when it was given within the last second; key: the normalised address."""
+        found = self._known.get(address)
+        return found[1] if found and self._clock.monotonic() - found[0] < HOLDS_S else None
+
+    async def check(self, address: Address) -> Checked:
+        """Ask the directory about a normalised address."""
+        try:
+            async with self._pool.rows() as rows:
+                (found,) = await directory.find_recipients(rows, [address])
+        except Unavailable as error:
+            maillog.service_unavailable(service=error.service, reason=error.reason, doing="rcpt")
+            return Checked(CANNOT_ANSWER, None)
+        checked = _verdict(found)
+        self._known[address] = self._clock.monotonic(), checked
+        self._known.move_to_end(address)
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+        return checked
+
+
+def _verdict(found: directory.Whereabouts) -> Checked:
+    match found:
+        case directory.Hosted(agency_id=agency_id) | directory.Relayed(agency_id=agency_id):
+            return Checked(RECIPIENT_OK, agency_id)
+        case directory.UnknownHere():
+            return Checked(UNKNOWN_HERE, None)
+        case directory.NotOurs():
+            return Checked(NOT_OURS, None)
+        case _:
+            assert_never(found)
