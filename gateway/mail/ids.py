@@ -26,6 +26,12 @@ def new_id(prefix: str, at: datetime, entropy: bytes) -> str:
     return prefix + "_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
 
 
+def is_id(prefix: str, text: str) -> bool:
+    """True when the text has the form of such an id: what a person typed may go into a subject then."""
+    found, _, rest = text.partition("_")
+    return found == prefix and len(rest) == 26 and all(character in _ALPHABET for character in rest)
+
+
 def new_mail_id(at: datetime, entropy: bytes) -> MailId:
     return MailId(new_id("mail", at, entropy))
 
