@@ -8,6 +8,7 @@ async with jetstream.connect(url, name="edge") as link:
 
 from gateway.adapters.jetstream.committer import Committer
 from gateway.adapters.jetstream.lane import JetStreamLane, open_content_lane, open_lane
+from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.link import Link, connect
 from gateway.adapters.jetstream.log import JetStreamLog, open_log
 from gateway.adapters.jetstream.streams import Misconfigured, check_server, prepare
@@ -15,6 +16,7 @@ from gateway.adapters.jetstream.streams import Misconfigured, check_server, prep
 __all__ = [
     "Committer",
     "JetStreamLane",
+    "JetStreamLeases",
     "JetStreamLog",
     "Link",
     "Misconfigured",

@@ -2,18 +2,11 @@
 
 import itertools
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest
 
 from gateway.adapters.jetstream import JetStreamLog, Link, connect, open_log, streams
-from gateway.adapters.system import SystemClock
-from gateway.domain.events import Actor, By
 from tests.conftest import RunningNats
-
-ACTOR = Actor("system", "test")
-BY = By("test", "0", "0")
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 _epochs = itertools.count(1000)
 
@@ -31,8 +24,3 @@ async def log(link: Link) -> AsyncIterator[JetStreamLog]:
     await streams.change(link, "CREATE", streams.log_configuration(epoch, stream))
     yield await open_log(link, stream)
     await link.api(f"STREAM.DELETE.{stream}")
-
-
-@pytest.fixture
-def clock() -> SystemClock:
-    return SystemClock()
