@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import minio
 import pytest
 import urllib3
@@ -22,6 +23,10 @@ from gateway.processes.up.nats_server import NatsServer
 from gateway.processes.up.postgres_server import PostgresServer
 from gateway.processes.up.s3_server import S3Server
 from gateway.processes.up.servers import Servers
+
+# No time limit is an assertion, and CI's machine has its slow moments.
+hypothesis.settings.register_profile("saraban", deadline=None)
+hypothesis.settings.load_profile("saraban")
 
 _numbers = itertools.count(1)
 # Children die with the thread that started them (PR_SET_PDEATHSIG): one thread that lives as long as pytest.

@@ -73,7 +73,8 @@ class Summary:
 
 def summarise(tree: Part) -> Summary:
     """The summary of a scanned message, in at most 8 KiB of JSON."""
-    whole = Summary(_envelope(tree.header_octets), _part(tree), cut=_is_cut(tree))
+    found = _first_fields(tree)
+    whole = Summary(_envelope(found), _part(tree, found), cut=_is_cut(tree))
     if len(encode(whole)) <= SUMMARY_OCTETS_MAX:
         return whole
     shortened = (_Shortener(*limits).summary(whole) for limits in _LIMITS)
@@ -97,9 +98,10 @@ def _jsonable(value: object) -> object:
 # --- reading the fields -----------------------------------------------------------------------------
 
 
-def _envelope(header: bytes) -> Envelope:
-    found = _first_fields(header)
+_Fields = dict[str, headers.Field]  # by name in lower case; the first of a name counts
 
+
+def _envelope(found: _Fields) -> Envelope:
     def text(name: str) -> str | None:
         return found[name].text if name in found else None
 
@@ -121,9 +123,7 @@ def _envelope(header: bytes) -> Envelope:
     )
 
 
-def _part(part: Part) -> PartSummary:
-    found = _first_fields(part.header_octets)
-
+def _part(part: Part, found: _Fields) -> PartSummary:
     def text(name: str) -> str | None:
         return found[name].text if name in found else None
 
@@ -145,8 +145,8 @@ def _part(part: Part) -> PartSummary:
         disposition_parameters=part.disposition_parameters,
         language=tuple(filter(None, languages.split(","))),
         location=text("content-location"),
-        envelope=_envelope(inner.header_octets) if inner else None,
-        parts=tuple(map(_part, part.children)),
+        envelope=_envelope(_first_fields(inner)) if inner else None,
+        parts=tuple(_part(child, _first_fields(child)) for child in part.children),
     )
 
 
@@ -162,9 +162,9 @@ def _shown_type(part: Part) -> tuple[str, str]:
     return part.type, part.subtype
 
 
-def _first_fields(header: bytes) -> dict[str, headers.Field]:
-    found: dict[str, headers.Field] = {}
-    for field in headers.fields(header):
+def _first_fields(part: Part) -> _Fields:
+    found: _Fields = {}
+    for field in headers.fields(part.header_octets):
         found.setdefault(field.name.lower(), field)
     return found
 
