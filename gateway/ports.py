@@ -5,7 +5,7 @@ word. Errors here are the only ones a process sees from outside (style.md §6).
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from typing import NewType, Protocol
 from gateway.domain import codec
 from gateway.domain.events import Content, Event
 from gateway.domain.events import Fact as Fact
+from gateway.mail.carving import Skeleton
 from gateway.mail.ids import AccountId
 
 Position = NewType("Position", int)  # place in the log, 1..; 0 is before everything
@@ -190,7 +191,7 @@ class StoredContent:
 
 class ContentStore(Protocol):
     async def put(
-        self, message: Spooled, *, skeleton: object, data_key: bytes, salt: bytes, agency_id: str
+        self, message: Spooled, *, skeleton: Skeleton, data_key: bytes, salt: bytes, agency_id: str
     ) -> StoredContent:
         """Make a message durable: attachments and large rests in S3, else CT, before it returns.
 
@@ -217,12 +218,86 @@ class Place:
 
 
 class Places(Protocol):
-    """The content rows, as the content store needs them."""
+    """The content rows, as content store, packer and sweep need them."""
 
     async def place(self, digest: str) -> Place | None: ...
 
+    async def packed(self, digests: Collection[str]) -> set[str]:
+        """Those of the contents that are in a pack."""
+
+    async def named(self, objects: Collection[str]) -> set[str]:
+        """Those of the objects and packs that an event names."""
+
     async def reach(self, position: Position, timeout_s: float) -> bool:
         """Wait until the rows have reached a position; False when they did not in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A content in the write-ahead. octets: as stored, encrypted."""
+
+    sequence: int
+    digest: str
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What the write-ahead holds after some sequence, in order, up to and including `up_to`."""
+
+    contents: Sequence[Unpacked]
+    up_to: int
+
+
+class WriteAhead(Protocol):
+    """CT: where contents are durable until they are in a pack."""
+
+    async def append(self, digest: str, octets: bytes) -> int:
+        """The content's sequence, on disk. Raises Full, Unavailable, Deposed; waits as Lane.append does."""
+
+    async def get(self, sequence: int) -> Unpacked | None: ...
+
+    async def read(self, after: int) -> Unread:
+        """About a thousand contents or 4 MiB of what is there; nothing new: `up_to` is `after`."""
+
+    async def purge(self, up_to: int) -> None:
+        """Forget what is at or below this sequence."""
+
+    async def waiting(self) -> int:
+        """How many messages it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    name: str
+    modified_at: datetime
+
+
+class ObjectStore(Protocol):
+    """S3: objects by name, in `attachments/`, `large/`, `packs/` and `trash/`. All raise Unavailable."""
+
+    async def put(self, name: str, octets: Callable[[], Iterable[bytes]]) -> StoredObject:
+        """Store an object, whole or not at all; one of that name is replaced. Raises Full.
+
+        octets: makes the octets, again for each attempt; runs in a thread. About 5 MiB are held.
+        """
+
+    async def get(self, name: str, start: int = 0, octets: int | None = None) -> bytes:
+        """A range of an object, all held in memory. Raises ContentMissing when there is no such object."""
+
+    async def tail(self, name: str, octets: int) -> tuple[bytes, int]:
+        """At most so many octets of its end, and the size of the whole. Raises ContentMissing."""
+
+    async def has(self, name: str) -> bool: ...
+
+    def list(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        """All objects below a prefix, in batches of at most 1,000."""
+
+    async def copy(self, name: str, to: str) -> None:
+        """Raises ContentMissing."""
+
+    async def remove(self, name: str) -> None:
+        """The same twice changes nothing."""
 
 
 # --- keys -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Octets as they are stored: compressed and encrypted in pieces of 1 MiB, with a table of the pieces at the end.
+"""Octets as they are stored: compressed and encrypted in pieces of 1 MiB, their table at the end.
 
     piece₀ ‖ piece₁ ‖ … ‖ entry₀ ‖ entry₁ ‖ … ‖ trailer
 
@@ -7,9 +7,9 @@ so a part can be fetched and proven without the rest, and a scrubber needs no ke
 pieces were made, counts them, and carries a tag over the table: a table that was altered or moved to other
 pieces does not open.
 
-The key given is used for one content only. The label of how it was compressed goes into the key that encrypts:
-the same content under the same key is either the same octets or under another key, so no nonce ever serves
-two texts, also when an object is stored again by a newer build (ADR 0005).
+The key given is used for one content only. How it was compressed goes into the key that encrypts: the same
+content stored again is either the same octets or under another key, so no nonce ever serves two texts, also
+when a newer build stores it (ADR 0005).
 
 Source: architecture §5; NIST SP 800-38D; RFC 8878 (zstd).
 """

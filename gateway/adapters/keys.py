@@ -1,0 +1,190 @@
+"""The key store on NATS: stream KEYS, every value encrypted under the site's master key.
+
+A name has two subjects: `key.<name>.value` holds the secret, `key.<name>.forgotten` says that it was
+destroyed. Every write is guarded by the last of the two, so a key is made once and never again after it was
+forgotten; the tombstone comes first, then the value's octets are overwritten on the disk. What was read is
+remembered, and every two seconds all that changed in KEYS since is dropped.
+
+Source: architecture §7 (what is not in the log); NIST SP 800-38D.
+"""
+
+import asyncio
+import stat
+from collections import OrderedDict
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.adapters.jetstream import wire
+from gateway.adapters.jetstream.link import SERVICE, Link
+from gateway.adapters.jetstream.streams import KEYS
+from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
+from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
+from gateway.ports import Clock, Entropy, KeyForgotten, Unavailable
+
+MASTER_KEY_OCTETS: Final = 32
+REMEMBERED_MAX: Final = 20_000  # keys of about 400 octets each
+TRUSTED_S: Final = 2.0  # a forgotten key is noticed after that at the latest
+ATTEMPTS_MAX: Final = 10
+CHANGES_MAX: Final = 1000  # more at once: forget all that was remembered
+
+
+class BadMasterKey(Exception):
+    """The file with the master key is not usable; the text says why, for the operator."""
+
+
+def load_master_key(file: Path) -> bytes:
+    """32 octets, as 64 hex digits in a file that nobody else may read. Raises BadMasterKey."""
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        text = file.read_bytes()
+    except OSError as error:
+        raise BadMasterKey(f"the master key {file} cannot be read: {error.strerror}") from error
+    if mode & 0o077:
+        raise BadMasterKey(f"the master key {file} has mode {mode:03o}, expected 600")
+    try:
+        key = bytes.fromhex(text.decode())
+    except ValueError:
+        key = b""
+    if len(key) != MASTER_KEY_OCTETS:
+        raise BadMasterKey(f"the master key {file} is not {2 * MASTER_KEY_OCTETS} hex digits")
+    return key
+
+
+class JetStreamKeyStore:
+    """The port KeyStore."""
+
+    def __init__(self, link: Link, master_key: bytes, *, clock: Clock, entropy: Entropy) -> None:
+        self._link, self._clock, self._entropy = link, clock, entropy
+        self._cipher = AESGCM(master_key)
+        self._known: OrderedDict[str, bytes] = OrderedDict()
+        self._known_up_to: int | None = None  # sequence in KEYS that what is known is true of
+        self._trusted_until = 0.0
+        self._noticing = asyncio.Lock()
+
+    async def get(self, name: str) -> bytes:
+        await self._notice_changes()
+        if (secret := self._known.get(name)) is not None:
+            self._known.move_to_end(name)
+            return secret
+        up_to = self._known_up_to
+        last = await self._last(name)
+        if last is None:
+            raise KeyError(name)
+        secret = self._opened(name, last)
+        if up_to == self._known_up_to:  # else it may have been replaced while we read it
+            self._remember(name, secret)
+        return secret
+
+    async def get_or_make(self, name: str) -> bytes:
+        try:
+            return await self.get(name)
+        except KeyError:
+            # Whose write came first does not matter: all of them then read what is there.
+            await self._write(name, self._entropy(DATA_KEY_OCTETS), expected=0)
+            return await self.get(name)
+
+    async def put(self, name: str, secret: bytes) -> None:
+        for _ in range(ATTEMPTS_MAX):
+            last = await self._last(name)
+            if last is not None and self._opened(name, last) == secret:
+                return
+            await self._write(name, secret, expected=last.sequence if last else 0)
+            self._known.pop(name, None)
+        raise Unavailable(SERVICE, f"{name} is written by others all the time")
+
+    async def forget(self, name: str) -> None:
+        """Destroy the key: after this `get` raises KeyForgotten everywhere, within seconds."""
+        for _ in range(ATTEMPTS_MAX):
+            self._known.pop(name, None)
+            last = await self._last(name)
+            if last is not None and _is_tombstone(last):
+                await self._erase(name)
+                return
+            await self._store(Outgoing(_tombstone_of(name), b"", {}), name, last.sequence if last else 0)
+        raise Unavailable(SERVICE, f"{name} is written by others all the time")
+
+    # --- what is remembered ---------------------------------------------------------------------------
+
+    async def _notice_changes(self) -> None:
+        """Drop what was written since it was remembered. Raises Unavailable when that cannot be known."""
+        async with self._noticing:
+            now = self._clock.monotonic()
+            if now < self._trusted_until:
+                return
+            if self._known_up_to is None:
+                newest = await self._link.last(KEYS)
+                self._known_up_to = newest.sequence if newest else 0
+            else:
+                changes = await self._link.read(KEYS, "key.>", self._known_up_to + 1, CHANGES_MAX)
+                if len(changes) == CHANGES_MAX:
+                    self._known.clear()
+                for change in changes:
+                    self._known_up_to = max(self._known_up_to, change.sequence)
+                    self._known.pop(_name_of(change.subject), None)
+            self._trusted_until = now + TRUSTED_S
+
+    def _remember(self, name: str, secret: bytes) -> None:
+        self._known[name] = secret
+        if len(self._known) > REMEMBERED_MAX:
+            self._known.popitem(last=False)
+
+    def _opened(self, name: str, stored: Stored) -> bytes:
+        if _is_tombstone(stored):
+            raise KeyForgotten(name)
+        nonce, sealed = stored.payload[:NONCE_OCTETS], stored.payload[NONCE_OCTETS:]
+        try:
+            return self._cipher.decrypt(nonce, sealed, name.encode())
+        except (InvalidTag, ValueError) as error:
+            raise Unavailable(SERVICE, f"the key {name} does not open with this master key") from error
+
+    # --- the stream -----------------------------------------------------------------------------------
+
+    async def _last(self, name: str) -> Stored | None:
+        return await self._link.last(KEYS, f"key.{_token(name)}.*")
+
+    async def _write(self, name: str, secret: bytes, expected: int) -> None:
+        nonce = self._entropy(NONCE_OCTETS)
+        payload = nonce + self._cipher.encrypt(nonce, secret, name.encode())
+        await self._store(Outgoing(f"key.{_token(name)}.value", payload, {}), name, expected)
+
+    async def _store(self, message: Outgoing, name: str, expected: int) -> None:
+        """Write if nothing was written since; whether it is there is seen by looking again."""
+        guard = {wire.EXPECTED: str(expected), wire.EXPECTED_SUBJECT: f"key.{_token(name)}.*"}
+        try:
+            await self._link.publish(message.with_headers(guard))
+        except Refused as refused:
+            if not refused.is_conflict:
+                raise refused.as_port_error(SERVICE) from refused
+        except Unanswered as error:
+            raise Unavailable(SERVICE, f"the key {name} may be stored or not: {error}") from error
+
+    async def _erase(self, name: str) -> None:
+        """Overwrite the secret's octets on the disk; the same twice changes nothing."""
+        value = await self._link.last(KEYS, f"key.{_token(name)}.value")
+        if value is None:
+            return
+        try:
+            await self._link.api(f"STREAM.MSG.DELETE.{KEYS}", {"seq": value.sequence, "no_erase": False})
+        except Refused as refused:
+            if refused.code != wire.NOT_FOUND:  # somebody else erased it meanwhile
+                raise refused.as_port_error(SERVICE) from refused
+
+
+def _token(name: str) -> str:
+    return wire.token_of(name)
+
+
+def _tombstone_of(name: str) -> str:
+    return f"key.{_token(name)}.forgotten"
+
+
+def _is_tombstone(stored: Stored) -> bool:
+    return stored.subject.endswith(".forgotten")
+
+
+def _name_of(subject: str) -> str:
+    return unquote(subject.split(".")[1])
