@@ -1,0 +1,139 @@
+"""One mail offered to one host: which lines to send, and what became of each recipient.
+
+Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.mail.address import Address
+from gateway.mail.envelope import Body, Envelope
+from gateway.mail.reply import Reply, reply
+from gateway.protocols.smtp.offers import Offers
+
+NEEDS_EIGHT_BIT = reply(554, "5.6.3", "The host takes no 8-bit messages")  # RFC 6152 §3
+NEEDS_SMTPUTF8 = reply(550, "5.6.7", "The host takes no internationalised addresses")  # RFC 6531 §3.2
+TOO_LARGE = reply(552, "5.3.4", "The message is larger than the host takes")  # RFC 1870 §6.1
+
+
+class Stage(Enum):
+    """The step of a session that an answer belongs to."""
+
+    GREETING = auto()
+    EHLO = auto()
+    HELO = auto()
+    STARTTLS = auto()
+    MAIL = auto()
+    RCPT = auto()
+    DATA = auto()
+    CONTENT = auto()  # while the message is sent, up to its last octets
+    CONCLUSION = auto()  # after the final dot
+    QUIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one recipient at this host."""
+
+    recipient: Address
+    reply: Reply
+    stage: Stage
+    is_ours: bool  # True when the host has not said it: connection lost, cannot be sent there
+
+    @property
+    def is_uncertain(self) -> bool:
+        """True when the host may have taken the mail and we did not hear it (RFC 5321 §4.5.4.1)."""
+        return self.is_ours and self.stage is Stage.CONCLUSION
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A command line and what its reply will be about."""
+
+    stage: Stage
+    octets: bytes
+    recipient: int | None = None  # of an RCPT, its place in the envelope
+
+
+class Transaction:
+    """The state of one mail at one host. What cannot be sent there is answered before anything is sent."""
+
+    def __init__(self, envelope: Envelope, offers: Offers) -> None:
+        assert envelope.rcpt_to, "a mail has a recipient"
+        self.envelope = envelope
+        self.accepted: list[int] = []  # places of the recipients the host said yes to
+        self.is_begun = False  # the host said yes to MAIL
+        self._answers: dict[int, Answer] = {}
+        self._answer_unsendable(offers)
+        self.lines: deque[Line] = deque(self._lines(offers))  # not sent yet
+
+    @property
+    def is_answered(self) -> bool:
+        """True when every recipient has its answer."""
+        return len(self._answers) == len(self.envelope.rcpt_to)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """One for each recipient, in the order of the envelope."""
+        assert self.is_answered
+        return tuple(self._answers[i] for i in range(len(self.envelope.rcpt_to)))
+
+    def answer(self, recipient: int, said: Reply, stage: Stage, *, is_ours: bool = False) -> None:
+        """Settle one recipient. The first answer holds."""
+        address = self.envelope.rcpt_to[recipient]
+        self._answers.setdefault(recipient, Answer(address, said, stage, is_ours))
+
+    def answer_all(self, said: Reply, stage: Stage, *, is_ours: bool = False) -> None:
+        """Settle every recipient that has no answer yet."""
+        for recipient in range(len(self.envelope.rcpt_to)):
+            self.answer(recipient, said, stage, is_ours=is_ours)
+
+    def _answer_unsendable(self, offers: Offers) -> None:
+        envelope = self.envelope
+        if offers.octets_max is not None and (envelope.octets or 0) > offers.octets_max:
+            self.answer_all(TOO_LARGE, Stage.MAIL, is_ours=True)
+        if envelope.body is Body.EIGHT_BIT and not offers.has_eight_bit:
+            self.answer_all(NEEDS_EIGHT_BIT, Stage.MAIL, is_ours=True)
+        if not offers.has_smtputf8:
+            if envelope.is_smtputf8 or _needs_smtputf8(envelope.mail_from):
+                self.answer_all(NEEDS_SMTPUTF8, Stage.MAIL, is_ours=True)
+            for i, address in enumerate(envelope.rcpt_to):
+                if _needs_smtputf8(address):
+                    self.answer(i, NEEDS_SMTPUTF8, Stage.RCPT, is_ours=True)
+
+    def _lines(self, offers: Offers) -> Iterable[Line]:
+        if self.is_answered:
+            return
+        envelope = self.envelope
+        sent = [i for i in range(len(envelope.rcpt_to)) if i not in self._answers]
+        addresses = [envelope.mail_from, *(envelope.rcpt_to[i] for i in sent)]
+        uses_smtputf8 = envelope.is_smtputf8 or any(map(_needs_smtputf8, addresses))
+
+        parameters = ""
+        if offers.has_size and envelope.octets is not None:
+            parameters += f" SIZE={envelope.octets}"
+        if offers.has_eight_bit and envelope.body is Body.EIGHT_BIT:
+            parameters += " BODY=8BITMIME"
+        if uses_smtputf8:
+            parameters += " SMTPUTF8"
+        yield Line(Stage.MAIL, command_line(f"MAIL FROM:<{_path(envelope.mail_from)}>{parameters}"))
+        for i in sent:
+            yield Line(Stage.RCPT, command_line(f"RCPT TO:<{_path(envelope.rcpt_to[i])}>"), i)
+        yield Line(Stage.DATA, command_line("DATA"))
+
+
+def command_line(text: str) -> bytes:
+    """A command as it is sent."""
+    assert not any(character in text for character in "\r\n\0"), "a command is one line"
+    return text.encode() + b"\r\n"
+
+
+def _needs_smtputf8(address: Address | None) -> bool:
+    """True when the address has no form in ASCII: a domain always has, a local part has not."""
+    return address is not None and not address.local_part.isascii()
+
+
+def _path(address: Address | None) -> str:
+    return "" if address is None else str(address.with_ascii_domain())
