@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from gateway.mail.carving import CARVE_OCTETS_MIN, CarvingError, FillEncoder, Fr
 from tests.mail.messages import broken, reader, samples, scan
 
 CONTENT = hashlib.shake_256(b"content").digest(120_001)
+MORE = hashlib.shake_256(b"more").digest(200_000)
 
 
 def wrapped(content: bytes, line: int, line_break: bytes) -> bytes:
@@ -88,6 +90,7 @@ IRREGULAR = [
     text + b"\r\nA mailing list's footer\r\n",
     text + b"=",
     wrapped(CONTENT[:57_000] + b"x", 76, b"\r\n") + b"\r\n" + text,  # padding in the middle
+    wrapped(MORE[: 4 * 57 * 630 - 1], 76, b"\r\n") + b"\r\n" + text,  # and there at the end of a block
     b"\r\n" + text,
     text[:-4] + b"QR==",  # bits after the content that a decoder drops
     text + b" " * 2000,
@@ -197,6 +200,11 @@ def test_a_content_that_is_not_the_one_is_noticed() -> None:
         list(carving.encoded(hole, [CONTENT, b"x"]))
     with pytest.raises(CarvingError, match="not the one"):
         list(carving.decoded(reader(with_part(text.replace(b"\r\n", b" \n"))), hole))
+
+
+def test_a_skeleton_travels_in_messagepack() -> None:
+    skeleton = carve(with_part(text + b"\r\n"))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(skeleton), type=Skeleton) == skeleton
 
 
 def test_octet_by_octet_gives_the_same() -> None:

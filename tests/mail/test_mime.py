@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail.mime import DEPTH_MAX, HEADER_OCTETS_MAX, PARTS_MAX, Part, StructureScanner
+from gateway.mail.mime import (
+    BOUNDARY_OCTETS_MAX,
+    DEPTH_MAX,
+    HEADER_OCTETS_MAX,
+    PARTS_MAX,
+    Part,
+    StructureScanner,
+)
 from tests.mail.messages import broken, samples, scan
 
 
@@ -37,6 +44,8 @@ def walk_email(message: Message) -> Iterator[Message]:
             yield from walk_email(part)
 
 
+LONGEST = b"b" * BOUNDARY_OCTETS_MAX
+
 MESSAGES = [
     # Nothing at all; only a body; only a header (RFC 5322 §3.5: the body is optional).
     (b"", "text/plain", [b""]),
@@ -56,6 +65,21 @@ MESSAGES = [
         b"--bb\r\n\r\n1\r\n--bbb\r\n--bb\r\n\r\n2\r\n--b--",
         ("multipart/mixed", [("multipart/alternative", ["text/plain", "text/plain"])]),
         [b"1\r\n--bbb", b"2"],
+    ),
+    # A line that closes the inner multipart and could begin a part of the outer one closes the inner.
+    (
+        b'Content-Type: multipart/mixed; boundary="a--"\r\n\r\n--a--\r\n'
+        b"Content-Type: multipart/alternative; boundary=a\r\n\r\n"
+        b"--a\r\n\r\n1\r\n--a--\r\nepilogue\r\n--a----\r\n",
+        ("multipart/mixed", [("multipart/alternative", ["text/plain"])]),
+        [b"1"],
+    ),
+    # The longest delimiter line there is.
+    (
+        b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n\r\n1\r\n--%s--%s\r\n"
+        % (LONGEST, LONGEST, LONGEST, b" " * 40),
+        ("multipart/mixed", ["text/plain"]),
+        [b"1"],
     ),
     # RFC 2046 §5.1.5: parts of a digest are messages by default; a missing close delimiter ends nothing.
     (
