@@ -1,8 +1,10 @@
-"""How a role tells the supervisor that it serves: one line on the descriptor it was given."""
+"""How a process of ours begins and ends: it says when it serves, and stops in order when it is told to."""
 
+import asyncio
 import os
-from collections.abc import Mapping
-from typing import Final
+import signal
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 
 VARIABLE: Final = "SARABAN_READY_FD"
 
@@ -16,3 +18,14 @@ def ready(environment: Mapping[str, str], text: str = "ready") -> None:
     if descriptor := environment.get(VARIABLE):
         with os.fdopen(int(descriptor), "w") as pipe:
             pipe.write(text + "\n")
+
+
+async def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends, or until SIGINT, SIGTERM or SIGHUP, which cancel it."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return

@@ -92,6 +92,19 @@ class Child:
                 self.kill()
             await asyncio.sleep(0.02)
 
+    async def ended(self) -> int:
+        """Wait until it is gone; its exit code."""
+        descriptor = os.pidfd_open(self.pid)
+        gone = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        return self._process.wait()
+
     async def ready(self, probe: Callable[[], Awaitable[None]], patience_s: float = 60.0) -> None:
         """Wait until probe no longer raises NotReady.
 
@@ -118,4 +131,4 @@ class Child:
 
 
 def _basic_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}

@@ -43,7 +43,7 @@ class S3Server:
         options = {
             "dir": self.folder, "ip": LOOPBACK, "ip.bind": LOOPBACK, "disableHttp": "false",
             "master.port": master, "master.port.grpc": master_grpc, "master.telemetry": "false",
-            "master.volumeSizeLimitMB": 1024, "volume.max": 0, "volume.port": volume,
+            "master.volumeSizeLimitMB": 4096, "volume.max": 1000, "volume.port": volume,
             "volume.port.grpc": volume_grpc, "volume.preStopSeconds": 0, "master.electionTimeout": "1s",
             "master.heartbeatInterval": "200ms",
             "filer": "true", "filer.port": filer, "filer.port.grpc": filer_grpc,

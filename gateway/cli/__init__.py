@@ -1,0 +1,128 @@
+"""The `saraban` command: one module per family of commands, loaded when it is asked for.
+
+`--data` and `--json` may stand before or after a command's name.
+"""
+
+import importlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from gateway.cli.output import fail
+from gateway.processes.up.announcement import read_gateway
+from gateway.processes.up.children import StartFailed
+from gateway.processes.up.folder import gateway_file
+from gateway.settings import Settings, SettingsError, load
+
+# Command and the module it is in; the function has the command's name.
+FAMILIES: Final = {
+    "up": "running",
+    "init": "registering",
+    "status": "running",
+    "reset": "running",
+    "logs": "running",
+    "ca": "running",
+    "agency": "registering",
+    "account": "registering",
+    "mailbox": "mailboxes",
+    "send": "sending",
+    "trace": "tracing",
+    "queue": "tracing",
+    "events": "events",
+    "log": "events",
+    "projection": "projecting",
+    "check": "checking",
+    "edge": "running",
+    "router": "running",
+    "relay": "running",
+    "packer": "running",
+    "projector": "running",
+    "steward": "running",
+    "web": "running",
+}
+
+
+class Families(click.Group):
+    """The main group. A family's module is imported when one of its commands is named, or for `--help`."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(FAMILIES)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        module = FAMILIES.get(name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(f"gateway.cli.{module}"), name)
+        assert isinstance(command, click.Command), name
+        _accept_common_options(command)
+        return command
+
+
+def _want_json(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given:
+        context.find_root().meta["saraban.json"] = True
+
+
+def _use_data(context: click.Context, option: click.Parameter, given: Path | None) -> None:
+    """Put the settings for this data folder into the context: those of the gateway that runs there."""
+    if given is not None or context.obj is None:
+        context.obj = settings_of(given)
+
+
+def settings_of(data: Path | None) -> Settings:
+    """The settings of this process; a gateway that runs on the folder lends what they leave open."""
+    try:
+        settings = load(os.environ, data=data)
+        if settings.nats_url or not gateway_file(settings.data).exists():
+            return settings
+        return replace(read_gateway(settings.data).settings_for("cli"), data=settings.data.absolute())
+    except (SettingsError, StartFailed) as error:
+        fail(str(error))
+
+
+def _common_options() -> list[click.Option]:
+    return [
+        click.Option(
+            ["--data"],
+            type=click.Path(file_okay=False, path_type=Path),
+            help="The data folder [default: SARABAN_DATA or ./var].",
+            expose_value=False,
+            callback=_use_data,
+        ),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            help="Answer in JSON.",
+            expose_value=False,
+            is_eager=True,
+            callback=_want_json,
+        ),
+    ]
+
+
+def _accept_common_options(command: click.Command) -> None:
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _accept_common_options(below)
+        return
+    names: set[Any] = {parameter.name for parameter in command.params}
+    command.params += [option for option in _common_options() if option.name not in names]
+
+
+@click.command(
+    cls=Families, params=_common_options(), context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="saraban", message="saraban %(version)s")
+def main() -> None:
+    """Saraban (สารบรรณ): an event-sourced mail gateway for government.
+
+    \b
+    saraban up                                     start everything on this machine
+    saraban status                                 what runs, and what waits
+    saraban trace --subject ประชุม                   what happened to a mail
+
+    Completion in the shell: eval "$(_SARABAN_COMPLETE=bash_source saraban)"
+    """

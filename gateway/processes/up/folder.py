@@ -1,0 +1,162 @@
+"""The data folder: whose it is, which format it has, and where everything is in it."""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.processes.up.children import StartFailed
+from gateway.processes.up.credentials import Credentials, write_secret
+
+FORMAT: Final = (
+    1  # counts changes after which an older build may not touch the folder, nor a newer one as it is
+)
+FREE_OCTETS_MIN: Final = 128 * 1024 * 1024  # PostgreSQL's empty files and first log segments
+OURS: Final = ("nats", "postgres", "s3", "secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where everything of one gateway is. Made by `claim`, which also holds it against a second user."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def gateway_file(self) -> Path:
+        return gateway_file(self.root)
+
+    @property
+    def master_key(self) -> Path:
+        return self.secrets / "master.key"
+
+    def credentials(self) -> Credentials:
+        return Credentials.kept_in(self.secrets / "credentials.json")
+
+    def make_master_key(self) -> None:
+        """32 random octets, hexadecimal, in a file only its owner reads; made once."""
+        if not self.master_key.exists():
+            write_secret(self.master_key, secrets.token_hex(32).encode() + b"\n")
+
+
+def gateway_file(data: Path) -> Path:
+    """The file that tells commands how to reach the running gateway."""
+    return data / "run" / "gateway.json"
+
+
+@contextmanager
+def claim(root: Path) -> Iterator[DataFolder]:
+    """Make the folder if it is not there and hold it while the block runs.
+
+    Folders made here have mode 700; a folder that was there keeps its mode. Raises StartFailed: in use, of
+    another format, not writable, disk full.
+    """
+    root = root.absolute()
+    try:
+        _make(root)
+        with (root / "lock").open("a+") as lock:
+            _take(lock.fileno(), root)
+            _check_format(root)
+            folder = DataFolder(root)
+            for each in (folder.logs, folder.run, folder.tls, folder.secrets):
+                _make(each)
+            _check_space(root)
+            (root / "format").write_text(f"{FORMAT}\n")
+            yield folder
+    except OSError as error:
+        raise StartFailed(sentence(error, root)) from error
+
+
+def sentence(error: OSError, root: Path) -> str:
+    """One sentence for the operator about a folder the system refused."""
+    what = error.filename or root
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk of {root} is full: make space and start again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"the data folder {root} cannot be written ({what}: {error.strerror})"
+    return f"{what}: {error.strerror}"
+
+
+def wipe(root: Path) -> list[str]:
+    """Remove everything of the gateway from the folder; saraban.toml stays. Gives what was removed.
+
+    Raises StartFailed when the gateway runs or the folder is not one of ours.
+    """
+    if not (root / "format").exists():
+        raise StartFailed(f"{root} is not a data folder of saraban: nothing was removed")
+    with (root / "lock").open("a+") as lock:
+        _take(lock.fileno(), root)
+        names = sorted(
+            each.name for each in root.iterdir() if each.name not in ("lock", "saraban.toml", "format")
+        )
+        for name in names:
+            path = root / name
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        (root / "format").unlink()
+    return names
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, each with mode 700; those that are there stay as they are."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o700)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder))
+
+
+def _take(lock: int, root: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.lseek(lock, 0, os.SEEK_SET)
+        owner = os.read(lock, 20).decode("ascii", "replace").strip()
+        raise StartFailed(f"the data folder {root} is in use by process {owner or 'unknown'}") from error
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+
+
+def _check_format(root: Path) -> None:
+    try:
+        found = (root / "format").read_text().strip()
+    except FileNotFoundError:
+        if any((root / name).exists() for name in OURS):
+            raise StartFailed(
+                f"{root} has data without a format number: it is not a folder of saraban"
+            ) from None
+        return
+    if found != str(FORMAT):
+        raise StartFailed(
+            f"the data folder {root} has format {found[:20]!r}, this build reads format {FORMAT}"
+        )
+
+
+def _check_space(root: Path) -> None:
+    space = os.statvfs(root)
+    free = space.f_bavail * space.f_frsize
+    if free < FREE_OCTETS_MIN and not (root / "postgres").exists():
+        need = FREE_OCTETS_MIN // 1024 // 1024
+        raise StartFailed(
+            f"the disk of {root} is full: {free // 1024 // 1024} MB are free, {need} MB are needed"
+        )
