@@ -43,7 +43,7 @@ class Poison(Exception):
             f"{model} cannot fold position {event.position} ({event.topic}): {reason}. To pass over it: "
             f"saraban log hold {event.position} --consumer {model} --reason TEXT"
         )
-        self.model, self.position, self.topic = model, event.position, event.topic
+        self.model, self.position, self.topic, self.reason = model, event.position, event.topic, reason
 
 
 class Projection:
@@ -59,7 +59,7 @@ class Projection:
         self.schema = schema or model.schema
         self._pool = pool
         self._at = dict.fromkeys(slots if model.is_sharded else (0,), START)
-        self._held: set[int] = set()
+        self.held: set[int] = set()  # positions it passes over
 
     async def load(self, log: EventLog) -> Checkpoint:
         """Read checkpoints and holds, and compare with the log. Returns where to follow from.
@@ -127,7 +127,7 @@ class Projection:
         if event.topic not in self.model.topics:
             assert event.topic in EVENT_TYPES, f"this build does not know {event.topic}"
             return False
-        if event.position in self._held:
+        if event.position in self.held:
             return False
         slot = slot_of_subject(event.subject) if self.model.is_sharded else 0
         return slot in self._at and event.position > self._at[slot].position
@@ -136,9 +136,9 @@ class Projection:
         for recorded in events:
             match recorded.event:
                 case ConsumerHeld(position=position):
-                    self._held.add(position)
+                    self.held.add(position)
                 case ConsumerReleased(position=position):
-                    self._held.discard(position)
+                    self.held.discard(position)
                 case other:
                     raise Poison(self.model.name, recorded, f"{type(other).__name__} is no hold")
 

@@ -10,12 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import asyncpg
 import orjson
 
-from gateway.mail.ids import SLOTS, slot_of
+from gateway.mail.ids import SLOTS, AccountId, slot_of
 from gateway.ports import Recorded, Unavailable
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ else:
     Rows = Any
 
 # What the server or the line to it may answer at any time: nothing happened, try again later.
-AWAY = (
-    OSError,
+AWAY: Final = (
+    ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
@@ -36,7 +36,8 @@ AWAY = (
     asyncpg.InvalidAuthorizationSpecificationError,
 )
 
-COMMAND_TIMEOUT_S = 60.0
+COMMAND_TIMEOUT_S: Final = 60.0
+ACQUIRE_TIMEOUT_S: Final = 10.0
 
 
 class ReadModel(ABC):
@@ -46,6 +47,7 @@ class ReadModel(ABC):
     version: ClassVar[int] = 1
     topics: ClassVar[frozenset[str]]  # what it folds; everything else is only passed over
     is_sharded: ClassVar[bool] = False  # True: a checkpoint for each slot of accounts, else one in all
+    wakes_readers: ClassVar[bool] = False  # True: sessions wait for these rows of their account
 
     @property
     def schema(self) -> str:
@@ -63,10 +65,10 @@ class ReadModel(ABC):
 
     @classmethod
     def definition(cls) -> str:
-        """The tables: schema.sql beside the model's module."""
-        source = sys.modules[cls.__module__].__file__
-        assert source is not None, cls
-        return Path(source).with_name("schema.sql").read_text(encoding="utf-8")
+        """The tables: schema.sql beside the model's module, or beside that of the model it is made from."""
+        sources = (Path(sys.modules[kind.__module__].__file__ or "") for kind in cls.__mro__)
+        files = (source.with_name("schema.sql") for source in sources)
+        return next(file for file in files if file.exists()).read_text(encoding="utf-8")
 
 
 def schema_of(model: type[ReadModel]) -> str:
@@ -77,6 +79,12 @@ def slot_of_subject(subject: str) -> int:
     """The slot a history of an account falls into: `ev.box.07.acc_…` says so, `ev.tree.acc_…` is hashed."""
     tokens = subject.split(".")
     return int(tokens[2]) if tokens[1] == "box" else int(slot_of(tokens[-1]))
+
+
+def account_of_subject(subject: str) -> AccountId | None:
+    """Whose mailboxes a history is about: `ev.box.07.acc_…`, `ev.tree.acc_…`; None: nobody's."""
+    tokens = subject.split(".")
+    return AccountId(tokens[-1]) if tokens[1] in ("box", "tree") else None
 
 
 ALL_SLOTS = range(SLOTS)
@@ -92,10 +100,15 @@ class Pool:
     async def rows(self) -> AsyncIterator[Rows]:
         """A connection; each statement stands alone."""
         try:
-            async with self._pool.acquire(timeout=10) as rows:
-                yield rows
+            rows = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        except (OSError, *AWAY) as error:
+            raise _away(error) from error
+        try:
+            yield rows
         except AWAY as error:
             raise _away(error) from error
+        finally:
+            await self._pool.release(rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Rows]:
@@ -115,9 +128,14 @@ async def open_pool(dsn: str, *, size: int = 8) -> AsyncIterator[Pool]:
     """size: connections at most. Raises Unavailable when the server does not answer."""
     try:
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=size, init=_learn_jsonb, timeout=10, command_timeout=COMMAND_TIMEOUT_S
+            dsn,
+            min_size=1,
+            max_size=size,
+            init=_learn_jsonb,
+            timeout=ACQUIRE_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
         )
-    except AWAY as error:
+    except (OSError, *AWAY) as error:
         raise _away(error) from error
     try:
         yield Pool(pool)
@@ -126,7 +144,7 @@ async def open_pool(dsn: str, *, size: int = 8) -> AsyncIterator[Pool]:
 
 
 def _away(error: Exception) -> Exception:
-    """Unavailable; but what the driver calls an interface error may be a wrong value of ours, a bug."""
+    """Unavailable; but what the driver calls an interface error may be a wrong DSN, a mistake of ours."""
     if isinstance(error, ValueError):
         return error
     return Unavailable("postgres", str(error) or type(error).__name__)

@@ -56,6 +56,7 @@ class MailboxModel(ReadModel):
     name = "mailbox"
     topics = frozenset({TreeCreated.TOPIC, MailDelivered.TOPIC})
     is_sharded = True
+    wakes_readers = True
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring

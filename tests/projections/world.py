@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.domain.addresses import DomainClaimed
@@ -37,6 +38,7 @@ from gateway.domain.events import (
     Stamp,
     Wrap,
 )
+from gateway.domain.group import encode_group
 from gateway.domain.histories import box_history, consumer_history, mail_history
 from gateway.domain.registration import NewAccount, Standing, register_account, register_agency
 from gateway.domain.sealing import seal, wrap
@@ -339,3 +341,11 @@ def _send_out(world: World, mail: Mail, agency_id: AgencyId, recipients: list[in
         if outcome < 0.05:  # told twice, and late
             world.attempt(MailDeferred, mail, recipients, number + 1)
             world.queue(mail, agency_id, recipients)
+
+
+def stored(world: World) -> MemoryLog:
+    """The world's history in a log."""
+    log = MemoryLog()
+    for event in world.log:
+        log.store(encode_group([Fact(event.subject.removeprefix("ev."), event.event)]))
+    return log

@@ -1,0 +1,212 @@
+"""Position and digest move with the rows, or nothing moves."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from gateway.domain.events import ConsumerHeld, ConsumerReleased, LaneOpened, MailDelivered
+from gateway.ports import START, Deposed, Fact, LogCorrupt, Position, Recorded, Unavailable
+from projections.checkpoint import Poison, Projection, create, drop, position_of, reached
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
+from projections.queue.project import QueueModel
+from projections.quota.project import QuotaModel
+from projections.readmodel import Pool, Rows, open_pool
+from tests.projections.rows import fold, tables
+from tests.projections.world import World, busy_world, stored
+
+
+class Fragile(QuotaModel):
+    """A fold that fails in the middle of its transaction, after it has written."""
+
+    fails_at: int | None = None
+
+    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+        await super().apply(batch, rows)
+        if any(event.position == self.fails_at for event in batch):
+            raise ValueError("cannot be folded")
+
+
+async def test_a_checkpoint_is_loaded_where_the_last_transaction_left_it(pool: Pool) -> None:
+    world = busy_world(11, 20)
+    log = stored(world)
+    await create(pool, [QuotaModel()])
+    projection = Projection(QuotaModel(), pool)
+    assert await projection.load(log) == START
+    await projection.take(world.log[:17])
+    again = Projection(QuotaModel(), pool)
+    checkpoint = await again.load(log)
+    assert (checkpoint.position, checkpoint.digest) == (17, world.log[16].digest)
+    async with pool.rows() as rows:
+        assert await position_of(rows, QuotaModel) == 17
+        assert await position_of(rows, QuotaModel, slot=5) == 17
+
+
+async def test_of_two_projectors_on_the_same_slots_one_is_refused(pool: Pool) -> None:
+    world = busy_world(12, 40)
+    await create(pool, [QuotaModel()])
+    twins = [Projection(QuotaModel(), pool), Projection(QuotaModel(), pool)]
+    outcomes = await asyncio.gather(
+        *(fold([twin], world.log, batch=10) for twin in twins), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes if outcome] == [Deposed]
+    kept = await tables(pool, "quota_v1")
+    fresh = Projection(QuotaModel(), pool)
+    await fresh.load(stored(world))
+    assert fresh.position == world.log[-1].position
+    delivered = {
+        (e.event.account_id, e.event.mail_id) for e in world.log if isinstance(e.event, MailDelivered)
+    }
+    assert sum(row[2] for row in kept["quota_v1.usage"]) == len(delivered)  # type: ignore[misc]
+
+
+async def test_workers_share_the_slots_and_their_number_may_change(pool: Pool) -> None:
+    world = busy_world(13, 60)
+    model = MailboxModel(Keyring(world.keys))
+    await create(pool, [model])
+    log = stored(world)
+    low, high = Projection(model, pool, range(20)), Projection(model, pool, range(20, 64))
+    half = len(world.log) // 2
+    await fold([low], world.log[:half])
+    await fold([high], world.log)
+    alone = Projection(model, pool)
+    assert (await alone.load(log)).position == half
+    await fold([alone], world.log, batch=50)
+    parted = await tables(pool, "mailbox_v1")
+
+    await drop(pool, "mailbox_v1")
+    await create(pool, [model])
+    await fold([Projection(model, pool)], world.log)
+    assert await tables(pool, "mailbox_v1") == parted
+
+
+async def test_a_log_that_is_shorter_or_other_than_what_was_folded_stops(pool: Pool) -> None:
+    world = busy_world(14, 30)
+    await create(pool, [QuotaModel()])
+    await fold([Projection(QuotaModel(), pool)], world.log)
+    last = world.log.pop()
+    with pytest.raises(LogCorrupt, match=f"position {last.position}: the log is shorter"):
+        await Projection(QuotaModel(), pool).load(stored(world))
+    world.noise()
+    with pytest.raises(LogCorrupt, match=f"position {last.position}: another event"):
+        await Projection(QuotaModel(), pool).load(stored(world))
+
+
+async def test_an_altered_event_is_noticed_when_it_comes_by_again(pool: Pool) -> None:
+    world = busy_world(15, 30)
+    await create(pool, [QuotaModel()])
+    projection = Projection(QuotaModel(), pool)
+    await projection.take(world.log[:20])
+    altered = replace(world.log[19], state=world.log[19].state + b" ")
+    with pytest.raises(LogCorrupt, match="position 20"):
+        await projection.take([*world.log[:19], altered, *world.log[20:25]])
+
+
+async def test_a_poison_event_stops_there_and_everything_before_it_is_kept(pool: Pool) -> None:
+    world = busy_world(16, 40)
+    model = Fragile()
+    delivered = [(e.position, e.event) for e in world.log if isinstance(e.event, MailDelivered)]
+    model.fails_at = delivered[9][0]
+    before = {(event.account_id, event.mail_id) for _, event in delivered[:9]}
+    await create(pool, [model])
+    projection = Projection(model, pool)
+    with pytest.raises(
+        Poison,
+        match=rf"quota cannot fold position {model.fails_at} \(mail.delivered/1\).*"
+        rf"saraban log hold {model.fails_at} --consumer quota --reason TEXT",
+    ):
+        await projection.take(world.log)
+    async with pool.rows() as rows:
+        assert await position_of(rows, QuotaModel) == model.fails_at - 1
+        assert await rows.fetchval("SELECT count(*) FROM quota_v1.counted") == len(before)
+
+
+async def test_a_topic_nobody_knows_stops_the_fold(pool: Pool) -> None:
+    await create(pool, [QuotaModel()])
+    stranger = Recorded(Position(1), "ev.mail.00", "mail.teleported/1", b"{}")
+    with pytest.raises(Poison, match=r"does not know mail\.teleported/1"):
+        await Projection(QuotaModel(), pool).take([stranger])
+
+
+async def test_a_held_position_is_passed_over_by_that_consumer_alone(pool: Pool) -> None:
+    world = busy_world(17, 40)
+    poison = next(e for e in world.log if isinstance(e.event, MailDelivered))
+    fields = world.stamp().fields()
+    held = ConsumerHeld(consumer="quota", position=poison.position, reason="test", **fields)
+    world.hold("quota", held)
+    log = stored(world)
+    models = [QuotaModel(), MailboxModel(Keyring(world.keys))]
+    await create(pool, models)
+    for model in models:
+        projection = Projection(model, pool)
+        await projection.load(log)
+        await projection.take(world.log)
+    rows = await tables(pool, "quota_v1", "mailbox_v1")
+    assert isinstance(poison.event, MailDelivered)
+    mail = (poison.event.account_id, poison.event.mail_id)
+    again = any(
+        isinstance(e.event, MailDelivered) and (e.event.account_id, e.event.mail_id) == mail
+        for e in world.log[poison.position :]
+    )
+    assert (mail in rows["quota_v1.counted"]) == again
+    assert any(row[:2] == mail for row in rows["mailbox_v1.delivery"])
+
+
+async def test_a_hold_that_comes_by_counts_until_it_is_released(pool: Pool) -> None:
+    world = World(18)
+    fields = world.stamp().fields()
+    opm = world.agency("OPM", "opm.go.th")
+    owner = world.account(opm, "a@opm.go.th")
+    mails = [world.accept(opm, None, ["a@opm.go.th"]) for _ in range(2)]
+    ahead = Position(len(world.log) + 3 + 1)
+    held = [ConsumerHeld(consumer="quota", position=ahead + n, reason="test", **fields) for n in range(2)]
+    world.hold("quota", held[0])
+    world.hold("quota", held[1])
+    world.hold("quota", ConsumerReleased(consumer="quota", position=ahead + 1, **fields))
+    for mail in mails:
+        world.deliver(mail, owner, [0])
+    await create(pool, [QuotaModel()])
+    projection = Projection(QuotaModel(), pool)
+    await projection.take(world.log)
+    rows = await tables(pool, "quota_v1")
+    assert rows["quota_v1.counted"] == [(owner.account_id, mails[1].mail_id)]
+    assert projection.held == {ahead}
+
+
+async def test_waiting_ends_when_the_rows_are_there_or_the_time_is_over(pool: Pool) -> None:
+    world = busy_world(19, 10)
+    await create(pool, [QuotaModel()])
+    last = world.log[-1].position
+    assert not await reached(pool, QuotaModel, last, 0.02)
+    waiter = asyncio.create_task(reached(pool, QuotaModel, last, 60))
+    await Projection(QuotaModel(), pool).take(world.log)
+    assert await waiter
+    assert await reached(pool, QuotaModel, last, 0.02, hint=asyncio.Event())
+
+
+async def test_rows_that_are_away_are_unavailable() -> None:
+    with pytest.raises(Unavailable, match="postgres"):
+        async with open_pool("postgresql://nobody:x@127.0.0.1:1/none"):
+            pass
+
+
+async def test_tables_nobody_made_are_unavailable(pool: Pool) -> None:
+    with pytest.raises(Unavailable, match="have not been made"):
+        await reached(pool, QueueModel, Position(1), 1)
+
+
+async def test_a_wrong_value_of_ours_is_no_outage(pool: Pool) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with pool.rows() as rows:
+            await rows.fetchval("SELECT $1::int", 2**40)
+
+
+async def test_what_nobody_folds_still_moves_the_checkpoint(pool: Pool) -> None:
+    world = World(20)
+    world.add(Fact("lane.edge-host-0", LaneOpened(**world.stamp().fields())))
+    await create(pool, [QuotaModel()])
+    await Projection(QuotaModel(), pool).take(world.log)
+    assert await reached(pool, QuotaModel, Position(1), 1)
