@@ -1,5 +1,6 @@
 """Small facts for tests of the log: each carries a number, so that order and identity can be seen."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -28,6 +29,12 @@ def numbers(events: Iterable[Recorded]) -> list[int]:
 
 def checkpoint(event: Recorded) -> Checkpoint:
     return Checkpoint(event.position, event.digest)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what comes from outside this event loop."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
 
 
 async def take(following: AsyncIterator[Sequence[Recorded]], count: int) -> list[Recorded]:
