@@ -250,7 +250,7 @@ class Unread:
 
 
 class WriteAhead(Protocol):
-    """CT: where contents are durable until they are in a pack."""
+    """CT: where contents are durable until they are in a pack. All raise Unavailable."""
 
     async def append(self, digest: str, octets: bytes) -> int:
         """The content's sequence, on disk. Raises Full, Unavailable, Deposed; waits as Lane.append does."""
@@ -264,7 +264,7 @@ class WriteAhead(Protocol):
         """Forget what is at or below this sequence."""
 
     async def waiting(self) -> int:
-        """How many messages it holds."""
+        """How many messages it holds, lanes' markers included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +276,11 @@ class ListedObject:
 class ObjectStore(Protocol):
     """S3: objects by name, in `attachments/`, `large/`, `packs/` and `trash/`. All raise Unavailable."""
 
-    async def put(self, name: str, octets: Callable[[], Iterable[bytes]]) -> StoredObject:
+    async def put(self, name: str, octets: Callable[[], Iterable[bytes]], size: int = -1) -> StoredObject:
         """Store an object, whole or not at all; one of that name is replaced. Raises Full.
 
-        octets: makes the octets, again for each attempt; runs in a thread. About 5 MiB are held.
+        octets: makes the octets (no piece empty), again for each attempt; runs in a thread. size: -1 when it
+        is not known; about 5 MiB are held then.
         """
 
     async def get(self, name: str, start: int = 0, octets: int | None = None) -> bytes:
