@@ -21,8 +21,10 @@ PASSING_REFUSALS_MAX: Final = 20
 
 
 async def open_log(link: Link, stream: str = streams.LOG) -> "JetStreamLog":
-    """Check the log's stream and learn its epoch. Raises streams.Misconfigured, Unavailable."""
-    return JetStreamLog(link, stream, await streams.epoch_of(link, stream))
+    """Check the log's stream and learn its epoch. Raises streams.Misconfigured, LogCorrupt, Unavailable."""
+    log = JetStreamLog(link, stream, await streams.epoch_of(link, stream))
+    await log.last()
+    return log
 
 
 class JetStreamLog:
@@ -33,8 +35,7 @@ class JetStreamLog:
         self.into = f"in.e{epoch}."
 
     async def last(self) -> Position:
-        last = await self.link.last(self.stream)
-        return Position(last.sequence if last else 0)
+        return await streams.end_of_log(self.link, self.stream)
 
     async def read(self, position: Position) -> Recorded:
         found = await self.link.get(self.stream, seq=position) if position > 0 else None

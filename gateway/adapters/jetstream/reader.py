@@ -17,7 +17,7 @@ from typing import Final
 import nats.errors
 from nats.aio.msg import Msg
 
-from gateway.adapters.jetstream import wire
+from gateway.adapters.jetstream import streams, wire
 from gateway.adapters.jetstream.link import SERVICE, Link
 from gateway.adapters.jetstream.wire import Outgoing, Refused
 from gateway.ports import Checkpoint, LogCorrupt, Position, Recorded, Unavailable
@@ -62,8 +62,7 @@ async def follow(link: Link, stream: str, after: Checkpoint) -> AsyncIterator[Se
 
 async def _check(link: Link, stream: str, position: Position, digest: bytes) -> None:
     """Is this the log that was read up to here? Raises LogCorrupt, Unavailable."""
-    end = await link.last(stream)
-    last = end.sequence if end else 0
+    last = await streams.end_of_log(link, stream)
     if last < position:
         raise LogCorrupt(position, f"it has been read before, and now the log ends at {last}")
     if position > 0:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway.adapters.jetstream import wire
 from gateway.adapters.jetstream.link import SERVICE, Link
 from gateway.adapters.jetstream.wire import Refused
-from gateway.ports import Unavailable
+from gateway.ports import LogCorrupt, Position, Unavailable
 
 LOG: Final = "EV_1"
 CONTENT: Final = "CT"
@@ -144,6 +144,35 @@ async def epoch_of(link: Link, stream: str) -> int:
         raise Misconfigured(f"the stream {stream} takes no writers: its subjects are {subjects}")
     await check(link, log_configuration(int(epoch[1]), stream))
     return int(epoch[1])
+
+
+async def end_of_log(link: Link, stream: str) -> Position:
+    """Its last position, from the leader; 0 when it is empty. Raises LogCorrupt, Unavailable.
+
+    Nothing is ever deleted from a log: a message less than there are positions is damage, which the server
+    itself does not mention.
+    """
+    try:
+        answer = await link.api(f"STREAM.INFO.{stream}")
+    except Refused as refused:
+        if refused.code == wire.STREAM_NOT_FOUND:
+            raise LogCorrupt(0, f"the stream {stream} does not exist") from refused
+        raise refused.as_port_error(SERVICE) from refused
+    state, first = answer["state"], answer["config"].get("first_seq") or 1
+    last: int = state["last_seq"]
+    if state["messages"] != max(0, last - first + 1):
+        raise LogCorrupt(
+            await _first_missing(link, stream, first), "there is no event, although the log is longer"
+        )
+    return Position(last)
+
+
+async def _first_missing(link: Link, stream: str, first: int) -> int:
+    state = (await link.api(f"STREAM.INFO.{stream}", {"deleted_details": True}))["state"]
+    if state["first_seq"] > first:
+        return first
+    missing: list[int] = state.get("deleted") or [first]
+    return min(missing)
 
 
 async def check_server(monitor_url: str) -> None:
