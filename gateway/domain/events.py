@@ -269,11 +269,23 @@ class LaneClosed(Event, frozen=True, kw_only=True):
 
 
 class RouterDecided(Event, frozen=True, kw_only=True):
-    """ev.route.<share>: every mail of this share up to `up_to` has been decided."""
+    """ev.route.<share>: every mail of this share up to `up_to` has been decided.
+
+    ended: recipients of the mail at up_to + 1 that have been, when its facts want more than one append.
+    """
 
     TOPIC: ClassVar[str] = "router.decided/1"
 
     up_to: int
+    ended: tuple[int, ...] = ()
+
+
+class OperatorAppointed(Event, frozen=True, kw_only=True):
+    """ev.operator: somebody may run this gateway; their verifier is in the KeyStore."""
+
+    TOPIC: ClassVar[str] = "operator.appointed/1"
+
+    name: str
 
 
 class ConsumerHeld(Event, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ open it changes, so its data key is wrapped again for each holder.
 Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); architecture §2.2.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, assert_never
@@ -108,12 +108,17 @@ def attempt_label(mail_id: MailId) -> str:
 
 
 def holders(accepted: MailAccepted, whereabouts: Iterable[Whereabouts]) -> set[str]:
-    """The names of the keys `decide` wraps for."""
-    return {_holder(accepted, where) for where in whereabouts}
+    """The names of the keys `decide` may wrap for: it bounces what an account can no longer get."""
+    return {agency_key_name(accepted.agency_id)} | {_holder(accepted, where) for where in whereabouts}
 
 
-def decide(mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means) -> list[Fact]:
-    """What becomes of each recipient. whereabouts: by recipient id.
+def decide(
+    mail: OpenedMail,
+    whereabouts: Sequence[Whereabouts],
+    means: Means,
+    ended: Container[int] = frozenset(),
+) -> list[Fact]:
+    """What becomes of each recipient. whereabouts: by recipient id; ended: recipients decided before.
 
     A mail is delivered once per account, however many of its addresses were named; queued once per
     destination; bounced at once for all whom nobody here knows.
@@ -123,6 +128,8 @@ def decide(mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means) -
     queues: dict[AgencyId | None, list[int]] = {}
     unknown: list[int] = []
     for recipient, where in enumerate(whereabouts):
+        if recipient in ended:
+            continue
         match where:
             case Hosted():
                 is_erased = account_key_name(where.account_id) not in means.holder_keys

@@ -1,0 +1,71 @@
+"""How a router goes through the log: in steps, each small enough for one append.
+
+A step is facts and how far the router is once they are in. Nearly always it is one mail; a mail whose facts
+are more than one append takes is several, which name the recipients that have had their outcome.
+
+Source: architecture §2.2 (checkpoint and facts are one write).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.domain.events import Fact, MailBounced, MailDelivered, MailQueued
+from gateway.domain.group import GROUP_FACTS_MAX, GROUP_OCTETS_MAX, encode_group
+
+# Room for router.decided in the same group: it names 1,000 recipients at most.
+STEP_FACTS_MAX: Final = GROUP_FACTS_MAX - 1
+STEP_OCTETS_MAX: Final = GROUP_OCTETS_MAX - 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """up_to, ended: as in router.decided, once these facts are in the log."""
+
+    up_to: int
+    ended: tuple[int, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    octets: int = 0  # as the facts count towards the limit of a group
+
+
+def steps(position: int, facts: Sequence[Fact], ended: Sequence[int] = ()) -> Iterator[Step]:
+    """The steps by which the facts decided on the event at `position` are appended.
+
+    ended: recipients whose facts are in the log already. Facts that name no recipients stay together.
+    """
+    part, octets, had = list[Fact](), 0, list(ended)
+    for fact in facts:
+        (encoded,) = encode_group([fact])
+        if part and (len(part) == STEP_FACTS_MAX or octets + encoded.octets > STEP_OCTETS_MAX):
+            had += [recipient for earlier in part for recipient in _ends(earlier)]
+            yield Step(position - 1, tuple(sorted(had)), tuple(part), octets)
+            part, octets = [], 0
+        part.append(fact)
+        octets += encoded.octets
+    yield Step(position, (), tuple(part), octets)
+
+
+def joined(parts: Sequence[Step]) -> Step:
+    """Steps one after another, in one append."""
+    return Step(
+        parts[-1].up_to,
+        parts[-1].ended,
+        tuple(fact for part in parts for fact in part.facts),
+        sum(part.octets for part in parts),
+    )
+
+
+def fits(parts: Sequence[Step], more: Step) -> bool:
+    """True when one more step goes into the same append."""
+    facts = sum(len(part.facts) for part in parts) + len(more.facts)
+    return facts <= STEP_FACTS_MAX and sum(part.octets for part in parts) + more.octets <= STEP_OCTETS_MAX
+
+
+def _ends(fact: Fact) -> tuple[int, ...]:
+    match fact.event:
+        case MailDelivered(recipients=recipients) | MailQueued(recipients=recipients):
+            return recipients
+        case MailBounced(recipients=recipients):
+            return recipients
+        case event:
+            raise AssertionError(f"{event.TOPIC} cannot be split from its neighbours")

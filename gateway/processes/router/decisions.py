@@ -1,0 +1,139 @@
+"""What the router decides with: envelopes opened, recipients looked up, keys fetched; then `decide`.
+
+Source: architecture §2.2.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from gateway.domain.codec import MalformedEvent, UnknownTopic
+from gateway.domain.events import Actor, By, EnvelopeSecret, MailAccepted, Stamp
+from gateway.domain.progress import Step, steps
+from gateway.domain.routing import Means, OpenedMail, Whereabouts, decide, envelope_label, holders
+from gateway.domain.sealing import NONCE_OCTETS, BrokenSeal, unseal, unwrap
+from gateway.mail.address import parse_address
+from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Recorded, Unavailable
+from gateway.processes.router.directory import Directory
+from gateway.processes.router.reports import Reports
+
+KEYS_AT_ONCE: Final = 64
+
+
+class Undecidable(Exception):
+    """An event the router cannot decide on. It stops; the message says how to pass over it."""
+
+    def __init__(self, recorded: Recorded, reason: str) -> None:
+        super().__init__(
+            f"the router cannot decide on position {recorded.position} ({recorded.topic}): {reason}. To pass"
+            f" over it: saraban log hold {recorded.position} --consumer router --reason TEXT"
+        )
+        self.recorded, self.reason = recorded, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An event of this share that wants a decision. ended: recipients of it decided before."""
+
+    recorded: Recorded
+    ended: tuple[int, ...] = ()
+
+
+class Decisions:
+    """Decides on many events with one question to the directory."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        keys: KeyStore,
+        reports: Reports,
+        clock: Clock,
+        entropy: Entropy,
+        by: By,
+        give_up_after: timedelta,
+    ) -> None:
+        self._directory, self._keys, self._reports = directory, keys, reports
+        self._clock, self._entropy, self._by = clock, entropy, by
+        self._give_up_after = give_up_after
+
+    async def on(self, work: Sequence[Work]) -> list[Step]:
+        """The steps of each event, in order. Raises Undecidable for one of them, Unavailable."""
+        mails = {one.recorded.position: await self._open(one) for one in work if _is_mail(one.recorded)}
+        found = await self._look_up(mails.values())
+        wanted = {holder for mail in mails.values() for holder in holders(mail.accepted, _of(mail, found))}
+        means = Means(
+            stamp=Stamp(at=self._clock.now(), actor=Actor("system", "router"), by=self._by),
+            holder_keys=await self._fetch(wanted),
+            nonce=partial(self._entropy, NONCE_OCTETS),
+            give_up_after=self._give_up_after,
+        )
+        done = list[Step]()
+        for one in work:
+            mail = mails.get(one.recorded.position)
+            try:
+                if mail is None:
+                    facts = await self._reports.on(one.recorded)
+                else:
+                    facts = decide(mail, _of(mail, found), means, one.ended)
+            except Unavailable:
+                raise
+            except Exception as error:
+                raise Undecidable(one.recorded, f"{type(error).__name__}: {error}") from error
+            done += steps(one.recorded.position, facts, one.ended)
+        return done
+
+    async def _open(self, work: Work) -> OpenedMail:
+        accepted = work.recorded.event
+        assert isinstance(accepted, MailAccepted), accepted
+        mail_id, wrap = accepted.mail_id, accepted.keys[0]
+        try:
+            data_key = unwrap(wrap.wrapped, await self._keys.get(wrap.key))
+            envelope = unseal(EnvelopeSecret, accepted.sealed, data_key, label=envelope_label(mail_id))
+            for address in envelope.rcpt_to:
+                parse_address(address)
+        except (KeyForgotten, KeyError) as error:
+            raise Undecidable(work.recorded, f"there is no key {wrap.key}") from error
+        except (BrokenSeal, ValueError) as error:
+            raise Undecidable(work.recorded, str(error)) from error
+        return OpenedMail(work.recorded.position, accepted, envelope, data_key)
+
+    async def _look_up(self, mails: Iterable[OpenedMail]) -> dict[str, Whereabouts]:
+        """Where each address is, each asked for once."""
+        distinct = list({address: None for mail in mails for address in mail.envelope.rcpt_to})
+        if not distinct:
+            return {}
+        whereabouts = await self._directory.find([parse_address(address) for address in distinct])
+        return dict(zip(distinct, whereabouts, strict=True))
+
+    async def _fetch(self, names: set[str]) -> dict[str, bytes]:
+        """Holders' keys by name, without those that were destroyed."""
+        ordered, keys = sorted(names), dict[str, bytes]()
+        for start in range(0, len(ordered), KEYS_AT_ONCE):
+            some = ordered[start : start + KEYS_AT_ONCE]
+            fetched = await asyncio.gather(*map(self._key, some))
+            keys |= {name: key for name, key in zip(some, fetched, strict=True) if key is not None}
+        return keys
+
+    async def _key(self, name: str) -> bytes | None:
+        """An account had its key before it was created; an agency gets one when it first needs it."""
+        try:
+            if name.startswith("account."):
+                return await self._keys.get(name)
+            return await self._keys.get_or_make(name)
+        except KeyForgotten:
+            return None
+
+
+def _is_mail(recorded: Recorded) -> bool:
+    try:
+        return isinstance(recorded.event, MailAccepted)
+    except (UnknownTopic, MalformedEvent) as error:
+        raise Undecidable(recorded, f"{type(error).__name__}: {error}") from error
+
+
+def _of(mail: OpenedMail, found: Mapping[str, Whereabouts]) -> list[Whereabouts]:
+    return [found[address] for address in mail.envelope.rcpt_to]

@@ -1,0 +1,37 @@
+"""The directory's rows, as the router needs them."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from gateway.domain.routing import Whereabouts
+from gateway.mail.address import Address
+from gateway.ports import Position
+from projections.checkpoint import reached
+from projections.directory.project import DirectoryModel
+from projections.directory.query import find_recipients
+from projections.readmodel import Pool
+
+# What the directory is folded from: after one of these the rows may answer otherwise.
+DIRECTORY_TOPICS: Final = DirectoryModel.topics
+
+
+class Directory(Protocol):
+    async def reach(self, position: Position, timeout_s: float) -> bool:
+        """Wait until the rows have reached a position; False when they did not in time."""
+
+    async def find(self, addresses: Sequence[Address]) -> Sequence[Whereabouts]:
+        """Where each address is, in the order given."""
+
+
+class DirectoryRows:
+    """The port above, on the rows. Raises Unavailable."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def reach(self, position: Position, timeout_s: float) -> bool:
+        return await reached(self._pool, DirectoryModel, position, timeout_s)
+
+    async def find(self, addresses: Sequence[Address]) -> Sequence[Whereabouts]:
+        async with self._pool.rows() as rows:
+            return await find_recipients(rows, addresses)

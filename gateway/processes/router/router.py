@@ -1,0 +1,241 @@
+"""The router: follows the log and decides every mail of its share, once.
+
+Two tasks side by side: one reads and decides, the other appends what has been decided meanwhile, one append
+in flight. Each append starts with router.decided, guarded by the share's history: progress and facts are one
+write, a crash goes on from there, and a twin that was paused is refused.
+
+Source: architecture §2.2.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from gateway.domain.codec import MalformedEvent
+from gateway.domain.events import (
+    EVENT_TYPES,
+    Actor,
+    By,
+    ConsumerHeld,
+    ConsumerReleased,
+    Fact,
+    MailAccepted,
+    MailBounced,
+    RouterDecided,
+    Stamp,
+)
+from gateway.domain.histories import consumer_history, route_history
+from gateway.domain.progress import Step, fits, joined
+from gateway.mail.ids import share_of
+from gateway.ports import (
+    START,
+    Checkpoint,
+    Clock,
+    Conflict,
+    Deposed,
+    EventLog,
+    Position,
+    Recorded,
+    Unavailable,
+)
+from gateway.processes import maillog
+from gateway.processes.router.decisions import Decisions, Undecidable, Work
+from gateway.processes.router.directory import DIRECTORY_TOPICS, Directory
+
+CONSUMER: Final = "router"
+DECIDED_TOPICS: Final = frozenset({MailAccepted.TOPIC, MailBounced.TOPIC})
+STEPS_AHEAD_MAX: Final = 256  # decided and not appended yet; a step is at most 1 MB, nearly always 2 kB
+PROGRESS_EVERY: Final = 10_000  # positions, when none of them was a mail of this share
+DIRECTORY_TIMEOUT_S: Final = 10.0
+TRY_AGAIN_AFTER_S: Final = 0.5
+SHUTDOWN_TIMEOUT_S: Final = 2.0
+
+T = TypeVar("T")
+
+
+class Router:
+    """One share of the mails. `run` ends only by an error or by being cancelled."""
+
+    def __init__(
+        self,
+        *,
+        share: int,
+        shares: int,
+        log: EventLog,
+        directory: Directory,
+        decisions: Decisions,
+        clock: Clock,
+        by: By,
+    ) -> None:
+        assert 0 <= share < shares, (share, shares)
+        self._share, self._shares = share, shares
+        self._log, self._directory, self._decisions = log, directory, decisions
+        self._clock, self._by = clock, by
+        self._history = route_history(share)
+        self._guard = START.position  # of the share's history
+        self._decided = Step(START.position)  # how far the log says we are
+        self._seen = Step(START.position)  # how far we are, facts or not
+        self._directory_at = START.position  # the last event the directory is folded from
+        self._directory_reached = START.position
+        self._held: set[int] = set()
+        self._steps: asyncio.Queue[Step] = asyncio.Queue(STEPS_AHEAD_MAX)
+
+    async def run(self) -> None:
+        """Raises Deposed when another router has the share, Undecidable, LogCorrupt."""
+        checkpoint = await self._patiently("start", self._load)
+        appending = asyncio.create_task(self._append_all(), name="append")
+        deciding = asyncio.create_task(self._decide_all(checkpoint), name="decide")
+        try:
+            done, _ = await asyncio.wait((deciding, appending), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (deciding, appending):
+                task.cancel()
+            await asyncio.gather(deciding, appending, return_exceptions=True)
+            await self._leave_progress()
+
+    # --- where we are -----------------------------------------------------------------------------------
+
+    async def _load(self) -> Checkpoint:
+        """Read how far the share is, and what is held. Returns where to follow from."""
+        decided = await self._log.latest(self._history)
+        self._note_holds(await self._log.history(consumer_history(CONSUMER)))
+        if decided is None:
+            return START
+        event = decided.event
+        assert isinstance(event, RouterDecided), event
+        self._guard = decided.position
+        self._decided = self._seen = Step(event.up_to, event.ended)
+        self._directory_at = Position(event.up_to)  # what came before was not seen by this process
+        if not event.up_to:
+            return START
+        at = await self._log.read(Position(event.up_to))
+        return Checkpoint(at.position, at.digest)
+
+    def _note_holds(self, holds: Sequence[Recorded]) -> None:
+        for recorded in holds:
+            match recorded.event:
+                case ConsumerHeld(position=position):
+                    self._held.add(position)
+                case ConsumerReleased(position=position):
+                    self._held.discard(position)
+                case event:
+                    raise Undecidable(recorded, f"{event.TOPIC} is no hold")
+
+    # --- deciding ---------------------------------------------------------------------------------------
+
+    async def _decide_all(self, checkpoint: Checkpoint) -> None:
+        async for batch in self._log.follow(checkpoint):
+            work = self._work_in(batch)
+            if work:
+                await self._decide(work)
+            await self._steps.put(Step(batch[-1].position))
+
+    def _work_in(self, batch: Sequence[Recorded]) -> list[Work]:
+        """The events of this share that want a decision; the rest is only noted."""
+        work = list[Work]()
+        for recorded in batch:
+            if recorded.subject == f"ev.{consumer_history(CONSUMER)}":
+                self._note_holds([recorded])
+            elif recorded.topic in DIRECTORY_TOPICS:
+                self._directory_at = recorded.position
+            elif recorded.position in self._held:
+                maillog.position_passed_over(consumer=CONSUMER, position=recorded.position)
+            elif recorded.topic not in EVENT_TYPES or (
+                recorded.topic in DECIDED_TOPICS and self._is_ours(recorded)
+            ):
+                is_next = recorded.position == self._decided.up_to + 1
+                work.append(Work(recorded, self._decided.ended if is_next else ()))
+        return work
+
+    def _is_ours(self, recorded: Recorded) -> bool:
+        try:
+            event = recorded.event
+        except MalformedEvent:
+            return True  # nobody can tell whose it is: every router stops there
+        assert isinstance(event, MailAccepted | MailBounced), event
+        return share_of(event.mail_id, self._shares) == self._share
+
+    async def _decide(self, work: Sequence[Work]) -> None:
+        """Decide on the rows of a directory that knows all we have seen of it."""
+        await self._reach_directory()
+        try:
+            steps = await self._patiently("decide", lambda: self._decisions.on(work))
+        except Undecidable as poison:
+            before = [one for one in work if one.recorded.position < poison.recorded.position]
+            if before:
+                await self._decide(before)
+            await self._steps.join()
+            maillog.poison_event(
+                consumer=CONSUMER,
+                position=poison.recorded.position,
+                topic=poison.recorded.topic,
+                reason=poison.reason,
+            )
+            raise
+        for step in steps:
+            await self._steps.put(step)
+
+    async def _reach_directory(self) -> None:
+        if self._directory_at <= self._directory_reached:
+            return
+
+        async def reach() -> None:
+            if not await self._directory.reach(self._directory_at, DIRECTORY_TIMEOUT_S):
+                raise Unavailable("directory", f"its rows have not reached position {self._directory_at}")
+
+        await self._patiently("look up recipients", reach)
+        self._directory_reached = self._directory_at
+
+    # --- appending --------------------------------------------------------------------------------------
+
+    async def _append_all(self) -> None:
+        following: Step | None = None
+        while True:
+            parts = [following or await self._steps.get()]
+            following = None
+            while following is None and not self._steps.empty():
+                step = self._steps.get_nowait()
+                if fits(parts, step):
+                    parts.append(step)
+                else:
+                    following = step
+            await self._append(joined(parts))
+            for _ in parts:
+                self._steps.task_done()
+
+    async def _append(self, step: Step) -> None:
+        self._seen = step
+        if step.facts or step.up_to - self._decided.up_to >= PROGRESS_EVERY:
+            await self._patiently("append", lambda: self._append_once(step))
+
+    async def _append_once(self, step: Step) -> None:
+        stamp = Stamp(at=self._clock.now(), actor=Actor("system", "router"), by=self._by)
+        decided = RouterDecided(**stamp.fields(), up_to=step.up_to, ended=step.ended)
+        facts = [Fact(self._history, decided), *step.facts]
+        try:
+            last = await self._log.append_guarded(facts, {self._history: self._guard})
+        except Conflict as error:
+            raise Deposed(f"another router has share {self._share}") from error
+        self._guard = Position(last - len(facts) + 1)
+        self._decided = step
+        mails = len({fact.event.cause for fact in step.facts})
+        maillog.mails_decided(share=self._share, up_to=step.up_to, mails=mails, events=len(step.facts))
+
+    async def _leave_progress(self) -> None:
+        """On the way out: spare the next one what was read and had nothing to decide."""
+        if self._seen.up_to > self._decided.up_to and not self._seen.facts:
+            with suppress(Unavailable, Deposed, TimeoutError):
+                async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                    await self._append_once(self._seen)
+
+    async def _patiently(self, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Until a service that is away comes back: the same event again, later."""
+        while True:
+            try:
+                return await work()
+            except Unavailable as error:
+                maillog.service_unavailable(service=error.service, reason=error.reason, doing=doing)
+                await self._clock.sleep(TRY_AGAIN_AFTER_S)
