@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 from weakref import WeakValueDictionary
 
-from gateway.adapters.stored import HeldContent, PiecedObject, Source
+from gateway.adapters.stored import HeldContent, PiecedObject, Source, get_range
 from gateway.domain import contents, pieces
 from gateway.domain.contents import Filling, Head
 from gateway.domain.events import Content
@@ -168,7 +168,7 @@ class KeptContents:
         if place is None:
             return None
         try:
-            octets = await self._objects.get(place.pack, place.offset, place.octets)
+            octets = await get_range(self._objects, place.pack, place.offset, place.octets)
         except (Unavailable, ContentMissing):
             # Just packed, it may still be in the write-ahead.
             if found := await self._unpacked(content, key):

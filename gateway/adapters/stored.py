@@ -11,7 +11,8 @@ from gateway.domain import pieces
 from gateway.domain.pieces import Damaged, Table
 from gateway.ports import ContentCorrupt, ContentMissing, ObjectStore
 
-TRASH: Final = "trash/"  # where the sweep puts an object before it is gone for good
+# Where the sweep puts an object before it is gone for good: an event may just have come to name it.
+TRASH: Final = "trash/"
 
 
 class Source(Protocol):
@@ -82,14 +83,21 @@ class PiecedObject:
             try:
                 tail, octets = await self._objects.tail(self.place, wanted)
             except ContentMissing:
-                # An event came to name it while the sweep took it away: it is still in the trash.
+                tail, octets = await self._objects.tail(TRASH + self.place, wanted)
                 self.place = TRASH + self.place
-                tail, octets = await self._objects.tail(self.place, wanted)
             try:
                 self._table = pieces.read_table(tail, octets, self._key)
             except Damaged as damaged:
                 raise _corrupt(self.place, 0, damaged, self._digest) from damaged
         return self._table
+
+
+async def get_range(objects: ObjectStore, name: str, start: int, octets: int) -> bytes:
+    """Octets of an object, also when the sweep has just moved it. Raises ContentMissing, Unavailable."""
+    try:
+        return await objects.get(name, start, octets)
+    except ContentMissing:
+        return await objects.get(TRASH + name, start, octets)
 
 
 def _corrupt(place: str, offset: int, damaged: Damaged, digest: str) -> ContentCorrupt:

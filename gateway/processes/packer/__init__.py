@@ -1,0 +1,1 @@
+"""packer: moves contents from the write-ahead into packs; one active, by lease."""
