@@ -7,7 +7,10 @@ from pathlib import Path
 import click
 import uvloop
 
+from gateway import wiring
 from gateway.adapters.jetstream.streams import Misconfigured
+from gateway.adapters.keys import BadMasterKey
+from gateway.cli.demonstration import demonstrate
 from gateway.cli.logfiles import follow, tail
 from gateway.cli.output import fail, nothing, say
 from gateway.ports import Deposed, LogCorrupt, Unavailable
@@ -20,7 +23,7 @@ from gateway.processes.up.ports import Ports
 from gateway.processes.up.supervisor import Supervisor, Work
 from gateway.settings import Settings, SettingsError, load
 
-EXPECTED = (StartFailed, SettingsError, Misconfigured, Unavailable, LogCorrupt, Deposed)
+EXPECTED = (StartFailed, SettingsError, Misconfigured, BadMasterKey, Unavailable, LogCorrupt, Deposed)
 
 
 @click.command()
@@ -53,9 +56,7 @@ def up(
     try:
         settings = load(os.environ, data=found.data, demo=demo, tls_cert=tls_cert, tls_key=tls_key)
         with claim(settings.data) as folder, Ports(folder.run / "ports.json") as held:
-            from gateway import wiring
-
-            work = Work(prepare=wiring.prepare, demo=wiring.demo)
+            work = Work(prepare=wiring.prepare, demo=demonstrate)
             supervisor = Supervisor(folder, settings, held, work, click.echo)
             asyncio.run(until_told(supervisor.run(ephemeral=ports == "ephemeral", ready_file=ready_file)))
     except EXPECTED as error:
@@ -165,8 +166,6 @@ def _role(name: str) -> click.Command:
             settings = load(os.environ, data=found.data)
             if not settings.nats_url:
                 settings = read_gateway(settings.data).settings_for(name)
-            from gateway import wiring
-
             uvloop.run(until_told(wiring.run_role(name, settings)))
         except EXPECTED as error:
             fail(str(error))

@@ -48,6 +48,10 @@ def originator_of(history: str) -> str:
     return "tree" + identifier.removeprefix("acc") if kind == "tree" else identifier
 
 
+def operator_history() -> str:
+    return "operator"
+
+
 def address_name(address: Address, site_key: bytes) -> str:
     """What stands for an address where it may not stand itself. site_key: SITE_ADDRESS_KEY's."""
     return mac(site_key, str(address.normalise()).encode())

@@ -45,12 +45,13 @@ def derive(key: bytes, purpose: str) -> bytes:
 
 
 def seal(secret: msgspec.Struct, data_key: bytes, *, nonce: bytes, label: str) -> bytes:
-    """nonce ‖ ciphertext ‖ tag. label: what it is and of whom, so a seal cannot be moved elsewhere.
+    """nonce ‖ ciphertext ‖ tag, of the secret in MessagePack.
 
+    label: what it is and of whom, so a seal cannot be moved elsewhere.
     nonce: 12 random octets, never used twice under one data key.
     """
     assert len(nonce) == NONCE_OCTETS, nonce
-    octets = msgspec.json.encode(secret)
+    octets = msgspec.msgpack.encode(secret)
     return nonce + AESGCM(data_key).encrypt(nonce, octets, label.encode())
 
 
@@ -60,7 +61,7 @@ def unseal(kind: type[S], sealed: bytes, data_key: bytes, *, label: str) -> S:
         octets = AESGCM(data_key).decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], label.encode())
     except (InvalidTag, ValueError) as error:
         raise BrokenSeal(f"the seal of {label} does not open") from error
-    return msgspec.json.decode(octets, type=kind)
+    return msgspec.msgpack.decode(octets, type=kind)
 
 
 def mac(key: bytes, octets: bytes) -> str:

@@ -40,6 +40,8 @@ SALT_OCTETS: Final = 16
 INLINE_OCTETS_MAX: Final = 256 * 1024
 
 SHORT_OF_SPACE = reply(452, "4.3.1", "Short of space, try again later")
+HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header too large")
+TOO_MANY_TRACES = reply(554, "5.6.0", "Too many Return-Path or Authentication-Results fields")
 CANNOT_ANSWER = reply(451, "4.3.0", "Temporary local problem, try again later")
 
 
@@ -82,10 +84,15 @@ class Acceptance:
         edge lost its lane: the session must close unanswered.
         """
         started = self._clock.monotonic()
+        hidden = presented.hidden_ranges(tree.header_octets, self._hostname)
+        if tree.is_cut:  # what is beyond the cut could claim to be ours, and nobody looked
+            return HEADER_TOO_LARGE
+        if len(hidden) > presented.HIDDEN_RANGES_MAX:
+            return TOO_MANY_TRACES
         at = self._clock.now()
         mail_id = new_mail_id(at, self._entropy(ID_ENTROPY_OCTETS))
         try:
-            facts = await self._make_durable(mail_id, at, transaction, spool, tree)
+            facts = await self._make_durable(mail_id, at, transaction, spool, tree, hidden)
             position = await self._lane.append(facts)
         except Full as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="accept")
@@ -103,7 +110,13 @@ class Acceptance:
         return reply(250, "2.0.0", mail_id)
 
     async def _make_durable(
-        self, mail_id: MailId, at: datetime, transaction: Transaction, spool: Spooled, tree: Part
+        self,
+        mail_id: MailId,
+        at: datetime,
+        transaction: Transaction,
+        spool: Spooled,
+        tree: Part,
+        hidden: tuple[tuple[int, int], ...],
     ) -> Sequence[Fact]:
         """Store the content; give the facts that say so, for one append."""
         # Until people sign in (2/9) a sender's domain is only a claim: the first recipient's agency keeps
@@ -120,7 +133,6 @@ class Acceptance:
         )
 
         front = self._front(mail_id, at, transaction, tree.header_octets)
-        hidden = presented.hidden_ranges(tree.header_octets, self._hostname)
         secret = MessageSecret(front=front, salt=salt, summary=summary.encode(summary.summarise(tree)))
         message = Message(
             content=stored.content,

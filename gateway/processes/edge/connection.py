@@ -9,7 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never, cast
 
 from gateway.mail.address import Address
 from gateway.mail.envelope import Body
@@ -77,9 +77,8 @@ class Connection(asyncio.Protocol):
     # --- asyncio's calls ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        peer = transport.get_extra_info("peername")
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
+        peer = self._transport.get_extra_info("peername")
         self._remote_ip = str(peer[0]) if peer else ""
         self._look_for_idleness()
         self._perform(self._core.connected())

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from gateway.mail.reply import reply
 from gateway.ports import Deposed
@@ -78,6 +78,6 @@ class _Refusal(asyncio.Protocol):
     """One connection too many (RFC 5321 §3.8: 421 and close)."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(TOO_MANY)
-        transport.close()
+        refused = cast(asyncio.Transport, transport)
+        refused.write(TOO_MANY)
+        refused.close()

@@ -1,0 +1,201 @@
+"""`saraban check`: does everything hold together? Log, content, rows and queue, one verdict.
+
+The log is read whole and every recipient of every mail is booked from accepted to its end; the rows must
+be where the log is and the queue must hold exactly what the books leave open; contents are read back and
+verified by digest, a sample or all.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import click
+
+from gateway.cli.desk import at_desk
+from gateway.cli.output import as_json, print_json
+from gateway.domain.codec import MalformedEvent, UnknownTopic
+from gateway.domain.events import (
+    Event,
+    MailAccepted,
+    MailBounced,
+    MailDelivered,
+    MailQueued,
+    MailRelayed,
+)
+from gateway.domain.sealing import BrokenSeal
+from gateway.mail.ids import MailId
+from gateway.ports import (
+    START,
+    ContentCorrupt,
+    ContentMissing,
+    KeyForgotten,
+    LogCorrupt,
+    Position,
+    Unavailable,
+)
+from gateway.processes.presenting import open_message
+from gateway.wiring import READ_MODELS, Desk
+from projections.checkpoint import position_of, reached
+from projections.queue import query as queue_rows
+
+SAMPLE: Final = 500
+SETTLE_S: Final = 30.0
+FAULTS_SHOWN: Final = 20
+
+
+@dataclass(slots=True)
+class Books:
+    """Every recipient's way through the log. open: not decided yet; waiting: queued and not ended."""
+
+    events: int = 0
+    mails: int = 0
+    erased: int = 0
+    contents_read: int = 0
+    open: dict[MailId, set[int]] = field(default_factory=dict)
+    waiting: dict[MailId, set[int]] = field(default_factory=dict)
+    delivered: set[tuple[str, str]] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+    def enter(self, position: Position, event: Event) -> None:
+        """Book one event; what does not follow from what came before is a fault."""
+        self.events += 1
+        match event:
+            case MailAccepted():
+                self.mails += 1
+                self.open[event.mail_id] = {recipient.id for recipient in event.recipients}
+            case MailDelivered():
+                self._end(self.open, position, event.mail_id, event.recipients)
+                if (once := (event.mail_id, event.account_id)) in self.delivered:
+                    self.faults.append(f"position {position}: {event.mail_id} was delivered there before")
+                self.delivered.add(once)
+            case MailQueued():
+                self._end(self.open, position, event.mail_id, event.recipients)
+                self.waiting.setdefault(event.mail_id, set()).update(event.recipients)
+            case MailRelayed():
+                self._end(self.waiting, position, event.mail_id, event.recipients)
+            case MailBounced():
+                queued = self.waiting if self.waiting.get(event.mail_id) else self.open
+                self._end(queued, position, event.mail_id, event.recipients)
+            case _:
+                pass
+
+    def _end(
+        self, book: dict[MailId, set[int]], position: Position, mail_id: MailId, recipients: Sequence[int]
+    ) -> None:
+        left = book.get(mail_id, set())
+        if missing := set(recipients) - left:
+            self.faults.append(
+                f"position {position}: {mail_id} ends recipients {sorted(missing)} out of turn"
+            )
+        left -= set(recipients)
+        if not left:
+            book.pop(mail_id, None)
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help=f"Read every content back, not {SAMPLE} spread evenly.")
+@at_desk
+async def check(desk: Desk, every: bool) -> None:
+    """Hold log, content, rows and queue against each other. Exit code 1 when anything is wrong.
+
+    Example: saraban check --all
+    """
+    books, last = Books(), await desk.log.last()
+    accepted = await _read_log(desk, books, last)
+    step = 1 if every else max(len(accepted) // SAMPLE, 1)
+    await _read_contents(desk, books, accepted[::step])
+    behind = await _rows_behind(desk, last)
+    waiting = await _compare_queue(desk, books, last)
+    verdict = {
+        "verdict": "whole" if not books.faults else "damaged",
+        "log": {"position": last, "events": books.events},
+        "mails": {"accepted": books.mails, "undecided": len(books.open), "erased": books.erased},
+        "content": {"read": books.contents_read, "of": len(accepted)},
+        "rows": {"behind": behind},
+        "queue": {"waiting": waiting},
+        "faults": books.faults,
+    }
+    _tell(verdict)
+    if books.faults:
+        raise SystemExit(1)
+
+
+async def _read_log(desk: Desk, books: Books, last: Position) -> list[Position]:
+    """Book every event; the positions of all mail.accepted."""
+    accepted: list[Position] = []
+    if last == 0:
+        return accepted
+    try:
+        async for batch in desk.log.follow(START):
+            for recorded in batch:
+                if recorded.position > last:
+                    return accepted
+                try:
+                    books.enter(recorded.position, recorded.event)
+                except (UnknownTopic, MalformedEvent) as error:
+                    books.faults.append(f"position {recorded.position}: {error}")
+                if recorded.topic == MailAccepted.TOPIC:
+                    accepted.append(recorded.position)
+            if batch[-1].position >= last:
+                break
+    except LogCorrupt as error:
+        books.faults.append(str(error))
+    return accepted
+
+
+async def _read_contents(desk: Desk, books: Books, positions: Sequence[Position]) -> None:
+    for position in positions:
+        event = (await desk.log.read(position)).event
+        assert isinstance(event, MailAccepted), event
+        try:
+            opened = await open_message(desk.keys, event.mail_id, event.message, event.keys)
+            octets = 0
+            async for piece in opened.octets(desk.content):
+                octets += len(piece)
+        except (KeyForgotten, KeyError):
+            books.erased += 1
+            continue
+        except (ContentMissing, ContentCorrupt, BrokenSeal, Unavailable) as error:
+            books.faults.append(f"position {position}: {event.mail_id}: {error}")
+            continue
+        books.contents_read += 1
+        if octets != event.message.presented_octets:
+            books.faults.append(
+                f"position {position}: {event.mail_id} has {octets} octets presented, its event says "
+                f"{event.message.presented_octets}"
+            )
+
+
+async def _rows_behind(desk: Desk, last: Position) -> dict[str, int]:
+    """How far each read model is behind, after it had time to come up."""
+    await asyncio.gather(*(reached(desk.pool, model, last, SETTLE_S) for model in READ_MODELS))
+    async with desk.pool.rows() as rows:
+        return {model.name: max(last - await position_of(rows, model), 0) for model in READ_MODELS}
+
+
+async def _compare_queue(desk: Desk, books: Books, last: Position) -> int:
+    """The queue's rows against the books. What came after the books were closed is not held against them."""
+    async with desk.pool.rows() as rows:
+        waiting, after = dict[str, set[int]](), ("", -1)
+        while page := await queue_rows.list_waiting(rows, after=after):
+            for recipient in page:
+                waiting.setdefault(recipient.mail_id, set()).add(recipient.recipient)
+            after = page[-1].mail_id, page[-1].recipient
+    if await desk.log.last() == last:  # a gateway at work is compared where both stand still
+        for mail_id in waiting.keys() | books.waiting.keys():
+            if waiting.get(mail_id) != books.waiting.get(MailId(mail_id)):
+                books.faults.append(f"{mail_id}: the queue's rows differ from the log")
+    return sum(map(len, waiting.values()))
+
+
+def _tell(verdict: dict[str, Any]) -> None:
+    if as_json():
+        print_json(verdict)
+        return
+    for name, value in verdict.items():
+        if name not in ("verdict", "faults"):
+            click.echo(f"{name + ':':<9}" + ", ".join(f"{key} {found}" for key, found in value.items()))
+    for fault in verdict["faults"][:FAULTS_SHOWN]:
+        click.echo(f"fault:   {fault}")
+    click.echo(f"{verdict['verdict']}: {len(verdict['faults'])} faults")

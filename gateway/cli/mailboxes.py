@@ -1,0 +1,259 @@
+"""`saraban mailbox`: what is in an account's mailboxes. Reading is an event before the first octet leaves."""
+
+import email
+import email.policy
+import re
+import sys
+from collections.abc import AsyncIterator, Sequence
+from email.message import MIMEPart
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from gateway.cli.desk import ADDRESS, at_desk, operator, stamp
+from gateway.cli.output import as_json, cell, fail, nothing, print_json, print_rows, say
+from gateway.domain import sealing
+from gateway.domain.account import account_key_name
+from gateway.domain.events import Fact, MessageRead, ReadSecret
+from gateway.domain.histories import box_history
+from gateway.mail.address import Address
+from gateway.mail.ids import AccountId, MailboxId
+from gateway.processes.presenting import open_message
+from gateway.wiring import Desk
+from projections.directory import query as directory
+from projections.mailbox import query as mailboxes
+from projections.mailbox.query import Head, MessageRow
+
+PAGE = 1_000
+# RFC 4155 and the mboxrd convention: a line of any number of > and "From " gets one > more.
+_FROM_LINE = re.compile(rb"^(>*From )", re.MULTILINE)
+
+
+@click.group()
+def mailbox() -> None:
+    """An account's mailboxes: list, show, export.
+
+    Example: saraban mailbox list malee@opdc.go.th
+    """
+
+
+@mailbox.command("list")
+@click.argument("address", type=ADDRESS)
+@at_desk
+async def list_(desk: Desk, address: Address) -> None:
+    """Every message of an account, without opening any.
+
+    Example: saraban mailbox list malee@opdc.go.th --json
+    """
+    account_id = await _account(desk, address)
+    rows = [
+        {
+            "uid": head.uid,
+            "date": head.internal_date,
+            "from": head.from_,
+            "subject": head.subject,
+            "octets": head.presented_octets,
+            "modseq": head.modseq,
+            "mail_id": head.mail_id,
+            "message_id": head.message_id,
+            "mailbox_id": head.mailbox_id,
+        }
+        async for head in _heads(desk, account_id, await _inbox(desk, account_id))
+    ]
+    print_rows(rows, ("uid", "date", "from", "subject", "octets", "mail_id"))
+
+
+@mailbox.command()
+@click.argument("address", type=ADDRESS)
+@click.option("--uid", required=True, type=click.IntRange(min=1), help="Which message.")
+@click.option("--reason", prompt="Why is this message opened", help="Why; it stands in the log.")
+@at_desk
+async def show(desk: Desk, address: Address, uid: int, reason: str) -> None:
+    """One message as a person reads it: fields, text, names of attachments.
+
+    Example: saraban mailbox show malee@opdc.go.th --uid 1 --reason 'case 17'
+    """
+    account_id = await _account(desk, address)
+    (row,) = await _messages(desk, account_id, [uid])
+    octets = b"".join([piece async for piece in _read(desk, account_id, [row], reason, how="show")])
+    message = email.message_from_bytes(octets, policy=email.policy.default)
+    text = message.get_body(("plain", "html"))
+    shown = {
+        "uid": uid,
+        "mail_id": row.head.mail_id,
+        "octets": len(octets),
+        **{
+            name.lower(): cell(message[name])
+            for name in ("From", "To", "Cc", "Date", "Subject")
+            if message[name]
+        },
+        "text": _text(text),
+        "attachments": [cell(part.get_filename() or "") for part in message.iter_attachments()],
+    }
+    if as_json():
+        print_json(shown)
+        return
+    for name, value in shown.items():
+        if name != "text":
+            click.echo(f"{name + ':':<13}{cell(value)}")
+    click.echo("\n" + "\n".join(cell(line) for line in str(shown["text"]).splitlines()))
+
+
+@mailbox.command()
+@click.argument("address", type=ADDRESS)
+@click.option("--uid", type=click.IntRange(min=1), help="One message; without it all of INBOX.")
+@click.option("--format", "form", type=click.Choice(["eml", "mboxrd"]), default="eml", show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="A file (mboxrd, one EML) or a folder (EMLs)."
+)
+@click.option("--reason", prompt="Why are these messages exported", help="Why; it stands in the log.")
+@at_desk
+async def export(
+    desk: Desk, address: Address, uid: int | None, form: str, output: Path | None, reason: str
+) -> None:
+    """Messages, octet for octet as a reader gets them: one EML to standard output or a file, all EMLs to
+    a folder, or one mboxrd.
+
+    Example: saraban mailbox export malee@opdc.go.th --uid 1 --reason 'case 17' > one.eml
+    """
+    account_id = await _account(desk, address)
+    if form == "eml" and uid is None and output is None:
+        fail("all of a mailbox as EML files needs --output FOLDER (or choose --format mboxrd)")
+    if uid is None:
+        uids = [head.uid async for head in _heads(desk, account_id, await _inbox(desk, account_id))]
+        if not uids:
+            nothing(f"the mailbox of {address} is empty")
+    else:
+        uids = [uid]
+    for start in range(0, len(uids), PAGE):
+        rows = await _messages(desk, account_id, uids[start : start + PAGE])
+        await _export(desk, account_id, rows, reason, form, output, single=uid is not None)
+    if output is not None:
+        say(f"{len(uids)} messages in {output}", messages=len(uids), output=str(output))
+
+
+async def _export(
+    desk: Desk,
+    account_id: AccountId,
+    rows: Sequence[MessageRow],
+    reason: str,
+    form: str,
+    output: Path | None,
+    *,
+    single: bool,
+) -> None:
+    await _note_read(desk, account_id, rows, reason, "export")
+    for row in rows:
+        pieces = _presented(desk, row)
+        try:
+            if output is None:
+                await _write(sys.stdout.buffer, pieces, row.head, form)
+            elif form == "mboxrd" or single:
+                with output.open("ab" if form == "mboxrd" else "wb") as file:
+                    await _write(file, pieces, row.head, form)
+            else:
+                output.mkdir(parents=True, exist_ok=True)
+                with (output / f"{row.head.uid:08d}-{row.head.mail_id}.eml").open("wb") as file:
+                    await _write(file, pieces, row.head, form)
+        except OSError as error:
+            fail(f"cannot write {output or 'to standard output'}: {error.strerror}")
+
+
+async def _write(file: BinaryIO, pieces: AsyncIterator[bytes], head: Head, form: str) -> None:
+    if form == "eml":
+        async for piece in pieces:
+            file.write(piece)
+    else:  # mbox lines end in LF, and quoting wants whole lines
+        octets = b"".join([piece async for piece in pieces]).replace(b"\r\n", b"\n")
+        file.write(f"From MAILER-DAEMON {head.internal_date:%a %b %d %H:%M:%S %Y}\n".encode())
+        file.write(_FROM_LINE.sub(rb">\1", octets))
+        file.write(b"\n" if octets.endswith(b"\n") else b"\n\n")
+    file.flush()
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+async def _read(
+    desk: Desk, account_id: AccountId, rows: Sequence[MessageRow], reason: str, *, how: str
+) -> AsyncIterator[bytes]:
+    await _note_read(desk, account_id, rows, reason, how)
+    for row in rows:
+        async for piece in _presented(desk, row):
+            yield piece
+
+
+async def _presented(desk: Desk, row: MessageRow) -> AsyncIterator[bytes]:
+    opened = await open_message(desk.keys, row.head.mail_id, row.message, row.keys)
+    async for piece in opened.octets(desk.content):
+        yield piece
+
+
+async def _note_read(
+    desk: Desk, account_id: AccountId, rows: Sequence[MessageRow], reason: str, how: str
+) -> None:
+    """message.read/1 is on disk when this returns."""
+    name = account_key_name(account_id)
+    secret = ReadSecret(client=f"saraban, {operator().id}", reason=reason)
+    sealed = sealing.seal(
+        secret,
+        await desk.keys.get(name),
+        nonce=desk.entropy(sealing.NONCE_OCTETS),
+        label=f"read:{account_id}",
+    )
+    event = MessageRead(
+        account_id=account_id,
+        mailbox_id=rows[0].head.mailbox_id,
+        uids=",".join(str(row.head.uid) for row in rows),
+        how="export" if how == "export" else "show",
+        sealed=sealed,
+        sealed_key=name,
+        **stamp(desk).fields(),
+    )
+    async with desk.lane() as lane:
+        await lane.append([Fact(box_history(account_id), event)])
+
+
+async def _account(desk: Desk, address: Address) -> AccountId:
+    async with desk.pool.rows() as rows:
+        found = await directory.account_of(rows, address)
+    if found is None:
+        nothing(f"{address} is no mailbox here")
+    return found.account_id
+
+
+async def _inbox(desk: Desk, account_id: AccountId) -> MailboxId:
+    async with desk.pool.rows() as rows:
+        found = await mailboxes.list_mailboxes(rows, account_id)
+    if not found:
+        nothing(f"{account_id} has no mailbox yet: its creation has not been folded, see `saraban status`")
+    return found[0].mailbox_id
+
+
+async def _heads(desk: Desk, account_id: AccountId, mailbox_id: MailboxId) -> AsyncIterator[Head]:
+    after = 0
+    while True:
+        async with desk.pool.rows() as rows:
+            page = await mailboxes.list_messages(rows, account_id, mailbox_id, after_uid=after, limit=PAGE)
+        for head in page:
+            yield head
+        if len(page) < PAGE:
+            return
+        after = page[-1].uid
+
+
+async def _messages(desk: Desk, account_id: AccountId, uids: Sequence[int]) -> list[MessageRow]:
+    mailbox_id = await _inbox(desk, account_id)
+    async with desk.pool.rows() as rows:
+        found = await mailboxes.read_messages(rows, account_id, mailbox_id, uids)
+    if not found:
+        nothing(f"there is no message with UID {uids[0]}")
+    return found
+
+
+def _text(part: MIMEPart | None) -> str:
+    try:
+        return str(part.get_content()) if part is not None else ""
+    except (LookupError, ValueError):  # a charset nobody knows
+        return "(this text cannot be decoded; export the message)"

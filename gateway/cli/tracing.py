@@ -1,0 +1,134 @@
+"""`saraban trace` and `saraban queue`: what happened to a mail, and what waits to leave."""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from gateway.cli.desk import at_desk
+from gateway.cli.output import as_json, cell, nothing, print_json, print_line, print_rows
+from gateway.mail.ids import MailId
+from gateway.wiring import Desk
+from projections.queue import query as queue_rows
+from projections.trace import query as trace_rows
+from projections.trace.query import Step, Wanted
+
+FOLLOW_EVERY_S = 1.0
+MAILS_MAX = 100
+PAGE = 1_000
+
+
+class Instant(click.ParamType[datetime]):
+    """ISO 8601; without an offset it is local time."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, parameter: click.Parameter | None, context: click.Context | None
+    ) -> datetime:
+        try:
+            return datetime.fromisoformat(str(value)).astimezone(UTC)
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2026-11-23T09:00+07:00", parameter, context)
+
+
+@click.command()
+@click.option("--mail-id", help="The id that the gateway gave with 250.")
+@click.option("--message-id", help="The Message-ID of its header, with or without <>.")
+@click.option("--from", "from_", help="Sender, of envelope or header.")
+@click.option("--to", help="A recipient of the envelope.")
+@click.option("--ip", help="The address of the host that sent it.")
+@click.option("--subject", help="A part of the subject.")
+@click.option("--since", type=Instant(), help="Not before, e.g. 2026-11-23T09:00+07:00.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens to these mails.")
+@at_desk
+async def trace(
+    desk: Desk,
+    mail_id: str | None,
+    message_id: str | None,
+    from_: str | None,
+    to: str | None,
+    ip: str | None,
+    subject: str | None,
+    since: datetime | None,
+    follow: bool,
+) -> None:
+    """The whole story of the mails that match, in the order of the log.
+
+    Example: saraban trace --subject ประชุม --since 2026-11-23
+    """
+    wanted = Wanted(mail_id, message_id, from_, to, ip, subject, since)
+    if wanted == Wanted():
+        raise click.UsageError(
+            "say which mail: --mail-id, --message-id, --from, --to, --ip, --subject or --since"
+        )
+    seen = 0
+    while True:
+        async with desk.pool.snapshot() as rows:
+            mails = await trace_rows.find_mails(rows, wanted, limit=MAILS_MAX)
+            steps = await trace_rows.story_of(rows, [mail.mail_id for mail in mails], after=seen)
+        if seen == 0 and not mails and not follow:
+            nothing("no mail matches")
+        if as_json() and not follow:
+            print_json([{**asdict(mail), "steps": _steps(steps, mail.mail_id)} for mail in mails])
+        elif as_json():
+            for step in steps:
+                print_line(asdict(step))
+        else:
+            _tell(mails if seen == 0 else [], steps)
+        if len(mails) == MAILS_MAX and not as_json():
+            click.echo(f"(the first {MAILS_MAX} mails; narrow the search for others)", err=True)
+        if not follow:
+            return
+        seen = max([seen, *(step.position for step in steps)])
+        await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+def _steps(steps: list[Step], mail_id: MailId) -> list[dict[str, Any]]:
+    return [asdict(step) for step in steps if step.mail_id == mail_id]
+
+
+def _tell(mails: list[trace_rows.MailRow], steps: list[Step]) -> None:
+    for mail in mails:
+        click.echo(
+            f"{mail.mail_id}  {cell(mail.mail_from) or '<>'}  {cell(mail.subject)}  {mail.octets} octets"
+        )
+    for step in steps:
+        said = " ".join(
+            filter(None, [str(step.code or ""), step.status or "", step.reason or "", step.reply_text])
+        )
+        who = cell(step.addresses or step.account_id)
+        click.echo(
+            f"{step.position:>10}  {step.at:%Y-%m-%d %H:%M:%S.%f}  {step.topic:<18}  {who}  {cell(said)}"
+        )
+
+
+@click.group()
+def queue() -> None:
+    """What waits to be passed on to other hosts.
+
+    Example: saraban queue list
+    """
+
+
+@queue.command("list")
+@click.option("--count", is_flag=True, help="Only how many recipients wait.")
+@at_desk
+async def list_(desk: Desk, count: bool) -> None:
+    """Every recipient that waits for an attempt.
+
+    Example: saraban queue list --count --json
+    """
+    async with desk.pool.rows() as rows:
+        if count:
+            waiting = await queue_rows.waiting(rows)
+            print_json({"count": waiting}) if as_json() else click.echo(str(waiting))
+            return
+        found, after = [], ("", -1)
+        while page := await queue_rows.list_waiting(rows, after=after, limit=PAGE):
+            found += page
+            after = page[-1].mail_id, page[-1].recipient
+    shown = [asdict(recipient) for recipient in found]
+    print_rows(shown, ("mail_id", "recipient", "agency_id", "attempt", "next_attempt_at", "code", "status"))

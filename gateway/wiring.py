@@ -1,0 +1,310 @@
+"""The composition root: the only file that knows adapters and processes, and joins them (architecture §3).
+
+One function per role; each opens what it needs in `async with`, so everything is closed in order whatever
+happens. No conditions on behaviour here: what differs by settings is a value that is handed down.
+"""
+
+import os
+import platform
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from gateway.adapters import jetstream, s3
+from gateway.adapters.content import KeptContents
+from gateway.adapters.jetstream.notifier import JetStreamNotifier
+from gateway.adapters.keys import JetStreamKeyStore, load_master_key
+from gateway.adapters.spool import DiskSpool
+from gateway.adapters.system import SystemClock, entropy
+from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.domain.events import Actor, By, ConsumerHeld, ConsumerReleased
+from gateway.domain.histories import consumer_history
+from gateway.ports import Clock, ContentStore, Entropy, EventLog, KeyStore, Lane
+from gateway.processes import maillog
+from gateway.processes.edge.acceptance import Acceptance
+from gateway.processes.edge.connection import EdgeServices
+from gateway.processes.edge.listener import Edge, EdgeConfig
+from gateway.processes.edge.recipients import Recipients
+from gateway.processes.projector import following
+from gateway.processes.readiness import ready
+from gateway.processes.web.figures import Gauge
+from gateway.processes.web.serving import serve
+from gateway.protocols.smtp.server import SessionConfig
+from gateway.settings import Settings
+from projections import checkpoint
+from projections.checkpoint import Projection
+from projections.content.project import ContentModel
+from projections.content.query import ContentRows
+from projections.directory.project import DirectoryModel
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
+from projections.queue import leases as relay_leases
+from projections.queue.project import QueueModel
+from projections.quota.project import QuotaModel
+from projections.readmodel import Pool, ReadModel, open_pool
+from projections.trace.project import TraceModel
+
+# Directory first: the others' readers look there before anything else.
+READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
+    DirectoryModel,
+    MailboxModel,
+    QuotaModel,
+    QueueModel,
+    TraceModel,
+    ContentModel,
+)
+CONSUMERS: Final = (*(model.name for model in READ_MODELS), "router")
+EDGE_CONNECTIONS_MAX: Final = 2_000
+
+
+# --- what roles are made of ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every role stands on: the log, the keys, the clock, and who it is."""
+
+    settings: Settings
+    role: str
+    link: jetstream.Link
+    log: jetstream.JetStreamLog
+    keys: KeyStore
+    clock: Clock
+    by: By
+
+    @property
+    def lane_name(self) -> str:
+        """One lane per process: its role, this host and which of several it is."""
+        host = "".join(c if c.isalnum() else "_" for c in platform.node()) or "host"
+        return f"{self.role}-{host}-{self.settings.instance}"
+
+    def lane(self) -> AbstractAsyncContextManager[Lane]:
+        actor = Actor("system", self.role)
+        return jetstream.open_lane(self.log, self.lane_name, clock=self.clock, actor=actor, by=self.by)
+
+    @asynccontextmanager
+    async def write_ahead(self) -> AsyncIterator[JetStreamWriteAhead]:
+        """A lane of its own in CT."""
+        actor = Actor("system", self.role)
+        async with jetstream.open_content_lane(
+            self.link, self.lane_name, clock=self.clock, actor=actor, by=self.by
+        ) as lane:
+            yield JetStreamWriteAhead(self.link, lane, self.lane_name)
+
+    def objects(self) -> AbstractAsyncContextManager[s3.S3Store]:
+        settings = self.settings
+        return s3.connect(
+            settings.s3_endpoint,
+            settings.s3_access_key,
+            settings.s3_secret_key,
+            secure=settings.s3_secure,
+            bucket=settings.s3_bucket,
+        )
+
+    def contents(self, pool: Pool, write_ahead: JetStreamWriteAhead, objects: s3.S3Store) -> KeptContents:
+        return KeptContents(
+            write_ahead=write_ahead, objects=objects, places=ContentRows(pool), keys=self.keys, log=self.log
+        )
+
+
+@asynccontextmanager
+async def ground(settings: Settings, role: str) -> AsyncIterator[Ground]:
+    """Connect, check the log, load the master key. Raises Unavailable, Misconfigured, BadMasterKey."""
+    clock = SystemClock()
+    by = By(role, version("saraban"), settings.digest)
+    async with jetstream.connect(settings.nats_url, name=f"{role}-{settings.instance}") as link:
+        log = await jetstream.open_log(link)
+        master_key = load_master_key(master_key_file(settings))
+        keys = JetStreamKeyStore(link, master_key, clock=clock, entropy=entropy)
+        yield Ground(settings, role, link, log, keys, clock, by)
+
+
+def master_key_file(settings: Settings) -> Path:
+    return settings.master_key_file or settings.data / "secrets" / "master.key"
+
+
+def models(keys: KeyStore) -> list[ReadModel]:
+    """Every read model, sharing one keyring."""
+    ring = Keyring(keys)
+    return [
+        DirectoryModel(ring),
+        MailboxModel(ring),
+        QuotaModel(),
+        QueueModel(ring),
+        TraceModel(ring),
+        ContentModel(),
+    ]
+
+
+# --- before any role starts ---------------------------------------------------------------------------
+
+
+async def prepare(settings: Settings) -> None:
+    """Make what is missing of streams, tables and bucket; check servers that are not ours.
+
+    Needs NATS' `admin`. Raises Misconfigured or Unavailable, naming the server and what it must be.
+    """
+    if settings.nats_monitor_url:
+        await jetstream.check_server(settings.nats_monitor_url)
+    async with jetstream.connect(settings.nats_url, name="prepare") as link:
+        await jetstream.prepare(link, settings.ct_octets_max)
+    async with ground(settings, "prepare") as g, open_pool(settings.postgres_dsn) as pool:
+        await checkpoint.create(pool, models(g.keys))
+        await relay_leases.create(pool)
+        async with g.objects() as objects:
+            await objects.make_bucket()
+            await objects.check()
+
+
+# --- roles ----------------------------------------------------------------------------------------------
+
+
+async def run_role(role: str, settings: Settings) -> None:
+    """Run one role until cancelled. Its end by an error ends the process; the supervisor starts it again."""
+    maillog.configure(role, settings.log_level)
+    serving = partial(ready, os.environ)
+    await ROLES[role](settings, serving)
+    maillog.role_stopped()
+
+
+async def edge(settings: Settings, serving: Callable[[], None]) -> None:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        g = await enter(ground(settings, "edge"))
+        pool = await enter(open_pool(settings.postgres_dsn, size=4))
+        objects = await enter(g.objects())
+        write_ahead = await enter(g.write_ahead())
+        acceptance = Acceptance(
+            hostname=settings.hostname,
+            by=g.by,
+            lane=await enter(g.lane()),
+            content=g.contents(pool, write_ahead, objects),
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+        )
+        services = EdgeServices(
+            acceptance=acceptance,
+            recipients=Recipients(pool, g.clock),
+            clock=g.clock,
+            new_spool=partial(DiskSpool, spool_folder(settings)),
+            idle_timeout_s=settings.smtp_idle_timeout_s,
+            tls=server_tls(settings),
+        )
+        session = SessionConfig(
+            hostname=settings.hostname,
+            message_octets_max=settings.message_octets_max,
+            recipients_max=settings.recipients_max,
+            envelope_octets_max=settings.envelope_octets_max,
+            offers_starttls=services.tls is not None,
+        )
+        await Edge(EdgeConfig(settings.listen_smtp, EDGE_CONNECTIONS_MAX, session), services).run(serving)
+
+
+async def projector(settings: Settings, serving: Callable[[], None]) -> None:
+    async with ground(settings, "projector") as g, open_pool(settings.postgres_dsn) as pool:
+        projections = [Projection(model, pool) for model in models(g.keys)]
+        maillog.role_ready()
+        serving()
+        await following.run(g.log, projections, JetStreamNotifier(g.link), g.clock)
+
+
+async def web(settings: Settings, serving: Callable[[], None]) -> None:
+    async with ground(settings, "web") as g, open_pool(settings.postgres_dsn, size=4) as pool:
+        await serve(gauge(g, pool), settings.listen_http, serving)
+
+
+Role = Callable[[Settings, Callable[[], None]], Awaitable[None]]
+ROLES: Final[dict[str, Role]] = {
+    "edge": edge,
+    "projector": projector,
+    "web": web,
+}
+
+
+def gauge(g: Ground, pool: Pool) -> Gauge:
+    return Gauge(
+        log=g.log,
+        pool=pool,
+        write_ahead=JetStreamWriteAhead(g.link),
+        models=READ_MODELS,
+        shares=g.settings.router_shares,
+        data=g.settings.data,
+    )
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where messages on their way in lie, unlinked; made when it is not there."""
+    folder = settings.data / "spool"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def server_tls(settings: Settings) -> ssl.SSLContext | None:
+    """What we show to clients; None without a certificate."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
+
+
+# --- the operator's desk ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the command line works with."""
+
+    settings: Settings
+    log: EventLog
+    pool: Pool
+    keys: KeyStore
+    content: ContentStore
+    clock: Clock
+    entropy: Entropy
+    by: By
+    gauge: Gauge
+    lane: Callable[[], AbstractAsyncContextManager[Lane]]
+
+    def models(self) -> Sequence[ReadModel]:
+        return models(self.keys)
+
+    async def holds(self, consumer: str) -> set[int]:
+        """Positions the consumer passes over."""
+        held: set[int] = set()
+        for recorded in await self.log.history(consumer_history(consumer)):
+            match recorded.event:
+                case ConsumerHeld(position=position):
+                    held.add(position)
+                case ConsumerReleased(position=position):
+                    held.discard(position)
+        return held
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+    """Everything a command may need. Raises Unavailable, naming the server that does not answer."""
+    async with (
+        ground(settings, "cli") as g,
+        open_pool(settings.postgres_dsn, size=4) as pool,
+        g.objects() as objects,
+    ):
+        content = g.contents(pool, JetStreamWriteAhead(g.link), objects)
+        actor = Actor("system", "cli")
+        # Commands run side by side: each has a lane of its own.
+        lane = partial(
+            jetstream.open_lane,
+            g.log,
+            f"{g.lane_name}-{os.getpid()}",
+            clock=g.clock,
+            actor=actor,
+            by=g.by,
+        )
+        yield Desk(settings, g.log, pool, g.keys, content, g.clock, entropy, g.by, gauge(g, pool), lane)
