@@ -35,7 +35,7 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside PATH, HOME, LANG
     cwd: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_patience_s: float = 20.0  # how long stop() waits before it kills
+    stop_patience_s: float = 30.0  # how long stop() waits before it kills
     pass_fds: tuple[int, ...] = ()
 
 

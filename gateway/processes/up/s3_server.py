@@ -9,6 +9,7 @@ Source: facts-embedded.md (SeaweedFS), ADR 0001.
 import asyncio
 import http.client
 import tempfile
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,22 +81,41 @@ class S3Server:
         return child
 
     async def probe(self) -> None:
-        """NotReady until the rule that data is fsynced is in place and S3 answers."""
-        await asyncio.to_thread(self._probe)
-
-    def _probe(self) -> None:
-        filer = f"http://{LOOPBACK}:{self.inner_ports[4]}/etc/seaweedfs/filer.conf"
-        wanted = (INFRA / "s3" / "filer.conf").read_bytes()
+        """NotReady until the rule that data is fsynced is in force and S3 answers."""
         try:
-            put = urllib.request.Request(filer, data=wanted, method="PUT")
-            urllib.request.urlopen(put, timeout=1).close()
-            with urllib.request.urlopen(filer, timeout=1) as answer:
-                if answer.read() != wanted:
-                    raise NotReady("the fsync rule is not stored yet")
-            urllib.request.urlopen(f"http://{self.endpoint}/healthz", timeout=1).close()
+            await asyncio.to_thread(self._check_rules)
+            await asyncio.to_thread(_ask, f"http://{self.endpoint}/healthz")
         except (OSError, http.client.HTTPException) as error:
             raise NotReady(str(error)) from error
+
+    def _check_rules(self) -> None:
+        """Store the rules if they are not there. They count a second later; a visible one says when."""
+        filer = f"http://{LOOPBACK}:{self.inner_ports[4]}"
+        file = f"{filer}/etc/seaweedfs/filer.conf"
+        wanted = (INFRA / "s3" / "filer.conf").read_bytes()
+        try:
+            found = _ask(file)
+        except urllib.error.HTTPError as error:
+            error.close()
+            found = b""
+        if found != wanted:
+            _ask(file, put=wanted)
+        try:
+            _ask(f"{filer}/rules-in-force/no", put=b"no")
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == http.HTTPStatus.INSUFFICIENT_STORAGE:
+                return  # refused as read-only
+            raise
+        raise NotReady("the fsync rule is not in force yet")
 
     def _socket(self, name: str) -> Path:
         """A socket path that fits in 107 octets however deep the data folder is."""
         return Path(tempfile.gettempdir()) / f"saraban-{self.port}-{name}.sock"
+
+
+def _ask(url: str, put: bytes | None = None) -> bytes:
+    request = urllib.request.Request(url, data=put, method="GET" if put is None else "PUT")
+    with urllib.request.urlopen(request, timeout=1) as answer:
+        octets: bytes = answer.read()
+    return octets
