@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Final
 
 from gateway.adapters import jetstream, s3
 from gateway.adapters.content import KeptContents
+from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
 from gateway.adapters.keys import JetStreamKeyStore, load_master_key
 from gateway.adapters.spool import DiskSpool
@@ -30,8 +32,14 @@ from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.packer import packing
 from gateway.processes.projector import following
 from gateway.processes.readiness import ready
+from gateway.processes.router.decisions import Decisions
+from gateway.processes.router.directory import DirectoryRows
+from gateway.processes.router.reports import Reports
+from gateway.processes.router.router import Router
+from gateway.processes.steward.sweep import keep_swept
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.serving import serve
 from gateway.protocols.smtp.server import SessionConfig
@@ -60,6 +68,9 @@ READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
 )
 CONSUMERS: Final = (*(model.name for model in READ_MODELS), "router")
 EDGE_CONNECTIONS_MAX: Final = 2_000
+# What no event names is kept a day: longer than any mail takes from its first object to its event.
+ORPHAN_GRACE: Final = timedelta(days=1)
+SWEEP_EVERY: Final = timedelta(hours=1)
 
 
 # --- what roles are made of ---------------------------------------------------------------------------
@@ -214,6 +225,79 @@ async def projector(settings: Settings, serving: Callable[[], None]) -> None:
         await following.run(g.log, projections, JetStreamNotifier(g.link), g.clock)
 
 
+async def router(settings: Settings, serving: Callable[[], None]) -> None:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        g = await enter(ground(settings, "router"))
+        pool = await enter(open_pool(settings.postgres_dsn, size=4))
+        objects = await enter(g.objects())
+        write_ahead = await enter(g.write_ahead())
+        directory = DirectoryRows(pool)
+        reports = Reports(
+            log=g.log,
+            content=g.contents(pool, write_ahead, objects),
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            hostname=settings.hostname,
+        )
+        decisions = Decisions(
+            directory=directory,
+            keys=g.keys,
+            reports=reports,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            give_up_after=timedelta(hours=settings.relay_give_up_after_h),
+        )
+        maillog.role_ready(share=str(settings.instance))
+        serving()
+        await Router(
+            share=settings.instance,
+            shares=settings.router_shares,
+            log=g.log,
+            directory=directory,
+            decisions=decisions,
+            clock=g.clock,
+            by=g.by,
+        ).run()
+
+
+async def packer(settings: Settings, serving: Callable[[], None]) -> None:
+    async with (
+        ground(settings, "packer") as g,
+        open_pool(settings.postgres_dsn, size=2) as pool,
+        g.objects() as objects,
+    ):
+        world = packing.World(
+            write_ahead=JetStreamWriteAhead(g.link),
+            objects=objects,
+            places=ContentRows(pool),
+            log=g.log,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+        )
+        maillog.role_ready()
+        serving()
+        await packing.run(world, JetStreamLeases(g.link, g.clock), g.lane)
+
+
+async def steward(settings: Settings, serving: Callable[[], None]) -> None:
+    async with (
+        ground(settings, "steward") as g,
+        open_pool(settings.postgres_dsn, size=2) as pool,
+        g.objects() as objects,
+    ):
+        maillog.role_ready()
+        serving()
+        async with JetStreamLeases(g.link, g.clock).hold("steward"):
+            await keep_swept(
+                objects, ContentRows(pool), g.log, g.clock, grace=ORPHAN_GRACE, every=SWEEP_EVERY
+            )
+
+
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
     async with ground(settings, "web") as g, open_pool(settings.postgres_dsn, size=4) as pool:
         await serve(gauge(g, pool), settings.listen_http, serving)
@@ -222,7 +306,10 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
 Role = Callable[[Settings, Callable[[], None]], Awaitable[None]]
 ROLES: Final[dict[str, Role]] = {
     "edge": edge,
+    "router": router,
+    "packer": packer,
     "projector": projector,
+    "steward": steward,
     "web": web,
 }
 
