@@ -1,0 +1,47 @@
+"""What every KeyStore does."""
+
+import asyncio
+
+import pytest
+
+from gateway.ports import KeyForgotten, KeyStore
+
+
+class KeyStoreContract:
+    async def test_a_key_that_never_was_is_no_key(self, keys: KeyStore) -> None:
+        with pytest.raises(KeyError):
+            await keys.get("account.acc_nobody")
+
+    async def test_a_key_is_made_once_however_many_ask(self, keys: KeyStore, others: KeyStore) -> None:
+        asking = [store.get_or_make("account.acc_1") for store in (keys, others) for _ in range(20)]
+        found = set(await asyncio.gather(*asking))
+        assert len(found) == 1
+        assert [len(key) for key in found] == [32]
+        assert {await keys.get("account.acc_1"), await others.get("account.acc_1")} == found
+
+    async def test_names_do_not_mix(self, keys: KeyStore) -> None:
+        names = ["agency.ag_1", "agency.ag_2", "transit.ag_1.20261123", "agency", "a b>*.ก"]
+        found = [await keys.get_or_make(name) for name in names]
+        assert len(set(found)) == len(names)
+        assert [await keys.get(name) for name in names] == found
+
+    async def test_a_secret_is_replaced(self, keys: KeyStore) -> None:
+        await keys.put("verifier.acc_2", b"$argon2id$1")
+        assert await keys.get("verifier.acc_2") == b"$argon2id$1"
+        await keys.put("verifier.acc_2", b"$argon2id$2")
+        assert await keys.get("verifier.acc_2") == b"$argon2id$2"
+
+    async def test_a_forgotten_key_stays_forgotten(self, keys: KeyStore) -> None:
+        await keys.get_or_make("account.acc_3")
+        await keys.forget("account.acc_3")
+        await keys.forget("account.acc_3")
+        for ask in (keys.get, keys.get_or_make):
+            with pytest.raises(KeyForgotten):
+                await ask("account.acc_3")
+        with pytest.raises(KeyForgotten):
+            await keys.put("account.acc_3", b"again")
+
+    async def test_a_name_can_be_forgotten_before_it_was_used(self, keys: KeyStore) -> None:
+        await keys.forget("account.acc_4")
+        with pytest.raises(KeyForgotten):
+            await keys.get_or_make("account.acc_4")
