@@ -11,10 +11,12 @@ from gateway.adapters.jetstream.lane import JetStreamLane, open_content_lane, op
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.link import Link, connect
 from gateway.adapters.jetstream.log import JetStreamLog, open_log
+from gateway.adapters.jetstream.persistence import JetStreamFactory
 from gateway.adapters.jetstream.streams import Misconfigured, check_server, prepare
 
 __all__ = [
     "Committer",
+    "JetStreamFactory",
     "JetStreamLane",
     "JetStreamLeases",
     "JetStreamLog",

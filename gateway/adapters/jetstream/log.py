@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from gateway.adapters.jetstream import streams, wire
-from gateway.adapters.jetstream.link import SERVICE, Link
+from gateway.adapters.jetstream.link import SERVICE, Link, settle
 from gateway.adapters.jetstream.reader import follow
 from gateway.adapters.jetstream.wire import Outgoing, Refused, Unanswered
 from gateway.domain.group import carriers, encode_group
@@ -69,9 +69,8 @@ class JetStreamLog:
         expected: Mapping[str, Position],
         versions: Mapping[str, int] | None = None,
     ) -> Position:
-        mark = uuid.uuid4().hex
         messages = [
-            message.with_headers({wire.MARK: mark, **_guard(carried, fact.subject, expected)})
+            message.with_headers(_guard(carried, fact.subject, expected))
             for message, fact, carried in zip(
                 self.messages(facts, versions),
                 facts,
@@ -79,46 +78,9 @@ class JetStreamLog:
                 strict=True,
             )
         ]
-        fence = next(fact.subject for fact in facts if fact.subject in expected)
-        return Position(await self._store(messages, fence, expected[fence], mark))
-
-    async def _store(self, messages: list[Outgoing], fence: str, expected: Position, mark: str) -> int:
-        refusals = 0
-        unanswered = False
-        while True:
-            try:
-                if len(messages) == 1:
-                    return await self.link.publish(messages[0])
-                return await self.link.publish_batch(messages)
-            except Refused as refused:
-                refusals += 1
-                if refused.is_conflict:
-                    if unanswered and (found := await self._find(messages, fence, expected, mark)):
-                        return found
-                    raise Conflict(f"{fence} is no longer at {expected}: {refused}") from refused
-                if not refused.is_passing or refusals == PASSING_REFUSALS_MAX:
-                    if not unanswered:
-                        raise refused.as_port_error(SERVICE) from refused
-                    refusals = 0
-            except Unanswered:
-                unanswered = True
-            except Unavailable:
-                if not unanswered:
-                    raise
-            await asyncio.sleep(SEND_AGAIN_AFTER_S)
-
-    async def _find(self, messages: list[Outgoing], fence: str, after: Position, mark: str) -> int | None:
-        """The sequence of the last of our messages; None: the history moved on without them."""
-        while True:
-            try:
-                events = await self.link.read(self.stream, f"ev.{fence}", after + 1, 1)
-            except Unavailable:
-                await asyncio.sleep(SEND_AGAIN_AFTER_S)
-                continue
-            if not events or events[0].headers.get(wire.MARK) != mark:
-                return None
-            index = next(i for i, m in enumerate(messages) if m.subject == self.into + fence)
-            return events[0].sequence - index + len(messages) - 1
+        fence = next(index for index, fact in enumerate(facts) if fact.subject in expected)
+        stored_as = f"ev.{facts[fence].subject}"
+        return Position(await store_guarded(self.link, self.stream, messages, fence, stored_as))
 
     def messages(self, facts: Sequence[Fact], versions: Mapping[str, int] | None = None) -> list[Outgoing]:
         """A group of facts as it goes over the line. Raises ValueError for what no group may be."""
@@ -138,3 +100,47 @@ def _guard(carried: str | None, subject: str, expected: Mapping[str, Position]) 
         return {}
     guard = {wire.EXPECTED: str(expected[carried])}
     return guard if carried == subject else {**guard, wire.EXPECTED_SUBJECT: f"ev.{carried}"}
+
+
+async def store_guarded(
+    link: Link, stream: str, messages: Sequence[Outgoing], fence: int, stored_as: str
+) -> int:
+    """Store messages all or none; the sequence of the last. Raises Conflict, Full, Unavailable (not stored).
+
+    fence: index of a message that carries its own history's guard, stored under `stored_as`: of the copies
+    that are sent while no answer comes it lets one in. Waits while the outcome is not known.
+    """
+    mark = uuid.uuid4().hex
+    marked = list(messages)
+    marked[fence] = messages[fence].with_headers({wire.MARK: mark})
+    after = int(messages[fence].headers[wire.EXPECTED])
+    refusals, unanswered = 0, False
+    while True:
+        match await settle(link.publish(marked[0]) if len(marked) == 1 else link.publish_batch(marked)):
+            case int(sequence):
+                return sequence
+            case Refused(is_conflict=True) as refused:
+                found = await _find(link, stream, stored_as, after, mark) if unanswered else None
+                if found is None:
+                    raise Conflict(f"{stored_as} or another history has moved on: {refused}") from refused
+                return found - fence + len(marked) - 1
+            case Refused(is_unsettled=True) | Unanswered():
+                unanswered = True
+            case Unavailable() as unavailable if not unanswered:
+                raise unavailable
+            case Refused() as refused if not unanswered:
+                refusals += 1
+                if not refused.is_passing or refusals == PASSING_REFUSALS_MAX:
+                    raise refused.as_port_error(SERVICE) from refused
+        await asyncio.sleep(SEND_AGAIN_AFTER_S)
+
+
+async def _find(link: Link, stream: str, stored_as: str, after: int, mark: str) -> int | None:
+    """The sequence of the message with this mark, if it is the next of its history; waits for the line."""
+    while True:
+        try:
+            found = await link.get(stream, seq=after + 1, next_by_subj=stored_as)
+        except Unavailable:
+            await asyncio.sleep(SEND_AGAIN_AFTER_S)
+            continue
+        return found.sequence if found and found.headers.get(wire.MARK) == mark else None
