@@ -132,7 +132,10 @@ def logs(settings: Settings, role: str | None, on: bool, lines: int) -> None:
 
 @click.group()
 def ca() -> None:
-    """The self-made certificate authority."""
+    """The self-made certificate authority.
+
+    Example: saraban ca export --output saraban-ca.pem
+    """
 
 
 @ca.command()
