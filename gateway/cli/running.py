@@ -12,7 +12,7 @@ from gateway.adapters.jetstream.streams import Misconfigured
 from gateway.adapters.keys import BadMasterKey
 from gateway.cli.demonstration import demonstrate
 from gateway.cli.logfiles import follow, tail
-from gateway.cli.output import fail, nothing, say
+from gateway.cli.output import as_json, fail, nothing, print_rows, say
 from gateway.ports import Deposed, LogCorrupt, Unavailable
 from gateway.processes.readiness import until_told
 from gateway.processes.up import orphans
@@ -83,11 +83,10 @@ def status(settings: Settings) -> None:
     rows = [row for row in announcement.processes if row["pid"] in alive | {announcement.pid}]
     if not alive:
         fail(f"no gateway runs on the data folder {settings.data}: start one with `saraban up`")
-    say(
-        f"{'ready' if gateway.ready else 'starting'}, data in {announcement.data}",
-        ready=gateway.ready,
-        processes=rows,
-    )
+    state = f"{'ready' if gateway.ready else 'starting'}, data in {announcement.data}"
+    say(state, ready=gateway.ready, processes=rows)
+    if not as_json():
+        print_rows(rows, ("role", "pid"))
 
 
 @click.command()
