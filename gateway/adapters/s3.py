@@ -145,8 +145,11 @@ class S3Store:
             retry=retry_if_exception(lambda error: isinstance(error, Unavailable)),
             reraise=True,
         )
-        loop = asyncio.get_running_loop()
-        return await retrying(loop.run_in_executor, self._threads, _translated, work)
+
+        async def once() -> T:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _translated, work)
+
+        return await retrying(once)
 
 
 def _translated(work: Callable[[], T]) -> T:
