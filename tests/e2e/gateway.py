@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,15 +132,11 @@ class Gateway:
     def found(self, *arguments: str) -> list[dict[str, Any]]:
         """The rows a command lists; none when it says "nothing found"."""
         try:
-            rows = self.cli(*arguments)
+            return list(self.cli(*arguments))
         except CommandFailed as failed:
             if failed.code == NOTHING_FOUND:
                 return []
             raise
-        if isinstance(rows, dict):
-            lists = [value for value in rows.values() if isinstance(value, list)]
-            return lists[0] if len(lists) == 1 else [rows]
-        return list(rows)
 
     def address(self, service: str) -> str:
         """host:port of smtp, http, …"""
@@ -171,29 +168,46 @@ class Gateway:
         """A message as its reader gets it, octet for octet."""
         return self.cli_octets("mailbox", "export", address, "--uid", str(uid), "--reason", REASON)
 
+    def export_all(self, address: str, folder: Path) -> dict[str, bytes]:
+        """Every message of an INBOX as its reader gets it, by mail_id."""
+        output = ("--output", str(folder), "--reason", REASON)
+        self.cli("mailbox", "export", address, *output)
+        return {file.stem.partition("-")[2]: file.read_bytes() for file in sorted(folder.glob("*.eml"))}
+
     def trace(self, *criteria: str) -> list[dict[str, Any]]:
         return self.found("trace", *criteria)
 
     def agencies(self) -> list[dict[str, Any]]:
         return self.found("agency", "list")
 
+    def figures(self) -> dict[str, float]:
+        """`GET /metrics`, name with labels → number. Much cheaper than a command, for who asks often."""
+        with urllib.request.urlopen(f"http://{self.address('http')}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {
+            name: float(number)
+            for name, _, number in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        }
+
     def is_idle(self) -> bool:
         """Every mail is decided and in rows, and nothing waits for another host."""
-        return self.lag() == 0 and self.queue_count() == 0
+        figures = self.figures()
+        lags = [figure for name, figure in figures.items() if name.startswith("saraban_consumer_lag_events{")]
+        assert lags, f"/metrics shows no lag: {figures}"
+        return max(lags) == 0 and figures["saraban_queue_waiting_recipients"] == 0
 
-    def lag(self) -> int:
-        """How many events the slowest consumer has still before it."""
-        return max(lags(self.cli("status")), default=0)
+    def wait_idle(self, patience_s: float = CONDITION_PATIENCE_S) -> None:
+        self.wait(self.is_idle, "every mail is decided, in rows and relayed", patience_s)
 
     def wait(
         self, condition: Callable[[], bool], what: str, patience_s: float = CONDITION_PATIENCE_S
     ) -> None:
-        """Wait for a condition; a failure shows the logs. A command that cannot answer yet is asked again."""
+        """Wait for a condition; a failure shows the logs. Who cannot answer yet is asked again."""
 
         def holds() -> bool:
             try:
                 return condition()
-            except CommandFailed:
+            except (CommandFailed, OSError):
                 return False
 
         try:
@@ -239,22 +253,6 @@ async def eventually(
 ) -> None:
     """wait_until for a test whose event loop must go on; the condition runs in a thread."""
     await asyncio.to_thread(wait_until, condition, what, patience_s)
-
-
-def lags(status: Mapping[str, Any]) -> list[int]:
-    """Every number called `lag` in the answer of `status`, wherever it stands."""
-    found = []
-    for name, value in status.items():
-        match value:
-            case int() if name == "lag":
-                found.append(value)
-            case dict() if name == "lag":
-                found += [int(each) for each in value.values()]
-            case dict():
-                found += lags(value)
-            case list():
-                found += [lag for item in value if isinstance(item, dict) for lag in lags(item)]
-    return found
 
 
 def processes_of(data: Path) -> list[int]:
