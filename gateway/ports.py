@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import NewType, Protocol
 
 from gateway.domain import codec
+from gateway.domain.aggregate import A, Aggregate
 from gateway.domain.events import Content, Event
 from gateway.domain.events import Fact as Fact
 from gateway.mail.carving import Skeleton
@@ -130,6 +131,25 @@ class EventLog(Protocol):
         Raises Conflict when a history has moved on, Full, Unavailable (then nothing was appended: a lost
         ack is settled by looking). At most 500 facts and 1 MB.
         """
+
+
+class Aggregates(Protocol):
+    """The few things with invariants: read, decide, append under the guard of their versions."""
+
+    async def get(self, kind: type[A], identifier: str) -> A:
+        """Raises KeyError when there is no such aggregate, Unavailable."""
+
+    async def save(
+        self, *aggregates: Aggregate, facts: Sequence[Fact] = (), expected: Mapping[str, Position] = ...
+    ) -> Position:
+        """Append what the aggregates have decided, and facts beside it, all or none.
+
+        facts come after the aggregates' events, guarded where `expected` names their histories. Raises
+        Conflict, Full, Unavailable: what was decided is lost then, read again. At least one event.
+        """
+
+    async def command(self, kind: type[A], identifier: str, decide: Callable[[A], None]) -> Position:
+        """Read, decide, save; on a Conflict again, at most 10 times. decide: calls commands, may raise."""
 
 
 class Lane(Protocol):

@@ -58,6 +58,14 @@ class Aggregate(BaseAggregate[str]):
         aggregate.pending_events.append(created)
         return aggregate
 
+    def trigger(self, event_type: type[AggregateEvent], stamp: Stamp, /, **fields: Any) -> None:
+        """Decide the next event: it changes the aggregate now and waits to be appended."""
+        event = event_type(
+            originator_id=self.id, originator_version=self.version + 1, **stamp.fields(), **fields
+        )
+        event.mutate(self)
+        self.pending_events.append(event)
+
     def collect_facts(self) -> tuple[Fact, ...]:
         """The events that wait to be appended, taken out."""
         events = cast("list[AggregateEvent]", self.collect_events())
