@@ -281,6 +281,13 @@ def test_tls_begins_where_offered_and_ehlo_is_said_again() -> None:
     assert relay.replies == ["MAIL 554 5.6.3*"], "what was offered in the clear does not count inside TLS"
 
 
+def test_helo_inside_tls_leaves_nothing_of_what_was_offered_in_the_clear() -> None:
+    relay = Relay([envelope(body=Body.EIGHT_BIT)])
+    inside = "C: EHLO relay.example\nS: 500 what\nC: HELO relay.example\nS: 250 a\n"
+    run(relay, TLS_OFFERED + "C: STARTTLS\nS: 220 go\ntls\n" + inside + BYE)
+    assert relay.replies == ["MAIL 554 5.6.3*"]
+
+
 def test_a_host_that_cannot_start_tls_after_all_gets_the_mail_in_the_clear_unless_forbidden() -> None:
     script = TLS_OFFERED + "C: STARTTLS\nS: 454 4.7.0 not now\n"
     relay = Relay([])
@@ -412,12 +419,22 @@ def test_an_endless_reply_ends_the_session(octets: bytes, width: int) -> None:
     assert relay.close is not None
 
 
+@pytest.mark.parametrize("width", [0, 1])
+def test_the_longest_reply_is_read(width: int) -> None:
+    relay = Relay([])
+    relay.feed(
+        b"220-x\r\n" * (REPLY_LINES_MAX - 1) + b"220 " + b"x" * (REPLY_LINE_OCTETS_MAX - 4) + b"\r\n", width
+    )
+    assert relay.sent == b"EHLO relay.example\r\n"
+
+
 @settings(max_examples=300)
 @given(
     st.lists(
         st.sampled_from(
             [b"220 a\r\n", b"250 a\r\n", b"250-a\r\n250-PIPELINING\r\n250 SIZE 9999\r\n", b"354 go\r\n",
-             b"421 x\r\n", b"450 4.2.0 x\r\n", b"550 5.1.1 x\r\n", b"250-x\r\n", b"\r\n", b"\xff", b"250 2.0.0 ok\r\n"]
+             b"421 x\r\n", b"450 4.2.0 x\r\n", b"550 5.1.1 x\r\n", b"250-x\r\n",
+             b"\r\n", b"\xff", b"250 2.0.0 ok\r\n"]
         )
         | st.binary(max_size=5)
     ),
@@ -449,6 +466,7 @@ def test_client_and_server_understand_each_other(width: int) -> None:
     shell, relay = Shell(SessionConfig("mx.example", message_octets_max=1000)), Relay(mails)
     heard = said = 0
     while relay.close is None:
+        assert heard < len(shell.sent) or said < len(relay.sent), "both sides wait for the other"
         relay.feed(shell.sent[heard : heard + width])
         heard = min(heard + width, len(shell.sent))
         shell.feed(relay.sent[said : said + width])
