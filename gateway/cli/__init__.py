@@ -21,7 +21,7 @@ from gateway.settings import Settings, SettingsError, load
 FAMILIES: Final = {
     "up": "running",
     "init": "registering",
-    "status": "running",
+    "status": "status",
     "reset": "running",
     "logs": "running",
     "ca": "running",

@@ -12,10 +12,9 @@ from gateway.adapters.jetstream.streams import Misconfigured
 from gateway.adapters.keys import BadMasterKey
 from gateway.cli.demonstration import demonstrate
 from gateway.cli.logfiles import follow, tail
-from gateway.cli.output import as_json, fail, nothing, print_rows, say
+from gateway.cli.output import fail, nothing, say
 from gateway.ports import Deposed, LogCorrupt, Unavailable
 from gateway.processes.readiness import until_told
-from gateway.processes.up import orphans
 from gateway.processes.up.announcement import read_gateway
 from gateway.processes.up.children import StartFailed
 from gateway.processes.up.folder import claim, sentence, wipe
@@ -63,30 +62,6 @@ def up(
         fail(str(error))
     except OSError as error:
         fail(sentence(error, found.data))
-
-
-@click.command()
-@click.pass_obj
-def status(settings: Settings) -> None:
-    """Say what runs.
-
-    Example: saraban status
-    """
-    try:
-        gateway = read_gateway(settings.data)
-    except StartFailed as error:
-        fail(str(error))
-    announcement = gateway.announcement
-    alive = {
-        mark.pid for mark in orphans.remembered(settings.data / "run" / "children.json") if mark.is_alive
-    }
-    rows = [row for row in announcement.processes if row["pid"] in alive | {announcement.pid}]
-    if not alive:
-        fail(f"no gateway runs on the data folder {settings.data}: start one with `saraban up`")
-    state = f"{'ready' if gateway.ready else 'starting'}, data in {announcement.data}"
-    say(state, ready=gateway.ready, processes=rows)
-    if not as_json():
-        print_rows(rows, ("role", "pid"))
 
 
 @click.command()

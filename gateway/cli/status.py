@@ -1,0 +1,70 @@
+"""`saraban status`: what runs, how far everybody is, what waits."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from gateway.cli.output import as_json, fail, print_json, print_rows
+from gateway.ports import Unavailable
+from gateway.processes.up import orphans
+from gateway.processes.up.announcement import read_gateway
+from gateway.processes.up.children import StartFailed
+from gateway.processes.web.figures import Figures
+from gateway.settings import Settings
+from gateway.wiring import open_desk
+
+ANSWER_S = 15.0
+
+
+@click.command()
+@click.pass_obj
+def status(settings: Settings) -> None:
+    """What runs, how far every consumer is behind the log, what waits to be packed or passed on.
+
+    Example: saraban status --json
+    """
+    try:
+        gateway = read_gateway(settings.data)
+    except StartFailed as error:
+        fail(str(error))
+    announcement = gateway.announcement
+    alive = {
+        mark.pid for mark in orphans.remembered(settings.data / "run" / "children.json") if mark.is_alive
+    }
+    if not alive:
+        fail(f"no gateway runs on the data folder {settings.data}: start one with `saraban up`")
+    processes = [row for row in announcement.processes if row["pid"] in alive | {announcement.pid}]
+    figures = asyncio.run(_figures(settings))
+    shown = {"ready": gateway.ready, "data": announcement.data, "processes": processes, **figures}
+    if as_json():
+        print_json(shown)
+        return
+    click.echo(f"{'ready' if gateway.ready else 'starting'}, data in {announcement.data}\n")
+    print_rows(processes, ("role", "pid"))
+    _tell(figures)
+
+
+async def _figures(settings: Settings) -> dict[str, Any]:
+    """The figures, or why there are none: a server that is away is news, not an error of this command."""
+    try:
+        async with asyncio.timeout(ANSWER_S), open_desk(settings) as desk:
+            figures: Figures = await desk.gauge.read()
+    except (Unavailable, TimeoutError) as error:
+        return {"unavailable": str(error) or "no answer in time"}
+    return figures.as_dict()
+
+
+def _tell(figures: dict[str, Any]) -> None:
+    if reason := figures.get("unavailable"):
+        click.echo(f"\n{reason}")
+        return
+    lags = [{"consumer": name, "lag": lag} for name, lag in figures["lags"].items()]
+    click.echo(f"\nlog at position {figures['position']}")
+    print_rows(lags, ("consumer", "lag"))
+    click.echo(
+        f"\nqueue: {figures['waiting']} recipients wait, "
+        f"{figures['possible_doubles']} possible doubles so far"
+        f"\nwrite-ahead: {figures['write_ahead']} messages not purged yet"
+        f"\ndisk: {figures['disk_free_octets'] / 1024**3:.1f} GiB free"
+    )
