@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: the rows, and the S3 server's metadata.
 
 PostgreSQL refuses to run as root. There it runs in a user namespace of its own, which needs no system user
-and changes the mode of no folder; where namespaces are off, as the system user `postgres` or `nobody`.
+and changes the mode of no folder; where namespaces are off (containers), as the user `postgres` or `nobody`.
 
 Source: facts-embedded.md (the wheels).
 """
@@ -131,16 +131,31 @@ def _without_root() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     namespace = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-    if shutil.which("unshare") and subprocess.run([*namespace, "true"], capture_output=True).returncode == 0:
+    if _works(namespace):
         return namespace
+    # As a system user who may look below folders of mode 700, as root could; access(2) looks at the
+    # securebit. The change of user drops the signal of the supervisor's death, which is asked for again.
     user = _system_user()
-    other = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
-    if subprocess.run([*other, postgres_program("postgres"), "--version"], capture_output=True).returncode:
-        raise StartFailed(
-            "PostgreSQL does not run as root, this machine has no user namespaces, and the system user "
-            f"{user.pw_name} may not enter the folder of the programs: run saraban as an ordinary user"
-        )
-    return other
+    other = (
+        "setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
+        "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override",
+        "--securebits=+no_setuid_fixup", "--pdeathsig=INT",
+    )  # fmt: skip
+    if _works(other):
+        return other
+    raise StartFailed(
+        "PostgreSQL does not run as root, and this machine allows neither user namespaces nor to run it as "
+        f"{user.pw_name}: run saraban as an ordinary user"
+    )
+
+
+def _works(prefix: tuple[str, ...]) -> bool:
+    if shutil.which(prefix[0]) is None:
+        return False
+    tried = subprocess.run(
+        [*prefix, postgres_program("postgres"), "--version"], capture_output=True, check=False
+    )
+    return tried.returncode == 0
 
 
 def _system_user() -> pwd.struct_passwd:

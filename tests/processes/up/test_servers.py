@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import io
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from nats.aio.client import Client as NatsClient
 from nats.errors import Error as NatsError
 
+from gateway.processes.up import postgres_server
 from gateway.processes.up.children import StartFailed
 from gateway.processes.up.credentials import NATS_USERS, Credentials
 from gateway.processes.up.nats_server import check_fit_for_a_log
@@ -95,6 +97,32 @@ async def test_no_folder_that_was_there_changes_its_mode(tmp_path: Path) -> None
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert stat.S_IMODE(data.stat().st_mode) == 0o750
     assert stat.S_IMODE((data / "credentials.json").stat().st_mode) == 0o600
+
+
+def owner_of(pid: int) -> int:
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+async def test_root_without_user_namespaces_runs_postgres_as_a_system_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unshare").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    postgres_server._without_root.cache_clear()
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    try:
+        server = Servers.in_folder(home / "data", Credentials.random()).postgres
+        child = await server.start()
+        assert owner_of(child.pid) != 0
+        assert server.run_sql("SELECT 1") == "1"
+        await child.stop()
+    finally:
+        postgres_server._without_root.cache_clear()
+    assert child.exit_code == 0
+    assert (home.stat().st_uid, stat.S_IMODE(home.stat().st_mode)) == (0, 0o700)
 
 
 async def test_a_server_that_does_not_come_up_says_why(tmp_path: Path, nats_server: RunningNats) -> None:
