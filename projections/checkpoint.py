@@ -94,7 +94,8 @@ class Projection:
         when another projector has moved the checkpoint; LogCorrupt when the log is not the one folded before.
         """
         self._check_digests(batch)
-        fresh = [event for event in batch if event.position > self.position]
+        known = self.position
+        fresh = [event for event in batch if event.position > known]
         if not fresh:
             return
         self._note_holds([event for event in fresh if event.subject == f"ev.consumer.{self.model.name}"])
