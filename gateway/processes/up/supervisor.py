@@ -25,7 +25,7 @@ from gateway.processes.up.servers import Servers
 from gateway.settings import Settings
 
 # The order is that of starting; stopping is all at once, before the servers.
-ROLES: Final = ("projector", "packer", "router", "steward", "web", "edge")
+ROLES: Final = ("projector", "packer", "router", "relay", "steward", "web", "edge")
 BACK_OFF_FIRST_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 30.0
 ROLE_PATIENCE_S: Final = 300.0  # a role may have to wait for a server that is just coming back
@@ -241,9 +241,9 @@ class Supervisor:
             try:
                 if service.child is None or service.child.exit_code is not None:
                     await service.start()
-                    self._announce()
                     self._say(f"started {service.name} in {time.monotonic() - began:.1f} s")
                 assert service.child is not None
+                self._announce()
                 if serves is not None:
                     serves.set()
                 code = await service.child.ended()

@@ -1,5 +1,6 @@
 """What a killed supervisor left running is ended; whoever has a pid again is left alone."""
 
+import asyncio
 import dataclasses
 import signal
 import subprocess
@@ -28,14 +29,14 @@ async def test_an_orphan_is_ended_by_its_own_signal(process: subprocess.Popen[by
     assert remembered(file) == []
 
 
-async def test_one_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orphans, "PATIENCE_S", 0.0)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         remember(tmp_path / "children.json", [Mark.of("edge", process.pid, signal.SIGTERM)])
-        assert await orphans.end(tmp_path / "children.json") == ["edge"]
+        assert asyncio.run(orphans.end(tmp_path / "children.json")) == ["edge"]
         assert process.wait() == -signal.SIGKILL
 
 
