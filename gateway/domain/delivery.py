@@ -1,0 +1,210 @@
+"""What one delivery attempt means for a recipient: relayed, deferred or bounced.
+
+Source: RFC 5321 §4.5.4.1 (sending strategy), §4.2.1 (4yz is transient, 5yz permanent); RFC 3463 §3.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, assert_never
+
+from gateway.domain.events import (
+    Attempted,
+    AttemptSecret,
+    Fact,
+    MailBounced,
+    MailDeferred,
+    MailQueued,
+    MailRelayed,
+    Stamp,
+)
+from gateway.domain.histories import mail_history
+from gateway.domain.routing import attempt_label
+from gateway.domain.sealing import seal
+from gateway.mail.reply import Reply, reply
+
+Reason = Literal["mailbox", "full", "policy", "protocol", "network", "expired", "route"]
+
+DEMO: Final = reply(451, "4.4.4", "demo: mail does not leave this machine")
+NO_ROUTE: Final = reply(451, "4.4.4", "no route: no agency has this domain")
+REPLY_TEXT_OCTETS_MAX: Final = 2_000  # of what a host said, kept in the event
+
+# RFC 3463 §3: what the subject of a status is about, where it alone tells.
+_REASONS: Final[Mapping[int, Reason]] = {
+    1: "mailbox", 2: "mailbox", 3: "policy", 4: "network", 5: "protocol", 6: "protocol", 7: "policy",
+}  # fmt: skip
+# Without a status: RFC 5321 §4.2.3.
+_REASONS_BY_CODE: Final[Mapping[int, Reason]] = {550: "mailbox", 551: "mailbox", 552: "full", 553: "mailbox"}
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySchedule:
+    """When to try again. Precedents: Postfix 5 to 67 minutes, exim 15 minutes to 6 hours."""
+
+    first_delay: timedelta = timedelta(minutes=1)
+    longest_delay: timedelta = timedelta(hours=4)
+
+    def delay_after(self, attempt: int, chance: float) -> timedelta:
+        """Doubled each time. chance: 0..1, moves it by a fifth so that mails do not come back all at once."""
+        assert attempt >= 1, attempt
+        assert 0 <= chance <= 1, chance
+        doubled = self.first_delay * (1 << min(attempt - 1, 20))
+        return min(doubled, self.longest_delay) * (0.8 + 0.4 * chance)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was tried for one recipient, and what was said.
+
+    is_ours: the host has not said it. is_about_mail: said to this mail, not to the connection.
+    """
+
+    recipient: int
+    number: int  # 1, 2, …
+    reply: Reply
+    is_ours: bool = False
+    is_about_mail: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    next_attempt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    reason: Reason
+
+
+Outcome = Relayed | Deferred | Bounced
+
+
+def conclude(
+    attempt: Attempt, *, at: datetime, expires_at: datetime, schedule: RetrySchedule, chance: float
+) -> Outcome:
+    """The fate of a recipient. A host that refuses the connection for good may be back tomorrow: only what
+    it says to a mail is permanent."""
+    if attempt.reply.is_success:
+        return Relayed()
+    if attempt.reply.is_permanent and attempt.is_about_mail:
+        return Bounced(_reason(attempt.reply))
+    next_attempt_at = at + schedule.delay_after(attempt.number, chance)
+    if at < expires_at:
+        return Deferred(min(next_attempt_at, expires_at))
+    return Bounced("route" if attempt.reply in (DEMO, NO_ROUTE) else "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One attempt to deliver a mail, for all recipients it was made for."""
+
+    queued: MailQueued
+    position: int  # of mail.queued
+    attempts: tuple[Attempt, ...]
+    remote_host: str  # "" when there was nowhere to go
+    tls: str = ""
+
+
+def outcome_facts(
+    tried: Tried,
+    *,
+    stamp: Stamp,
+    schedule: RetrySchedule,
+    chance: float,
+    data_key: bytes,
+    nonce: Callable[[], bytes],
+) -> list[Fact]:
+    """The facts of an attempt: one for all recipients that have the same outcome for the same reason."""
+    queued = tried.queued
+    alike: dict[tuple[Outcome, int, Reply, bool], list[int]] = {}
+    for attempt in tried.attempts:
+        outcome = conclude(
+            attempt, at=stamp.at, expires_at=queued.expires_at, schedule=schedule, chance=chance
+        )
+        key = (outcome, attempt.number, attempt.reply, attempt.is_ours)
+        alike.setdefault(key, []).append(attempt.recipient)
+
+    facts = []
+    for (outcome, number, said, is_ours), recipients in alike.items():
+        secret = AttemptSecret(tried.remote_host, _text(said), tried.tls)
+        carried = stamp.answering(tried.position) | {
+            "mail_id": queued.mail_id,
+            "recipients": tuple(recipients),
+            "attempt": number,
+            "code": 0 if is_ours else said.code,
+            "status": _status(said, outcome),
+            "keys": queued.keys,
+            "sealed": seal(secret, data_key, nonce=nonce(), label=attempt_label(queued.mail_id)),
+        }
+        facts.append(Fact(mail_history(queued.mail_id), _event(outcome, carried)))
+    return facts
+
+
+def erased_fact(queued: MailQueued, position: int, recipients: tuple[int, ...], stamp: Stamp) -> Fact:
+    """The end of a mail whose keys were destroyed while it waited: nobody can open it any more."""
+    event = MailBounced(
+        **stamp.answering(position),
+        mail_id=queued.mail_id,
+        recipients=recipients,
+        attempt=1,
+        code=0,
+        status="5.7.0",
+        reason="policy",
+        keys=(),
+        sealed=b"",
+    )
+    return Fact(mail_history(queued.mail_id), event)
+
+
+def relayed_front(front: bytes) -> bytes:
+    """What we put before a message that goes on: Return-Path belongs to final delivery (RFC 5321 §4.4)."""
+    first, line_break, rest = front.partition(b"\r\n")
+    return rest if first.lower().startswith(b"return-path:") and line_break else front
+
+
+def _event(outcome: Outcome, carried: dict[str, Any]) -> Attempted:
+    match outcome:
+        case Relayed():
+            return MailRelayed(**carried)
+        case Deferred(next_attempt_at=next_attempt_at):
+            return MailDeferred(**carried, next_attempt_at=next_attempt_at)
+        case Bounced(reason=reason):
+            return MailBounced(**carried, reason=reason)
+        case _:
+            assert_never(outcome)
+
+
+def _reason(said: Reply) -> Reason:
+    if said.status is None:
+        return _REASONS_BY_CODE.get(said.code, "policy" if said.code == 554 else "protocol")
+    if (said.status.subject, said.status.detail) == (2, 2):
+        return "full"
+    if (said.status.subject, said.status.detail) == (4, 4):
+        return "route"
+    return _REASONS.get(said.status.subject, "protocol")
+
+
+def _status(said: Reply, outcome: Outcome) -> str:
+    """RFC 3463 §2: the class is that of our conclusion, the rest is what was said; §3.5: X.4.7 is expired."""
+    detail = f"{said.status.subject}.{said.status.detail}" if said.status else "0.0"
+    match outcome:
+        case Relayed():
+            return f"2.{detail}"
+        case Deferred():
+            return f"4.{detail}"
+        case Bounced(reason="expired"):
+            return "5.4.7"
+        case Bounced():
+            return f"5.{detail}"
+        case _:
+            assert_never(outcome)
+
+
+def _text(said: Reply) -> str:
+    text = " / ".join(said.text)
+    return text.encode()[:REPLY_TEXT_OCTETS_MAX].decode(errors="ignore")

@@ -1,0 +1,52 @@
+"""A queued mail opened: who sends it to whom, and its octets as they go out."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from gateway.domain.delivery import relayed_front
+from gateway.domain.events import EnvelopeSecret, MailQueued, Message, MessageSecret
+from gateway.domain.routing import envelope_label, message_label
+from gateway.domain.sealing import unseal, unwrap
+from gateway.mail import presented
+from gateway.mail.address import parse_address
+from gateway.mail.envelope import Body, Envelope
+from gateway.ports import ContentStore, KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMail:
+    """envelope: with the recipients of one job, in their order. front: as it goes out."""
+
+    envelope: Envelope
+    front: bytes = field(repr=False)
+    data_key: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+
+
+async def open_mail(queued: MailQueued, recipients: tuple[int, ...], keys: KeyStore) -> OpenMail:
+    """Raises KeyForgotten when its key was destroyed, BrokenSeal, Unavailable."""
+    wrap = queued.keys[0]
+    data_key = unwrap(wrap.wrapped, await keys.get(wrap.key))
+    sealed = unseal(EnvelopeSecret, queued.sealed, data_key, label=envelope_label(queued.mail_id))
+    secret = unseal(MessageSecret, queued.message.sealed, data_key, label=message_label(queued.mail_id))
+    addresses = dict(zip(queued.recipients, sealed.rcpt_to, strict=True))
+    front = relayed_front(secret.front)
+    envelope = Envelope(
+        mail_from=None if sealed.mail_from is None else parse_address(sealed.mail_from),
+        rcpt_to=tuple(parse_address(addresses[recipient]) for recipient in recipients),
+        body=Body.EIGHT_BIT if queued.eight_bit else Body.SEVEN_BIT,
+        is_smtputf8=queued.smtputf8,
+        octets=queued.message.presented_octets - len(secret.front) + len(front),
+    )
+    return OpenMail(envelope, front, data_key, secret.salt)
+
+
+async def content_of(opened: OpenMail, message: Message, store: ContentStore) -> AsyncIterator[bytes]:
+    """The message as it goes out. Raises ContentMissing, ContentCorrupt, Unavailable."""
+    yield opened.front
+    content = message.content
+    for start, end in presented.stored_ranges(0, message.hidden, content.octets):
+        async for octets in store.open(
+            content, data_key=opened.data_key, salt=opened.salt, start=start, end=end
+        ):
+            yield octets

@@ -1,0 +1,354 @@
+"""The relay: takes what is due, brings it to the next hop of its agency, and records what became of it.
+
+Several connections a destination, several mails a connection, several recipients a transaction. What a host
+said is recorded before the lease ends; until it is, the relay asks the log again and again.
+
+Source: architecture §2.4; RFC 5321 §4.5.4.1.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Final, TypeVar
+
+from gateway.domain.agency import NextHop
+from gateway.domain.delivery import (
+    DEMO,
+    NO_ROUTE,
+    Attempt,
+    RetrySchedule,
+    Tried,
+    erased_fact,
+    outcome_facts,
+)
+from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
+from gateway.domain.sealing import NONCE_OCTETS
+from gateway.mail.reply import Reply
+from gateway.ports import Clock, ContentStore, Entropy, KeyForgotten, KeyStore, Lane, Position, Unavailable
+from gateway.processes import maillog
+from gateway.processes.relay.connection import (
+    Connection,
+    Timeouts,
+    connect,
+    is_about_mail,
+    opportunistic_context,
+    refused_all,
+)
+from gateway.processes.relay.opening import OpenMail, content_of, open_mail
+from gateway.processes.relay.work import LEASE_S, Job, Queue
+from gateway.protocols.smtp.client import LOST, Refused
+from gateway.protocols.smtp.transaction import Answer, Stage
+
+JOBS_MAX: Final = 500  # under lease at once
+TAKE_MAX: Final = 200  # recipients asked for at once
+POLL_S: Final = 0.2
+CONNECTION_IDLE_S: Final = 2.0  # an idle connection waits so long for another mail
+RENEW_EVERY_S: Final = LEASE_S / 4
+TRY_AGAIN_AFTER_S: Final = 0.5
+SHUTDOWN_TIMEOUT_S: Final = 5.0
+CHANCE_OCTETS: Final = 2
+
+T = TypeVar("T")
+
+
+@dataclass
+class Destination:
+    """A next hop, the jobs that wait for it and the connections it has."""
+
+    hop: NextHop
+    connections_max: int  # goes down when the host refuses one more than it has
+    jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)  # JOBS_MAX at most
+    workers: int = 0  # connections, made or in the making
+    idle: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a relay presents itself and how patient it is."""
+
+    hostname: str
+    demo: bool  # mail stays on this machine
+    connections_max: int  # per destination
+    schedule: RetrySchedule = field(default_factory=RetrySchedule)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    tls_context: ssl.SSLContext = field(default_factory=opportunistic_context, repr=False)
+
+
+class Relay:
+    """Any number of relays work on one queue. `run` ends only by an error or by being cancelled."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        lane: Lane,
+        content: ContentStore,
+        keys: KeyStore,
+        clock: Clock,
+        entropy: Entropy,
+        by: By,
+        means: Means,
+    ) -> None:
+        self._queue, self._lane, self._content, self._keys = queue, lane, content, keys
+        self._clock, self._entropy, self._by = clock, entropy, by
+        self._means = means
+        self._destinations: dict[NextHop, Destination] = {}
+        self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
+        self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
+        self._recording: set[asyncio.Task[None]] = set()
+        self._tasks = asyncio.TaskGroup()
+
+    async def run(self) -> None:
+        """Raises Deposed when another relay has the lane."""
+        try:
+            async with self._tasks as tasks:
+                tasks.create_task(self._take_all(), name="take")
+                tasks.create_task(self._renew_all(), name="renew")
+                tasks.create_task(self._release_all(), name="release")
+        finally:
+            if self._recording:  # what a host has said is not forgotten on the way out
+                await asyncio.wait(self._recording, timeout=SHUTDOWN_TIMEOUT_S)
+
+    # --- the queue --------------------------------------------------------------------------------------
+
+    async def _take_all(self) -> None:
+        while True:
+            room = JOBS_MAX - len(self._jobs)
+            jobs = (
+                await self._patiently("take", partial(self._queue.take, min(room, TAKE_MAX)))
+                if room > 0
+                else ()
+            )
+            if not jobs:
+                await self._clock.sleep(POLL_S)
+                continue
+            agencies = list({job.queued.agency_id for job in jobs if job.queued.agency_id is not None})
+            hops = await self._patiently("take", partial(self._queue.next_hops, agencies))
+            for job in jobs:
+                keys = [(job.position, recipient) for recipient in job.recipients]
+                if not self._jobs.keys() & keys:  # else its lease was lost here, and the attempt goes on
+                    self._jobs |= dict.fromkeys(keys, job)
+                    agency_id = job.queued.agency_id
+                    self._assign(job, hops.get(agency_id) if agency_id else None)
+
+    def _assign(self, job: Job, hop: NextHop | None) -> None:
+        if hop is None or (self._means.demo and not _is_loopback(hop.host)):
+            self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
+            return
+        destination = self._destinations.get(hop)
+        if destination is None:
+            destination = self._destinations[hop] = Destination(hop, self._means.connections_max)
+        destination.jobs.put_nowait(job)
+        self._staff(destination)
+
+    async def _renew_all(self) -> None:
+        while True:
+            await self._clock.sleep(RENEW_EVERY_S)
+            jobs = list({id(job): job for job in self._jobs.values()}.values())
+            await self._patiently("renew leases", partial(self._queue.renew, jobs))
+
+    async def _release_all(self) -> None:
+        """End the leases of what is concluded, once the rows know it."""
+        while True:
+            concluded = [await self._concluded.get()]
+            while not self._concluded.empty():
+                concluded.append(self._concluded.get_nowait())
+            jobs, position = [job for job, _ in concluded], max(position for _, position in concluded)
+            while not await self._patiently("release leases", partial(self._queue.release, jobs, position)):
+                maillog.service_unavailable(
+                    service="queue", reason=f"its rows have not reached {position}", doing="release leases"
+                )
+            for job in jobs:
+                self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        for recipient in job.recipients:
+            self._jobs.pop((job.position, recipient), None)
+
+    # --- connections ------------------------------------------------------------------------------------
+
+    def _staff(self, destination: Destination) -> None:
+        """One more connection, when jobs wait and nobody is free for them."""
+        is_wanted = destination.jobs.qsize() > destination.idle
+        if is_wanted and destination.workers < destination.connections_max:
+            destination.workers += 1
+            self._tasks.create_task(self._serve(destination), name=f"serve {destination.hop}")
+
+    async def _serve(self, destination: Destination) -> None:
+        """One connection, as long as there is something to send."""
+        try:
+            opened = await connect(
+                destination.hop,
+                hostname=self._means.hostname,
+                tls_context=self._means.tls_context,
+                timeouts=self._means.timeouts,
+            )
+            if isinstance(opened, Refused):
+                await self._refused(destination, opened)
+            else:
+                try:
+                    await self._send_all(destination, opened)
+                finally:
+                    await opened.close()
+        finally:
+            destination.workers -= 1
+        if not destination.workers:
+            destination.connections_max = self._means.connections_max
+            if destination.jobs.empty():
+                self._destinations.pop(destination.hop, None)
+        self._staff(destination)
+
+    async def _refused(self, destination: Destination, refused: Refused) -> None:
+        """While there are other connections they have the jobs; when the last is refused, all wait."""
+        others = destination.workers - 1
+        if others:
+            destination.connections_max = others
+            return
+        while not destination.jobs.empty():
+            job = destination.jobs.get_nowait()
+            opened = await self._open(job)
+            if opened is not None:
+                answers = refused_all(refused, opened.envelope)
+                await self._conclude(job, opened, answers, host=str(destination.hop))
+
+    async def _send_all(self, destination: Destination, connection: Connection) -> None:
+        is_used = False
+        while (job := await self._next_job(destination)) is not None:
+            opened = await self._open(job)
+            if opened is None:
+                continue
+            started_s = self._clock.monotonic()
+            answers = await connection.send(
+                opened.envelope,
+                partial(content_of, opened, job.queued.message, self._content),
+                partial(self._may_end, job),
+            )
+            if is_used and all(map(_is_worn_out, answers)):
+                destination.jobs.put_nowait(job)  # nothing was tried yet: over a new connection
+                return
+            await self._conclude(
+                job, opened, answers, host=str(destination.hop), tls=connection.tls, started_s=started_s
+            )
+            if await connection.ready() is not None:
+                return
+            is_used = True
+
+    async def _next_job(self, destination: Destination) -> Job | None:
+        """The next job that still has its lease; None when none came for a while."""
+        destination.idle += 1
+        try:
+            async with asyncio.timeout(CONNECTION_IDLE_S):
+                while (job := await destination.jobs.get()).lease is None:
+                    self._forget(job)
+                return job
+        except TimeoutError:
+            return None
+        finally:
+            destination.idle -= 1
+
+    def _may_end(self, job: Job) -> bool:
+        return job.may_end(self._clock.monotonic())
+
+    # --- outcomes ---------------------------------------------------------------------------------------
+
+    async def _open(self, job: Job) -> OpenMail | None:
+        """Envelope and secret of a job; None, and its end recorded, when its keys were destroyed."""
+        try:
+            return await self._patiently(
+                "open mail", partial(open_mail, job.queued, job.recipients, self._keys)
+            )
+        except KeyForgotten:
+            await self._recorded(job, [erased_fact(job.queued, job.position, job.recipients, self._stamp())])
+            return None
+
+    async def _go_nowhere(self, job: Job, said: Reply) -> None:
+        opened = await self._open(job)
+        if opened is not None:
+            answers = [
+                Answer(address, said, Stage.GREETING, is_ours=True) for address in opened.envelope.rcpt_to
+            ]
+            await self._conclude(job, opened, answers, host="")
+
+    async def _conclude(
+        self,
+        job: Job,
+        opened: OpenMail,
+        answers: Sequence[Answer],
+        *,
+        host: str,
+        tls: str = "",
+        started_s: float | None = None,
+    ) -> None:
+        """Decide what the answers mean and see that the log has it."""
+        attempts = tuple(
+            Attempt(recipient, made + 1, answer.reply, answer.is_ours, is_about_mail(answer.stage))
+            for recipient, made, answer in zip(job.recipients, job.attempts, answers, strict=True)
+        )
+        chance = int.from_bytes(self._entropy(CHANCE_OCTETS), "big") / (256**CHANCE_OCTETS - 1)
+        facts = outcome_facts(
+            Tried(job.queued, job.position, attempts, host, tls),
+            stamp=self._stamp(),
+            schedule=self._means.schedule,
+            chance=chance,
+            data_key=opened.data_key,
+            nonce=partial(self._entropy, NONCE_OCTETS),
+        )
+        doubtful = sum(answer.is_uncertain for answer in answers)
+        if doubtful:
+            maillog.possible_double(mail_id=job.queued.mail_id, recipients=doubtful)
+        await self._recorded(job, facts)
+        took_s = 0.0 if started_s is None else self._clock.monotonic() - started_s
+        for fact in facts:
+            _log_conclusion(fact, took_s)
+
+    async def _recorded(self, job: Job, facts: Sequence[Fact]) -> None:
+        """Wait until the log has the facts, also when this relay is told to stop meanwhile."""
+        task = asyncio.create_task(self._record(job, facts))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        await asyncio.shield(task)
+
+    async def _record(self, job: Job, facts: Sequence[Fact]) -> None:
+        position = await self._patiently("record outcomes", partial(self._lane.append, facts))
+        self._concluded.put_nowait((job, position))
+
+    def _stamp(self) -> Stamp:
+        return Stamp(at=self._clock.now(), actor=Actor("system", "relay"), by=self._by)
+
+    async def _patiently(self, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Until a service that is away comes back."""
+        while True:
+            try:
+                return await work()
+            except Unavailable as error:
+                maillog.service_unavailable(service=error.service, reason=error.reason, doing=doing)
+                await self._clock.sleep(TRY_AGAIN_AFTER_S)
+
+
+def _is_worn_out(answer: Answer) -> bool:
+    """True when a host was done with the connection before it heard of the mail (RFC 5321 §3.8)."""
+    return answer.stage is Stage.MAIL and (answer.reply == LOST or answer.reply.code == 421)
+
+
+def _log_conclusion(fact: Fact, took_s: float) -> None:
+    event = fact.event
+    assert isinstance(event, Attempted), event
+    maillog.delivery_concluded(
+        mail_id=event.mail_id,
+        recipients=len(event.recipients),
+        attempt=event.attempt,
+        code=event.code,
+        status=event.status,
+        outcome=event.TOPIC,
+        took_s=took_s,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

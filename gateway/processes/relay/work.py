@@ -1,0 +1,128 @@
+"""What a relay may try now: due recipients under its own lease, looked at again.
+
+Source: architecture §2.4: take the lease, read the log's last position, wait until the rows have reached it,
+look again, and only then connect; a lease ends when the rows have its outcome.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from gateway.domain.agency import NextHop
+from gateway.domain.events import MailQueued
+from gateway.mail.ids import AgencyId
+from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
+from projections.checkpoint import reached
+from projections.directory.query import next_hops
+from projections.queue import leases, query
+from projections.queue.leases import Lease
+from projections.queue.project import QueueModel
+from projections.readmodel import Pool
+
+# A lease is renewed long before it ends; it is only the time until another relay may try after this one died.
+LEASE_S: Final = 120.0
+# The final dot is not sent with less than this left (architecture §2.4).
+LEASE_LEFT_MIN_S: Final = 30.0
+ROWS_TIMEOUT_S: Final = 10.0
+HOLDER_OCTETS: Final = 12
+
+
+@dataclass
+class Job:
+    """Recipients of one mail.queued that this relay has to itself. lease: None once it was lost."""
+
+    position: int  # of mail.queued
+    queued: MailQueued
+    recipients: tuple[int, ...]
+    attempts: tuple[int, ...]  # made so far, side by side with recipients
+    lease: Lease | None
+
+    def may_end(self, now_s: float) -> bool:
+        """True when there is time left for the final dot. now_s: the monotonic clock."""
+        return self.lease is not None and self.lease.ends_s - now_s >= LEASE_LEFT_MIN_S
+
+
+class Queue(Protocol):
+    """The queue's rows and the relays' leases, as one relay needs them. All raise Unavailable."""
+
+    async def take(self, limit: int) -> Sequence[Job]:
+        """Jobs for up to so many recipients that are due and nobody else's."""
+
+    async def renew(self, jobs: Sequence[Job]) -> None:
+        """Keep the leases; a job whose lease has run out loses it."""
+
+    async def release(self, jobs: Sequence[Job], position: Position) -> bool:
+        """End leases whose outcomes are in the log by a position, once the rows have it; False: not yet."""
+
+    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
+        """Where agencies' mail servers listen, of those that have one."""
+
+
+class QueueRows:
+    """The port above, on the rows."""
+
+    def __init__(self, pool: Pool, log: EventLog, clock: Clock, entropy: Entropy) -> None:
+        self._pool, self._log, self._clock, self._entropy = pool, log, clock, entropy
+
+    async def take(self, limit: int) -> Sequence[Job]:
+        async with self._pool.rows() as rows:
+            due = await query.due(rows, self._clock.now(), limit=limit)
+        if not due:
+            return []
+        leased = await self._lease(due)
+        last = await self._log.last()
+        if not await reached(self._pool, QueueModel, last, ROWS_TIMEOUT_S):
+            await self._give_back([lease for _, lease in leased])
+            raise Unavailable("queue", f"its rows have not reached position {last}")
+        return await self._look_again(leased)
+
+    async def renew(self, jobs: Sequence[Job]) -> None:
+        now_s = self._clock.monotonic()
+        async with self._pool.rows() as rows:
+            for job in jobs:
+                if job.lease is not None:
+                    job.lease = await leases.renew(rows, job.lease, seconds=LEASE_S, now_s=now_s)
+
+    async def release(self, jobs: Sequence[Job], position: Position) -> bool:
+        if not await reached(self._pool, QueueModel, position, ROWS_TIMEOUT_S):
+            return False
+        await self._give_back([job.lease for job in jobs if job.lease is not None])
+        return True
+
+    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
+        async with self._pool.rows() as rows:
+            return await next_hops(rows, agencies)
+
+    async def _lease(self, due: Sequence[query.Due]) -> list[tuple[query.Due, Lease]]:
+        """Those of them, or of their recipients, that no other relay has."""
+        taken = []
+        now_s = self._clock.monotonic()
+        async with self._pool.transaction() as rows:
+            for one in sorted(due, key=lambda one: one.mail_id):  # as all do, so that none waits in a ring
+                holder = self._entropy(HOLDER_OCTETS).hex()
+                lease = await leases.take(
+                    rows, one.mail_id, one.recipients, holder=holder, seconds=LEASE_S, now_s=now_s
+                )
+                if lease is not None:
+                    taken.append((one, lease))
+        return taken
+
+    async def _look_again(self, leased: Sequence[tuple[query.Due, Lease]]) -> list[Job]:
+        """What still waits, now that the rows know all that was in the log when we had the lease."""
+        jobs, over = [], []
+        async with self._pool.rows() as rows:
+            for due, lease in leased:
+                still = await query.due_among(rows, self._clock.now(), due.position, lease.recipients)
+                waiting = still.recipients if still else ()
+                if ended := tuple(set(lease.recipients) - set(waiting)):
+                    over.append(replace(lease, recipients=ended))
+                if still:
+                    kept = replace(lease, recipients=waiting)
+                    jobs.append(Job(due.position, still.queued, waiting, still.attempts, kept))
+        await self._give_back(over)
+        return jobs
+
+    async def _give_back(self, over: Sequence[Lease]) -> None:
+        async with self._pool.transaction() as rows:
+            for lease in sorted(over, key=lambda lease: lease.mail_id):
+                await leases.release(rows, lease)

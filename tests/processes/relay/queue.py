@@ -1,0 +1,71 @@
+"""The relay's port Queue, folded from a log in memory."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gateway.domain.agency import NextHop
+from gateway.domain.events import Attempted, MailDeferred, MailQueued
+from gateway.mail.ids import AgencyId
+from gateway.ports import Position
+from gateway.processes.relay.work import LEASE_S, Job
+from projections.queue.leases import Lease
+from tests.processes.world import World
+
+
+@dataclass
+class MemoryQueue:
+    """held: recipients under lease, by position of mail.queued."""
+
+    world: World
+    hops: dict[AgencyId, NextHop] = field(default_factory=dict)
+    held: set[tuple[int, int]] = field(default_factory=set)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: bool = False
+
+    async def take(self, limit: int) -> Sequence[Job]:
+        jobs = []
+        for position, (queued, waiting) in (await self._waiting()).items():
+            due = {
+                recipient: attempt
+                for recipient, (attempt, at) in waiting.items()
+                if at <= self.world.clock.now() and (position, recipient) not in self.held
+            }
+            if due:
+                self.held |= {(position, recipient) for recipient in due}
+                lease = Lease(queued.mail_id, tuple(due), "test", self.world.clock.monotonic() + LEASE_S)
+                jobs.append(Job(position, queued, tuple(due), tuple(due.values()), lease))
+        return jobs[:limit]
+
+    async def _waiting(self) -> dict[int, tuple[MailQueued, dict[int, tuple[int, datetime]]]]:
+        """By position of mail.queued: recipients without an end, attempts made, time of the next."""
+        found: dict[int, tuple[MailQueued, dict[int, tuple[int, datetime]]]] = {}
+        for recorded in await self.world.events():
+            match recorded.event:
+                case MailQueued() as queued:
+                    found[recorded.position] = queued, dict.fromkeys(queued.recipients, (0, queued.at))
+                case MailDeferred() as deferred:
+                    waiting = found[int(deferred.cause)][1]
+                    waiting |= dict.fromkeys(
+                        deferred.recipients, (deferred.attempt, deferred.next_attempt_at)
+                    )
+                case Attempted() as ended if int(ended.cause) in found:
+                    for recipient in ended.recipients:
+                        del found[int(ended.cause)][1][recipient]
+        return found
+
+    async def renew(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if self.lost:
+                job.lease = None
+            elif job.lease is not None:
+                job.lease = replace(job.lease, ends_s=self.world.clock.monotonic() + LEASE_S)
+
+    async def release(self, jobs: Sequence[Job], position: Position) -> bool:
+        self.held -= {(job.position, recipient) for job in jobs for recipient in job.recipients}
+        self.released.set()
+        return True
+
+    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
+        return {agency_id: hop for agency_id, hop in self.hops.items() if agency_id in agencies}
