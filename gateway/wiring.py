@@ -35,6 +35,8 @@ from gateway.processes.edge.recipients import Recipients
 from gateway.processes.packer import packing
 from gateway.processes.projector import following
 from gateway.processes.readiness import ready
+from gateway.processes.relay.relay import Means, Relay
+from gateway.processes.relay.work import QueueRows
 from gateway.processes.router.decisions import Decisions
 from gateway.processes.router.directory import DirectoryRows
 from gateway.processes.router.reports import Reports
@@ -264,6 +266,31 @@ async def router(settings: Settings, serving: Callable[[], None]) -> None:
         ).run()
 
 
+async def relay(settings: Settings, serving: Callable[[], None]) -> None:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        g = await enter(ground(settings, "relay"))
+        pool = await enter(open_pool(settings.postgres_dsn, size=8))
+        objects = await enter(g.objects())
+        means = Means(
+            hostname=settings.hostname,
+            demo=settings.demo,
+            connections_max=settings.relay_concurrency,
+        )
+        maillog.role_ready()
+        serving()
+        await Relay(
+            queue=QueueRows(pool, g.log, g.clock, entropy),
+            lane=await enter(g.lane()),
+            content=g.contents(pool, JetStreamWriteAhead(g.link), objects),
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            means=means,
+        ).run()
+
+
 async def packer(settings: Settings, serving: Callable[[], None]) -> None:
     async with (
         ground(settings, "packer") as g,
@@ -307,6 +334,7 @@ Role = Callable[[Settings, Callable[[], None]], Awaitable[None]]
 ROLES: Final[dict[str, Role]] = {
     "edge": edge,
     "router": router,
+    "relay": relay,
     "packer": packer,
     "projector": projector,
     "steward": steward,

@@ -147,7 +147,7 @@ class Acceptance:
             remote_ip=transaction.remote_ip,
         )
         transit, traffic = f"transit.{agency_id}.{at:%Y%m%d}", f"traffic.{agency_id}.{at:%Y%m}"
-        stamp = Stamp(at=at, actor=Actor("remote"), by=self._by).fields()
+        stamp = Stamp(at=at, actor=Actor("remote"), by=self._by, cause=mail_id).fields()
         accepted = MailAccepted(
             **stamp,
             mail_id=mail_id,
@@ -164,7 +164,7 @@ class Acceptance:
         objects = [
             Fact(
                 "content",
-                ContentStored(**stamp, name=o.name, octets=o.octets, digest=o.digest, cause=mail_id),
+                ContentStored(**stamp, name=o.name, octets=o.octets, digest=o.digest),
             )
             for o in stored.objects
         ]
