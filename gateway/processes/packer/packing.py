@@ -38,7 +38,6 @@ from gateway.processes import maillog
 
 ACTOR: Final = Actor("system", "packer")
 LEASE: Final = "packer"
-CUT_AFTER_S: Final = 2.0  # architecture §5
 LOOK_EVERY_S: Final = 0.25
 TRY_AGAIN_AFTER_S: Final = 1.0
 REACH_TIMEOUT_S: Final = 5.0
@@ -46,7 +45,7 @@ REACH_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the packer works on. keep_s: how long CT keeps what a pack has (architecture §5: 60 s)."""
+    """What the packer works on. keep_s: how long CT keeps what a pack has."""
 
     write_ahead: WriteAhead
     objects: ObjectStore
@@ -55,6 +54,7 @@ class World:
     clock: Clock
     entropy: Entropy
     by: By
+    cut_after_s: float = 2.0  # both as architecture §5 has them
     keep_s: float = 60.0
 
 
@@ -96,9 +96,9 @@ class Cutting:
         self.contents.append(content)
         self.octets += len(content.octets)
 
-    def is_due(self, now_s: float) -> bool:
+    def is_due(self, now_s: float, after_s: float) -> bool:
         return bool(self.contents) and (
-            len(self.contents) == PACK_CONTENTS_MAX or now_s - self.since_s >= CUT_AFTER_S
+            len(self.contents) == PACK_CONTENTS_MAX or now_s - self.since_s >= after_s
         )
 
     def has_room_for(self, content: Unpacked) -> bool:
@@ -129,7 +129,7 @@ class Packer:
 
     async def step(self) -> bool:
         """Cut what is due, read once, purge what is due; True when nothing was read. Raises Unavailable."""
-        if self._cutting.is_due(self._world.clock.monotonic()):
+        if self._cutting.is_due(self._world.clock.monotonic(), self._world.cut_after_s):
             await self._cut()
         before = self._read_up_to
         unread = await self._world.write_ahead.read(before)

@@ -1,9 +1,14 @@
 """Write-ahead and objects in memory keep their contracts."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from gateway.adapters.memory.content import MemoryObjects, MemoryWriteAhead
 from gateway.adapters.system import SystemClock
+from tests.contracts.content_store import ContentStoreContract
+from tests.contracts.content_world import ContentWorld, memory_world
 from tests.contracts.object_store import ObjectStoreContract
 from tests.contracts.write_ahead import WriteAheadContract
 
@@ -23,4 +28,14 @@ class TestMemoryObjects(ObjectStoreContract):
 
 
 class TestMemoryWriteAhead(WriteAheadContract):
+    pass
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[ContentWorld]:
+    async with memory_world(tmp_path) as world:
+        yield world
+
+
+class TestMemoryContents(ContentStoreContract):
     pass
