@@ -60,7 +60,7 @@ class Gateway:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*SARABAN, "--data", str(self.data), "up", demo, *options],
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -109,6 +109,10 @@ class Gateway:
                 parts.append(f"--- {log.name}\n" + "\n".join(line[:400] for line in tail))
         return "\n".join(parts)
 
+    def log_of(self, role: str) -> str:
+        """All that a role or server has logged."""
+        return (self.data / "logs" / f"{role}.log").read_text("utf-8", "replace")
+
     # --- asking ------------------------------------------------------------------------------------
 
     def cli(self, *arguments: str) -> Any:
@@ -119,7 +123,7 @@ class Gateway:
         """A command's standard output as it is. Raises CommandFailed."""
         done = subprocess.run(
             [*SARABAN, "--data", str(self.data), *arguments],
-            env=self._environment(),
+            env=self.environment(),
             input=stdin,
             capture_output=True,
             timeout=300,
@@ -215,7 +219,8 @@ class Gateway:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tail(12)}") from None
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What commands and roles of this gateway are started with."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARABAN_")}
         return inherited | {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"} | dict(self.env or {})
 
@@ -289,12 +294,21 @@ def kill_one(pid: int) -> None:
         return
 
 
+def memory_octets(pid: int) -> int:
+    """Resident memory of a process (proc(5), VmRSS)."""
+    return _status_octets(pid, "VmRSS:")
+
+
 def memory_peak_octets(pid: int) -> int:
     """The largest resident memory of a process so far (proc(5), VmHWM)."""
+    return _status_octets(pid, "VmHWM:")
+
+
+def _status_octets(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise AssertionError(f"/proc/{pid}/status has no VmHWM")
+    raise AssertionError(f"/proc/{pid}/status has no {name}")
 
 
 def _parsed(text: str) -> Any:

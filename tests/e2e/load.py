@@ -15,7 +15,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,7 +140,7 @@ class Load:
         recipients = next(self._routes)
         code, said = 0, b""
         try:
-            code, said = await line.send(self.plan.mail_from, recipients, self._message(message_id, number))
+            code, said = await line.send(self.plan.mail_from, recipients, self.message_of(message_id))
         finally:
             found = MAIL_ID.search(said)
             attempt = Attempt(
@@ -156,7 +156,9 @@ class Load:
         if code == 421:
             raise LineLost("421")
 
-    def _message(self, message_id: str, number: int) -> bytes:
+    def message_of(self, message_id: str) -> bytes:
+        """The octets sent under this Message-ID, the same each time."""
+        number = message_id[1:].partition(".")[0]
         head = (
             f"From: {self.plan.mail_from or 'daemon@sender.example'}\r\n"
             f"Message-ID: {message_id}\r\nDate: Mon, 01 Jan 2024 09:00:00 +0700\r\n"
@@ -192,8 +194,20 @@ class Line:
         message: without dot-stuffing and without the final dot, ends with CRLF. Raises LineLost when
         the connection ends before that reply.
         """
+        eight_bit = not message.isascii()
+        return await self.send_pieces(mail_from, recipients, _once(stuffed(message)), eight_bit=eight_bit)
+
+    async def send_pieces(
+        self,
+        mail_from: str,
+        recipients: Sequence[str],
+        pieces: AsyncIterable[bytes],
+        *,
+        eight_bit: bool = False,
+    ) -> tuple[int, bytes]:
+        """The same for a message that comes in pieces, dots doubled already."""
         utf8 = " SMTPUTF8" if not "".join((mail_from, *recipients)).isascii() else ""
-        body = " BODY=8BITMIME" if not message.isascii() else ""
+        body = " BODY=8BITMIME" if eight_bit else ""
         commands = [f"MAIL FROM:<{mail_from}>{body}{utf8}", *(f"RCPT TO:<{to}>" for to in recipients), "DATA"]
         async with asyncio.timeout(ANSWER_PATIENCE_S):
             self._writer.write("".join(command + "\r\n" for command in commands).encode())
@@ -202,8 +216,10 @@ class Line:
             if replies[-1][0] != 354:
                 await self._reset()
                 return refusals[0] if refusals else replies[-1]
-            self._writer.write(stuffed(message) + b".\r\n")
-            await self._writer.drain()
+            async for piece in pieces:
+                self._writer.write(piece)
+                await self._writer.drain()
+            self._writer.write(b".\r\n")
             answer = await self._reply()
         return refusals[0] if refusals and answer[0] // 100 == 2 else answer
 
@@ -244,6 +260,10 @@ def stuffed(message: bytes) -> bytes:
     """RFC 5321 §4.5.2: a line that begins with a dot gets another."""
     doubled = message.replace(b"\r\n.", b"\r\n..")
     return b"." + doubled if message.startswith(b".") else doubled
+
+
+async def _once(octets: bytes) -> AsyncIterator[bytes]:
+    yield octets
 
 
 async def send_one(

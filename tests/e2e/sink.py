@@ -35,9 +35,9 @@ class Sink:
 
     keeps_messages: bool = True
     answer_delay_s: float = 0.0
+    domain: str = "hop.example"
     port: int = 0
     receptions: list[Reception] = field(default_factory=list)
-    transactions_open: int = 0
 
     @property
     def address(self) -> str:
@@ -47,8 +47,12 @@ class Sink:
         """How often each Message-ID came whole and was answered 250."""
         return Counter(reception.message_id for reception in self.receptions if reception.said_250)
 
-    def of(self, message_id: str) -> list[Reception]:
-        return [reception for reception in self.receptions if reception.message_id == message_id]
+    def by_message_id(self) -> dict[str, list[Reception]]:
+        """In the order they came."""
+        found: dict[str, list[Reception]] = {}
+        for reception in self.receptions:
+            found.setdefault(reception.message_id, []).append(reception)
+        return found
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -95,11 +99,7 @@ class Sink:
         reception = Reception(message_id, mail_from, recipients, kept, time.monotonic())
         self.receptions.append(reception)
         if self.answer_delay_s:
-            self.transactions_open += 1
-            try:
-                await asyncio.sleep(self.answer_delay_s)
-            finally:
-                self.transactions_open -= 1
+            await asyncio.sleep(self.answer_delay_s)
         if not reader.at_eof() and not writer.is_closing():
             writer.write(b"250 2.0.0 taken\r\n")
             reception.said_250 = True
