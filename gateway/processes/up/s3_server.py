@@ -9,6 +9,7 @@ Source: facts-embedded.md (SeaweedFS), ADR 0001.
 import asyncio
 import http.client
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from gateway.processes.up.children import Child, Launch, NotReady
 from gateway.processes.up.credentials import Credentials
 from gateway.processes.up.programs import INFRA, program
 
+RULES_PATIENCE_S = 3.0
 INNER_PORTS = 7  # master, volume, filer: HTTP and gRPC each, and the gRPC of S3
 
 
@@ -89,25 +91,33 @@ class S3Server:
             raise NotReady(str(error)) from error
 
     def _check_rules(self) -> None:
-        """Store the rules if they are not there. They count a second later; a visible one says when."""
-        filer = f"http://{LOOPBACK}:{self.inner_ports[4]}"
-        file = f"{filer}/etc/seaweedfs/filer.conf"
-        wanted = (INFRA / "s3" / "filer.conf").read_bytes()
+        """NotReady unless the rules are in force; stores them then, which the filer notices within a second.
+
+        It also reads them when it starts, but goes on without them when its volumes are not up by then.
+        """
+        if self._are_rules_in_force():
+            return
+        _ask(f"{self._filer}/etc/seaweedfs/filer.conf", put=(INFRA / "s3" / "filer.conf").read_bytes())
+        until = time.monotonic() + RULES_PATIENCE_S
+        while not self._are_rules_in_force():
+            if time.monotonic() > until:
+                raise NotReady("the rule that it syncs is not in force")
+            time.sleep(0.1)
+
+    def _are_rules_in_force(self) -> bool:
+        """One of the rules makes a folder read-only: whether the filer refuses to write there."""
         try:
-            found = _ask(file)
-        except urllib.error.HTTPError as error:
-            error.close()
-            found = b""
-        if found != wanted:
-            _ask(file, put=wanted)
-        try:
-            _ask(f"{filer}/rules-in-force/no", put=b"no")
+            _ask(f"{self._filer}/rules-in-force/no", put=b"no")
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == http.HTTPStatus.INSUFFICIENT_STORAGE:
-                return  # refused as read-only
+                return True
             raise
-        raise NotReady("the fsync rule is not in force yet")
+        return False
+
+    @property
+    def _filer(self) -> str:
+        return f"http://{LOOPBACK}:{self.inner_ports[4]}"
 
     def _socket(self, name: str) -> Path:
         """A socket path that fits in 107 octets however deep the data folder is."""
