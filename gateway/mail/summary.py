@@ -10,7 +10,8 @@ Source: RFC 9051 §7.5.2 (ENVELOPE, BODYSTRUCTURE).
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cache
 
 from gateway.mail import headers
 from gateway.mail.addresslist import HeaderAddress, parse_list
@@ -89,10 +90,16 @@ def encode(summary: Summary) -> bytes:
 def _jsonable(value: object) -> object:
     if isinstance(value, tuple):
         return [_jsonable(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        named = ((one.name, getattr(value, one.name), one.default) for one in dataclasses.fields(value))
-        return {name: _jsonable(item) for name, item, default in named if item != default}
+    if named := _fields_of(type(value)):
+        found = ((name, getattr(value, name), default) for name, default in named)
+        return {name: _jsonable(item) for name, item, default in found if item != default}
     return value
+
+
+@cache
+def _fields_of(kind: type) -> tuple[tuple[str, object], ...]:
+    """Name and default of each field of a dataclass; none of anything else."""
+    return tuple((f.name, f.default) for f in dataclasses.fields(kind)) if is_dataclass(kind) else ()
 
 
 # --- reading the fields -----------------------------------------------------------------------------
