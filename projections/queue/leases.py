@@ -31,7 +31,7 @@ class Lease:
 TAKE = """
 WITH taken AS (
     INSERT INTO leases.relay_lease AS l (mail_id, recipient, holder, until)
-    SELECT $1, recipient, $3, clock_timestamp() + $4
+    SELECT $1, recipient, $3, statement_timestamp() + $4
     FROM (SELECT DISTINCT unnest($2::int[]) AS recipient ORDER BY recipient) AS wanted
     ON CONFLICT (mail_id, recipient) DO UPDATE SET holder = excluded.holder, until = excluded.until
     WHERE l.until <= clock_timestamp()
@@ -68,7 +68,7 @@ async def renew(rows: Rows, lease: Lease, *, seconds: float, now_s: float) -> Le
     """The lease with a new end; None: some of it has run out, stop before the final dot."""
     async with rows.transaction():
         found = await rows.fetch(
-            """UPDATE leases.relay_lease SET until = clock_timestamp() + $4
+            """UPDATE leases.relay_lease SET until = statement_timestamp() + $4
             WHERE mail_id = $1 AND recipient = ANY($2::int[]) AND holder = $3 AND until > clock_timestamp()
             RETURNING recipient""",
             lease.mail_id,

@@ -55,7 +55,7 @@ async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False)
 
 _UNLEASED = """AND NOT EXISTS (
     SELECT FROM leases.relay_lease AS l
-    WHERE l.mail_id = r.mail_id AND l.recipient = r.recipient AND l.until > clock_timestamp())"""
+    WHERE l.mail_id = r.mail_id AND l.recipient = r.recipient AND l.until > statement_timestamp())"""
 
 
 async def due_among(rows: Rows, at: datetime, position: int, recipients: Sequence[int]) -> Due | None:
