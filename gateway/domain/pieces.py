@@ -16,6 +16,7 @@ Source: architecture §5; NIST SP 800-38D; RFC 8878 (zstd).
 
 import hashlib
 import struct
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -75,7 +76,7 @@ class Table:
 def stored(content: Iterable[bytes], key: bytes) -> Iterator[bytes]:
     """The octets to store, piece by piece; holds one piece. key: 32 octets, of this content alone."""
     cipher = _cipher(key, _MADE)
-    compressor = zstandard.ZstdCompressor(level=LEVEL)
+    compressor = _compressor()
     table, octets, count = bytearray(), 0, 0
     for clear in _cut(content):
         piece = cipher.encrypt(_nonce(count), compressor.compress(clear), None)
@@ -84,6 +85,17 @@ def stored(content: Iterable[bytes], key: bytes) -> Iterator[bytes]:
         yield piece
     tag = cipher.encrypt(_TABLE_NONCE, b"", _signed(table, _MADE.ljust(16, b"\0"), octets))
     yield bytes(table) + _TRAILER.pack(_MADE, octets, count, tag, _MAGIC)
+
+
+_threads = threading.local()
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """One per thread: making one costs ten times what it then takes for a small mail, and sharing crashes."""
+    made: zstandard.ZstdCompressor | None = getattr(_threads, "compressor", None)
+    if made is None:
+        made = _threads.compressor = zstandard.ZstdCompressor(level=LEVEL)
+    return made
 
 
 def _cut(content: Iterable[bytes]) -> Iterator[bytes]:

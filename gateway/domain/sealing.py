@@ -7,13 +7,12 @@ that share of history is unreadable, while log and proofs stay whole.
 Pure: nonces and data keys come in as arguments. Source: NIST SP 800-38D, RFC 5869 (HKDF), RFC 3394 (wrap).
 """
 
+import hmac
 from typing import Final, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 DATA_KEY_OCTETS: Final = 32
@@ -40,8 +39,8 @@ def unwrap(wrapped: bytes, holder_key: bytes) -> bytes:
 
 
 def derive(key: bytes, purpose: str) -> bytes:
-    """A key for one purpose (RFC 5869 expand): seals and content never share one."""
-    return HKDFExpand(algorithm=hashes.SHA256(), length=32, info=purpose.encode()).derive(key)
+    """A key for one purpose: seals and content never share one. HKDF-Expand to one block (RFC 5869 §2.3)."""
+    return hmac.digest(key, purpose.encode() + b"\x01", "sha256")
 
 
 def seal(secret: msgspec.Struct, data_key: bytes, *, nonce: bytes, label: str) -> bytes:
@@ -66,6 +65,4 @@ def unseal(kind: type[S], sealed: bytes, data_key: bytes, *, label: str) -> S:
 
 def mac(key: bytes, octets: bytes) -> str:
     """Hex HMAC-SHA-256: names that only a key holder can compute."""
-    tag = hmac.HMAC(key, hashes.SHA256())
-    tag.update(octets)
-    return tag.finalize().hex()
+    return hmac.digest(key, octets, "sha256").hex()
