@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 from gateway.adapters.jetstream import Link
 from gateway.ports import Unavailable
 from tests.conftest import RunningNats, RunningS3
-from tests.contracts.content_servers import real_world
+from tests.contracts.content_servers import object_store, real_world
 from tests.contracts.content_store import ContentStoreContract
 from tests.contracts.content_world import MARKER, ContentWorld, mail, noise, opened
+from tests.sizes import size
 
 
 @pytest.fixture
@@ -79,3 +82,27 @@ async def test_small_mail_is_stored_and_read_while_s3_is_away(
         one.content.digest for one in kept
     }
     assert await opened(world, kept)
+
+
+async def test_many_large_messages_at_once_take_bounded_memory(
+    site: Link, nats_server: RunningNats, s3_server: RunningS3, tmp_path: Path
+) -> None:
+    """Acceptance 8: 30 messages of 36 MiB at once, at most 300 MB in all."""
+    async with object_store(s3_server):
+        where = {
+            "nats_url": nats_server.url(),
+            "endpoint": s3_server.endpoint,
+            "access": s3_server.access_key,
+            "secret": s3_server.secret_key,
+            "bucket": s3_server.bucket,
+            "folder": str(tmp_path),
+            "messages": size(10, 30),
+            "octets": 36 * 1024 * 1024,
+        }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.adapters.content_load", json.dumps(where), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    print(f"grown by {int(said) / 1e6:.0f} MB")
+    assert int(said) < 300_000_000
