@@ -84,6 +84,12 @@ class EventLogContract:
         assert numbers(await log.history("route.1", Position(20))) == [22, 25, 28]
         assert await log.history("route.1", Position(29)) == []
 
+    async def test_the_latest_event_of_a_history(self, log: EventLog) -> None:
+        assert await log.latest("route.0") is None
+        await log.append_guarded([fact(1, "route.0"), fact(2), fact(3, "route.0")], {"route.0": Position(0)})
+        latest = await log.latest("route.0")
+        assert latest == await log.read(Position(3))
+
     async def test_a_long_history_is_read_whole(self, log: EventLog) -> None:
         after = Position(0)
         for start in range(0, 2500, 500):

@@ -12,12 +12,12 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.adapters.jetstream import wire
-from gateway.adapters.jetstream.link import SERVICE, Link, settle
+from gateway.adapters.jetstream.link import ASK_AGAIN_AFTER_S, SERVICE, Link, settle
 from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
+from gateway.adapters.jetstream.writes import Group, Lane, Write, check_batch, check_whole
 from gateway.domain import codec
 from gateway.domain.events import Event, LaneClosed, LaneOpened
 from gateway.domain.group import GROUP_FACTS_MAX, GROUP_OCTETS_MAX
@@ -25,69 +25,10 @@ from gateway.ports import Deposed, Full, Unavailable
 
 # An atomic batch costs about 3.3 ms on a single server, a message 0.3 ms (measured: ADR 0002).
 SINGLES_MAX: Final = 8
-ASK_AGAIN_AFTER_S: Final = 0.1
 ATTEMPTS_MAX: Final = 20  # of a write the server refuses for the moment only
 SETTLE_AT_END_S: Final = 5.0
 
 Marker = Callable[[type[LaneOpened] | type[LaneClosed]], Event]
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Where a lane writes. into, stored: what a subject begins with when published, and when stored.
-
-    fence: the subject of the lane's markers, without either.
-    """
-
-    stream: str
-    into: str
-    stored: str
-    fence: str
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """What one caller appends: stored whole or not at all."""
-
-    messages: Sequence[Outgoing]
-    outcome: asyncio.Future[int]  # the sequence of its last message
-    octets: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.octets = sum(message.octets for message in self.messages)
-
-    def conclude(self, outcome: int | Exception) -> None:
-        if self.outcome.done():  # the caller has gone away
-            return
-        if isinstance(outcome, int):
-            self.outcome.set_result(outcome)
-        else:
-            self.outcome.set_exception(outcome)
-
-
-@dataclass(slots=True, eq=False)
-class Write:
-    """What the server stores whole or not at all: a single message, or a batch of groups."""
-
-    groups: Sequence[Group]
-    messages: Sequence[Outgoing]  # guarded, the first with the mark
-    mark: str
-
-    async def send(self, link: Link) -> int:
-        if len(self.messages) == 1:
-            return await link.publish(self.messages[0])
-        return await link.publish_batch(self.messages, self.mark)
-
-    def conclude(self, outcome: int | Exception) -> None:
-        """outcome: the sequence of the last message, or why there is none."""
-        if isinstance(outcome, Exception):
-            for group in self.groups:
-                group.conclude(outcome)
-            return
-        sequence = outcome - len(self.messages)
-        for group in self.groups:
-            sequence += len(group.messages)
-            group.conclude(sequence)
 
 
 @asynccontextmanager
@@ -114,6 +55,7 @@ class Committer:
         self._known = 0  # a write in flight lies above this sequence
         self._was_open = False
         self._stopped: Exception | None = None  # why nothing is taken any more
+        self._stuck: Exception | None = None  # why nothing is taken now
         self._waiting: deque[Group] = deque()
         self._in_flight: Sequence[Group] = ()
         self._wake = asyncio.Event()
@@ -126,8 +68,8 @@ class Committer:
         than one write may be. Waits while the outcome is not known.
         """
         check_batch(messages)
-        if self._stopped is not None:
-            raise self._stopped
+        if reason := self._stopped or self._stuck:
+            raise reason
         group = Group(messages, asyncio.get_running_loop().create_future())
         self._waiting.append(group)
         self._wake.set()
@@ -256,16 +198,21 @@ class Committer:
                 write.conclude(Unavailable(SERVICE, "the line was lost before it was stored"))
 
     async def _close(self, guard: int) -> None:
-        """Wait until the guard no longer holds: by our lane.closed, another owner's marker, or a purge."""
+        """Wait until the guard no longer holds: by our lane.closed, another owner's marker, or a purge.
+
+        Meanwhile what has not been sent is refused, now and later: it need not wait for that.
+        """
         while True:
             try:
                 last = await self._last_marker()
                 if last is None or last.sequence != guard:
                     break
                 await self._mark(LaneClosed, guard)  # look again: it may be there or not
-            except Unavailable:
+            except Unavailable as error:
+                self._refuse_waiting(error)
                 await asyncio.sleep(ASK_AGAIN_AFTER_S)
         self._guard = None
+        self._stuck = None
         if last is not None and not self._is_ours(last):
             self._depose()
 
@@ -274,16 +221,16 @@ class Committer:
         subject = self._lane.stored + write.messages[0].subject.removeprefix(self._lane.into)
         sequence = self._known + 1
         while True:
-            try:
-                found = await self._link.get(self._lane.stream, seq=sequence, next_by_subj=subject)
-            except Unavailable:
-                await asyncio.sleep(ASK_AGAIN_AFTER_S)
-                continue
+            found = await self._link.get_patiently(self._lane.stream, seq=sequence, next_by_subj=subject)
             if found is None:
                 return None
             if found.headers.get(wire.MARK) == write.mark:
-                return found.sequence + len(write.messages) - 1
+                break
             sequence = found.sequence + 1
+        last = found.sequence + len(write.messages) - 1
+        if len(write.messages) > 1:
+            await check_whole(self._link, self._lane.stream, last, write.mark)
+        return last
 
     async def _mark(self, kind: type[LaneOpened] | type[LaneClosed], expected: int) -> None:
         """Append a marker; whether it got in is seen by looking. Raises Unavailable, Full."""
@@ -316,21 +263,13 @@ class Committer:
     def _stop(self, reason: Exception) -> None:
         """Refuse what has not been sent, now and later."""
         self._stopped = self._stopped or reason
+        self._refuse_waiting(self._stopped)
+
+    def _refuse_waiting(self, reason: Exception) -> None:
+        self._stuck = reason
         while self._waiting:
-            self._waiting.popleft().conclude(self._stopped)
+            self._waiting.popleft().conclude(reason)
 
     def _forsake(self) -> None:
         for group in self._in_flight:
             group.outcome.cancel()
-
-
-def check_batch(messages: Sequence[Outgoing]) -> None:
-    """Raises ValueError when the messages are none, or more than one write takes."""
-    octets = sum(message.octets for message in messages)
-    if not messages:
-        raise ValueError("there is nothing to append")
-    if len(messages) > GROUP_FACTS_MAX or octets > GROUP_OCTETS_MAX:
-        raise ValueError(
-            f"{len(messages)} messages of {octets} octets do not fit in one write of at most "
-            f"{GROUP_FACTS_MAX} messages and {GROUP_OCTETS_MAX} octets"
-        )

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from gateway.adapters.jetstream import streams
-from gateway.adapters.jetstream.committer import Committer, Lane, Marker, open_committer
+from gateway.adapters.jetstream.committer import Committer, Marker, open_committer
 from gateway.adapters.jetstream.link import Link
 from gateway.adapters.jetstream.log import JetStreamLog
+from gateway.adapters.jetstream.writes import Lane
 from gateway.domain.events import Actor, By
 from gateway.ports import Clock, Fact, Position
 

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -24,8 +23,10 @@ from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswere
 from gateway.ports import Unavailable
 
 SERVICE: Final = "nats"
+CONNECT_TIMEOUT_S: Final = 5.0  # for the first connection; a lost one is looked for without end
 ACK_TIMEOUT_S: Final = 10.0  # an fsync on a busy disk takes its time; silence costs a lane.closed
 API_TIMEOUT_S: Final = 5.0
+ASK_AGAIN_AFTER_S: Final = 0.1
 READ_OCTETS_MAX: Final = 4 * 1024 * 1024  # of one batch direct get
 READ_MESSAGES_MAX: Final = 1000
 
@@ -45,24 +46,26 @@ async def connect(
     async def report(error: Exception) -> None:
         on_error(error)
 
+    client = Client()
     try:
-        client = await nats.connect(
-            url,
-            name=name,
-            inbox_prefix=f"_INBOX_{user}" if user else "_INBOX",
-            pending_size=0,  # nothing is kept for later: no ghost publishes
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
-            connect_timeout=5,
-            ping_interval=5,
-            error_cb=report,
-            disconnected_cb=link._lost,
-            reconnected_cb=link._regained,
-            allow_reconnect=True,
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await client.connect(
+                url,
+                name=name,
+                inbox_prefix=f"_INBOX_{user}" if user else "_INBOX",
+                pending_size=0,  # nothing is kept for later: no ghost publishes
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds, only ever slept
+                ping_interval=5,
+                error_cb=report,
+                disconnected_cb=link._lost,
+                reconnected_cb=link._regained,
+            )
+            await link._start(client)
     except (OSError, nats.errors.Error, TimeoutError) as error:
-        raise Unavailable(SERVICE, f"no connection: {error}") from error
-    await link._start(client)
+        await client.close()
+        address = urlsplit(url).netloc.rpartition("@")[2]
+        raise Unavailable(SERVICE, f"no connection to {address}: {error!r}") from error
     try:
         yield link
     finally:
@@ -147,6 +150,14 @@ class Link:
                 return None
             raise refused.as_port_error(SERVICE) from refused
         return Stored.from_api(answer["message"])
+
+    async def get_patiently(self, stream: str, **which: Any) -> Stored | None:
+        """As `get`; waits while there is no answer, for who cannot go on without one."""
+        while True:
+            try:
+                return await self.get(stream, **which)
+            except Unavailable:
+                await asyncio.sleep(ASK_AGAIN_AFTER_S)
 
     async def last(self, stream: str, subject: str = ">") -> Stored | None:
         """The last message of a subject (or of the whole stream), from the leader. Raises Unavailable."""

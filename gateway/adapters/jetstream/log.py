@@ -13,6 +13,7 @@ from gateway.adapters.jetstream import streams, wire
 from gateway.adapters.jetstream.link import SERVICE, Link, settle
 from gateway.adapters.jetstream.reader import follow
 from gateway.adapters.jetstream.wire import Outgoing, Refused, Unanswered
+from gateway.adapters.jetstream.writes import check_whole
 from gateway.domain.group import carriers, encode_group
 from gateway.ports import START, Checkpoint, Conflict, Fact, LogCorrupt, Position, Recorded, Unavailable
 
@@ -114,16 +115,22 @@ async def store_guarded(
     marked = list(messages)
     marked[fence] = messages[fence].with_headers({wire.MARK: mark})
     after = int(messages[fence].headers[wire.EXPECTED])
-    refusals, unanswered = 0, False
+    attempts, refusals, unanswered = 0, 0, False
     while True:
-        match await settle(link.publish(marked[0]) if len(marked) == 1 else link.publish_batch(marked)):
+        attempts += 1
+        one = len(marked) == 1
+        sending = link.publish(marked[0]) if one else link.publish_batch(marked, f"{mark}.{attempts}")
+        match await settle(sending):
             case int(sequence):
                 return sequence
             case Refused(is_conflict=True) as refused:
                 found = await _find(link, stream, stored_as, after, mark) if unanswered else None
                 if found is None:
                     raise Conflict(f"{stored_as} or another history has moved on: {refused}") from refused
-                return found - fence + len(marked) - 1
+                last = found - fence + len(marked) - 1
+                if not one:
+                    await check_whole(link, stream, last, mark)
+                return last
             case Refused(is_unsettled=True) | Unanswered():
                 unanswered = True
             case Unavailable() as unavailable if not unanswered:
@@ -136,11 +143,6 @@ async def store_guarded(
 
 
 async def _find(link: Link, stream: str, stored_as: str, after: int, mark: str) -> int | None:
-    """The sequence of the message with this mark, if it is the next of its history; waits for the line."""
-    while True:
-        try:
-            found = await link.get(stream, seq=after + 1, next_by_subj=stored_as)
-        except Unavailable:
-            await asyncio.sleep(SEND_AGAIN_AFTER_S)
-            continue
-        return found.sequence if found and found.headers.get(wire.MARK) == mark else None
+    """The sequence of the message with this mark, if it is the next of its history."""
+    found = await link.get_patiently(stream, seq=after + 1, next_by_subj=stored_as)
+    return found.sequence if found and found.headers.get(wire.MARK) == mark else None
