@@ -1,0 +1,99 @@
+"""What an attempt means for a recipient (RFC 5321 §4.5.4.1, RFC 3463)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.domain.delivery import (
+    DEMO,
+    NO_ROUTE,
+    Attempt,
+    Bounced,
+    Deferred,
+    Outcome,
+    Relayed,
+    RetrySchedule,
+    conclude,
+    relayed_front,
+)
+from gateway.mail.reply import Reply, reply
+
+AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
+IN_TIME, TOO_LATE = AT + timedelta(days=1), AT
+SCHEDULE = RetrySchedule()
+LATER = Deferred(AT + timedelta(minutes=1))
+
+CASES: list[tuple[Reply, datetime, Outcome]] = [
+    # RFC 5321 §4.2.1: the first digit decides, also after the time is over.
+    (reply(250, "2.0.0", "taken"), IN_TIME, Relayed()),
+    (reply(250, None, "taken"), TOO_LATE, Relayed()),
+    (reply(451, "4.3.0", "later"), IN_TIME, LATER),
+    (reply(451, "4.3.0", "later"), TOO_LATE, Bounced("expired")),
+    # RFC 3463 §3: what the status is about.
+    (reply(550, "5.1.1", "no such user"), IN_TIME, Bounced("mailbox")),
+    (reply(550, "5.2.1", "disabled"), IN_TIME, Bounced("mailbox")),
+    (reply(552, "5.2.2", "full"), IN_TIME, Bounced("full")),
+    (reply(552, "5.3.4", "too large"), IN_TIME, Bounced("policy")),
+    (reply(550, "5.4.4", "no route"), IN_TIME, Bounced("route")),
+    (reply(550, "5.4.6", "a loop"), IN_TIME, Bounced("network")),
+    (reply(554, "5.6.3", "8-bit"), IN_TIME, Bounced("protocol")),
+    (reply(550, "5.7.1", "no"), IN_TIME, Bounced("policy")),
+    # RFC 5321 §4.2.3: without a status, the code.
+    (reply(550, None, "no"), IN_TIME, Bounced("mailbox")),
+    (reply(552, None, "no"), IN_TIME, Bounced("full")),
+    (reply(554, None, "no"), IN_TIME, Bounced("policy")),
+    (reply(501, None, "no"), IN_TIME, Bounced("protocol")),
+    # Nowhere to go: when the time is over the reason is not the clock.
+    (DEMO, IN_TIME, LATER),
+    (NO_ROUTE, TOO_LATE, Bounced("route")),
+]
+
+
+@pytest.mark.parametrize(("said", "expires_at", "outcome"), CASES)
+def test_what_was_said_decides(said: Reply, expires_at: datetime, outcome: Outcome) -> None:
+    attempt = Attempt(recipient=0, number=1, reply=said)
+    concluded = conclude(attempt, at=AT, expires_at=expires_at, schedule=SCHEDULE, chance=0.5)
+    assert concluded == outcome
+
+
+def test_a_host_that_refuses_the_connection_for_good_is_asked_again() -> None:
+    attempt = Attempt(0, 1, reply(554, "5.7.1", "no mail here"), is_about_mail=False)
+    assert conclude(attempt, at=AT, expires_at=IN_TIME, schedule=SCHEDULE, chance=0.5) == LATER
+    given_up = conclude(attempt, at=AT, expires_at=TOO_LATE, schedule=SCHEDULE, chance=0.5)
+    assert given_up == Bounced("expired")
+
+
+def test_the_last_attempt_is_made_when_the_time_is_over_not_before() -> None:
+    attempt = Attempt(0, 9, reply(451, None, "later"))
+    soon = AT + timedelta(minutes=10)
+    assert conclude(attempt, at=AT, expires_at=soon, schedule=SCHEDULE, chance=0.5) == Deferred(soon)
+
+
+DELAYS = [
+    # Doubled from a minute to four hours, moved by a fifth at most.
+    (1, 0.5, timedelta(minutes=1)),
+    (1, 0.0, timedelta(seconds=48)),
+    (1, 1.0, timedelta(seconds=72)),
+    (2, 0.5, timedelta(minutes=2)),
+    (8, 0.5, timedelta(minutes=128)),
+    (9, 0.5, timedelta(hours=4)),
+    (1_000, 0.5, timedelta(hours=4)),
+]
+
+
+@pytest.mark.parametrize(("attempt", "chance", "delay"), DELAYS)
+def test_delays_grow_to_a_limit(attempt: int, chance: float, delay: timedelta) -> None:
+    assert SCHEDULE.delay_after(attempt, chance) == delay
+
+
+FRONTS = [
+    # RFC 5321 §4.4: Return-Path belongs to final delivery, trace goes along.
+    (b"Return-Path: <a@b.example>\r\nReceived: x\r\n\ty\r\n", b"Received: x\r\n\ty\r\n"),
+    (b"Received: x\r\n", b"Received: x\r\n"),
+    (b"", b""),
+]
+
+
+@pytest.mark.parametrize(("front", "relayed"), FRONTS)
+def test_mail_that_goes_on_has_no_return_path_of_ours(front: bytes, relayed: bytes) -> None:
+    assert relayed_front(front) == relayed
