@@ -1,0 +1,57 @@
+"""Each role's NATS user may do its part of the content store, and not more."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters.jetstream import Link, connect, open_content_lane, streams
+from gateway.adapters.keys import JetStreamKeyStore
+from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces
+from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.adapters.system import SystemClock
+from gateway.adapters.write_ahead import JetStreamWriteAhead
+from tests.conftest import RunningNats
+from tests.contracts.content_world import ContentWorld, mail, noise
+from tests.contracts.facts import ACTOR, BY
+
+
+@pytest.mark.usefixtures("site")
+async def test_edge_and_router_store_and_readers_read(nats_server: RunningNats, tmp_path: Path) -> None:
+    log, clock = MemoryLog(), SystemClock()
+    objects = MemoryObjects(clock)
+    for writer in ("edge", "router"):
+        async with (
+            connect(nats_server.url(writer), name=writer) as writing,
+            open_content_lane(writing, f"{writer}-test-0", clock=clock, actor=ACTOR, by=BY) as lane,
+            open_lane(log, "any", clock=clock, actor=ACTOR, by=BY) as log_lane,
+        ):
+            world = ContentWorld(
+                write_ahead=JetStreamWriteAhead(writing, lane, f"{writer}-test-0"),
+                objects=objects,
+                places=MemoryPlaces(log),
+                log=log,
+                lane=log_lane,
+                keys=JetStreamKeyStore(writing, bytes(32), clock=clock, entropy=os.urandom),
+                folder=tmp_path,
+            )
+            kept, _ = await world.put(mail(noise(100_000)))
+            assert await world.get(kept) == kept.message
+            for reader in ("relay", "web", "cli", "steward", "packer"):
+                async with connect(nats_server.url(reader), name=reader) as reading:
+                    write_ahead = JetStreamWriteAhead(reading)
+                    found = await write_ahead.get(kept.content.hint)
+                    assert found is not None
+                    assert found.digest == kept.content.digest
+                    assert await write_ahead.waiting() > 0
+
+
+async def test_the_packer_reads_and_purges(site: Link, nats_server: RunningNats) -> None:
+    async with open_content_lane(site, "edge-test-0", clock=SystemClock(), actor=ACTOR, by=BY) as lane:
+        sequence = await JetStreamWriteAhead(site, lane, "edge-test-0").append("0" * 64, b"octets")
+    async with connect(nats_server.url("packer"), name="packer") as link:
+        write_ahead = JetStreamWriteAhead(link)
+        assert [content.sequence for content in (await write_ahead.read(0)).contents] == [sequence]
+        await write_ahead.purge(sequence)
+        assert await write_ahead.waiting() == 0
+    assert await site.last(streams.CONTENT, "ct.edge-test-0") is None
