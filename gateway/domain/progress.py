@@ -45,20 +45,27 @@ def steps(position: int, facts: Sequence[Fact], ended: Sequence[int] = ()) -> It
     yield Step(position, (), tuple(part), octets)
 
 
-def joined(parts: Sequence[Step]) -> Step:
-    """Steps one after another, in one append."""
-    return Step(
-        parts[-1].up_to,
-        parts[-1].ended,
-        tuple(fact for part in parts for fact in part.facts),
-        sum(part.octets for part in parts),
-    )
+class Joined:
+    """Steps one after another, for one append."""
 
+    def __init__(self, first: Step) -> None:
+        self.parts = [first]
+        self._facts, self._octets = len(first.facts), first.octets
 
-def fits(parts: Sequence[Step], more: Step) -> bool:
-    """True when one more step goes into the same append."""
-    facts = sum(len(part.facts) for part in parts) + len(more.facts)
-    return facts <= STEP_FACTS_MAX and sum(part.octets for part in parts) + more.octets <= STEP_OCTETS_MAX
+    def take(self, step: Step) -> bool:
+        """Add one more; False when it does not fit."""
+        facts, octets = self._facts + len(step.facts), self._octets + step.octets
+        if facts > STEP_FACTS_MAX or octets > STEP_OCTETS_MAX:
+            return False
+        self.parts.append(step)
+        self._facts, self._octets = facts, octets
+        return True
+
+    def step(self) -> Step:
+        """All of them as one."""
+        last = self.parts[-1]
+        facts = tuple(fact for part in self.parts for fact in part.facts)
+        return Step(last.up_to, last.ended, facts, self._octets)
 
 
 def _ends(fact: Fact) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.events import Actor, By, Content, Fact, MailDelivered, Message, Wrap
 from gateway.domain.group import GROUP_FACTS_MAX, GROUP_OCTETS_MAX, encode_group
-from gateway.domain.progress import STEP_FACTS_MAX, Step, fits, joined, steps
+from gateway.domain.progress import STEP_FACTS_MAX, Joined, Step, steps
 from gateway.mail.ids import AccountId, MailboxId, MailId
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -48,16 +48,18 @@ def test_any_facts_fit_into_steps_that_tell_whom_they_end(sizes: list[int], befo
 
 def test_steps_are_joined_as_long_as_they_fit_one_append() -> None:
     small = [next(steps(position, [delivered((0,), 10)])) for position in range(1, 601)]
-    assert fits(small[: STEP_FACTS_MAX - 1], small[-1])
-    assert not fits(small[:STEP_FACTS_MAX], small[-1])
-    together = joined(small[:STEP_FACTS_MAX])
+    group = Joined(small[0])
+    taken = [step for step in small[1:] if group.take(step)]
+    assert group.parts == small[: 1 + len(taken)]
+    assert 1 + len(taken) == STEP_FACTS_MAX < GROUP_FACTS_MAX  # router.decided goes with them
+    together = group.step()
     assert (together.up_to, len(together.facts)) == (STEP_FACTS_MAX, STEP_FACTS_MAX)
-    assert STEP_FACTS_MAX < GROUP_FACTS_MAX  # router.decided goes with them
+    assert together.octets == sum(step.octets for step in group.parts)
 
 
 def test_large_steps_are_not_joined() -> None:
     large = Step(1, (), (), GROUP_OCTETS_MAX // 2)
-    assert not fits([large], large)
+    assert not Joined(large).take(large)
 
 
 def test_progress_alone_is_a_step() -> None:

@@ -26,7 +26,7 @@ from gateway.domain.events import (
     Stamp,
 )
 from gateway.domain.histories import consumer_history, route_history
-from gateway.domain.progress import Step, fits, joined
+from gateway.domain.progress import Joined, Step
 from gateway.mail.ids import share_of
 from gateway.ports import (
     START,
@@ -194,16 +194,14 @@ class Router:
     async def _append_all(self) -> None:
         following: Step | None = None
         while True:
-            parts = [following or await self._steps.get()]
+            joined = Joined(following or await self._steps.get())
             following = None
             while following is None and not self._steps.empty():
                 step = self._steps.get_nowait()
-                if fits(parts, step):
-                    parts.append(step)
-                else:
+                if not joined.take(step):
                     following = step
-            await self._append(joined(parts))
-            for _ in parts:
+            await self._append(joined.step())
+            for _ in joined.parts:
                 self._steps.task_done()
 
     async def _append(self, step: Step) -> None:
