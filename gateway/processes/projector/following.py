@@ -7,8 +7,8 @@ Source: architecture §6.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 from gateway.ports import Clock, EventLog, Notifier, Recorded, Unavailable
 from gateway.processes import maillog
@@ -17,8 +17,7 @@ from projections.readmodel import account_of_subject
 
 BATCH_MAX: Final = 1_000  # events a transaction (architecture §6)
 BATCHES_AHEAD_MAX: Final = 8
-RETRY_FIRST_S: Final = 0.1
-RETRY_LAST_S: Final = 5.0
+RETRY_AFTER_S: Final = 0.5
 
 Feed = asyncio.Queue[Sequence[Recorded]]
 
@@ -26,78 +25,73 @@ Feed = asyncio.Queue[Sequence[Recorded]]
 async def run(log: EventLog, projections: Sequence[Projection], notifier: Notifier, clock: Clock) -> None:
     """Until cancelled. One model that fails ends them all; the process restarts from its checkpoints.
 
-    Raises Poison, Deposed, LogCorrupt (in an ExceptionGroup), Unavailable when nothing answers at the start.
+    While log or rows are away it begins again from the checkpoints, every half second: a database that
+    crashed may have lost its last transactions, rows and checkpoints alike, and they are folded again.
+    Raises Poison, Deposed, LogCorrupt, in an ExceptionGroup.
     """
+    while True:
+        try:
+            await _follow(log, projections, notifier)
+        except* Unavailable as group:
+            for error in _leaves(group):
+                maillog.service_unavailable(service=error.service, reason=error.reason, doing="projector")
+        except* Poison as group:
+            for poison in _leaves(group):
+                maillog.poison_event(
+                    consumer=poison.model, position=poison.position, topic=poison.topic, reason=poison.reason
+                )
+            raise
+        await clock.sleep(RETRY_AFTER_S)
+
+
+async def _follow(log: EventLog, projections: Sequence[Projection], notifier: Notifier) -> None:
     after = min([await projection.load(log) for projection in projections], key=lambda point: point.position)
     feeds = [Feed(BATCHES_AHEAD_MAX) for _ in projections]
     async with asyncio.TaskGroup() as group:
         for projection, feed in zip(projections, feeds, strict=True):
-            keeper = _Keeper(projection, feed, log, notifier, clock)
-            group.create_task(keeper.keep_up(), name=projection.model.name)
+            group.create_task(_keep_up(projection, feed, notifier), name=projection.model.name)
         async for batch in log.follow(after):
             for feed in feeds:
                 await feed.put(batch)
 
 
-class _Keeper:
-    """Keeps one model up to date."""
+async def _keep_up(projection: Projection, feed: Feed, notifier: Notifier) -> None:
+    while True:
+        arrived = await _arrived(feed)
+        for start in range(0, len(arrived), BATCH_MAX):
+            batch = arrived[start : start + BATCH_MAX]
+            await projection.take(batch)
+            for event in batch:
+                if event.position in projection.held:
+                    maillog.position_passed_over(consumer=projection.model.name, position=event.position)
+            if projection.model.wakes_readers:
+                await _wake_readers(batch, notifier)
 
-    def __init__(
-        self, projection: Projection, feed: Feed, log: EventLog, notifier: Notifier, clock: Clock
-    ) -> None:
-        self._projection = projection
-        self._feed = feed
-        self._log = log
-        self._notifier = notifier
-        self._clock = clock
 
-    async def keep_up(self) -> None:
-        while True:
-            arrived = await self._arrived()
-            for start in range(0, len(arrived), BATCH_MAX):
-                batch = arrived[start : start + BATCH_MAX]
-                await self._take(batch)
-                await self._tell(batch)
+async def _arrived(feed: Feed) -> Sequence[Recorded]:
+    """At least one batch, and what came meanwhile, about a transaction's worth."""
+    arrived = list(await feed.get())
+    while len(arrived) < BATCH_MAX and not feed.empty():
+        arrived += feed.get_nowait()
+    return arrived
 
-    async def _arrived(self) -> Sequence[Recorded]:
-        """At least one batch, and what came meanwhile, about a transaction's worth."""
-        arrived = list(await self._feed.get())
-        while len(arrived) < BATCH_MAX and not self._feed.empty():
-            arrived += self._feed.get_nowait()
-        return arrived
 
-    async def _take(self, batch: Sequence[Recorded]) -> None:
-        """The same batch again, later, while a server is away; a lost commit may have been made."""
-        pause_s = RETRY_FIRST_S
-        is_known = True
-        while True:
-            try:
-                if not is_known:
-                    await self._projection.load(self._log)
-                return await self._projection.take(batch)
-            except Unavailable as error:
-                name = self._projection.model.name
-                maillog.service_unavailable(
-                    service=error.service, reason=error.reason, doing=f"folding {name}"
-                )
-                is_known = False
-                await self._clock.sleep(pause_s)
-                pause_s = min(2 * pause_s, RETRY_LAST_S)
-            except Poison as poison:
-                maillog.poison_event(
-                    consumer=poison.model, position=poison.position, topic=poison.topic, reason=poison.reason
-                )
-                raise
-
-    async def _tell(self, batch: Sequence[Recorded]) -> None:
-        for event in batch:
-            if event.position in self._projection.held:
-                maillog.position_passed_over(consumer=self._projection.model.name, position=event.position)
-        if not self._projection.model.wakes_readers:
+async def _wake_readers(batch: Sequence[Recorded], notifier: Notifier) -> None:
+    accounts = {account for event in batch if (account := account_of_subject(event.subject))}
+    if accounts:
+        try:
+            await notifier.changed(accounts)
+        except Unavailable:  # a hint may be lost: who waits also looks once a second
             return
-        accounts = {account for event in batch if (account := account_of_subject(event.subject))}
-        if accounts:
-            try:
-                await self._notifier.changed(accounts)
-            except Unavailable:  # a hint may be lost: who waits also looks once a second
-                return
+
+
+E = TypeVar("E", bound=Exception)
+
+
+def _leaves(group: ExceptionGroup[E]) -> Iterator[E]:
+    """The errors themselves, out of however many groups."""
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
