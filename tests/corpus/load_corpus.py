@@ -140,7 +140,7 @@ async def _send_some(
         for _ in range(TRIES):
             try:
                 line = line or await Line.open(*host_and_port(address))
-                code, said = await line.send("", [to], sample.message)
+                code, said, _ = await line.send("", [to], sample.message)
             except (LineLost, OSError, TimeoutError) as error:
                 sent = Sent(sample, 0, "", repr(error))
             else:

@@ -70,7 +70,7 @@ def settle(gateway: Gateway, load: Load, sink: Sink | None, kills: Sequence[floa
 
 
 def _recipients(load: Load, sink: Sink | None) -> tuple[list[str], set[str]]:
-    everyone = {address for attempt in load.attempts for address in attempt.recipients}
+    everyone = {address for route in load.plan.recipients for address in route}
     relayed = {address for address in everyone if sink is not None and address.endswith(f"@{sink.domain}")}
     return sorted(everyone - relayed), relayed
 
@@ -97,6 +97,8 @@ def _enter(books: Books, attempt: Attempt, kept: dict[str, Counter[str]], relaye
     message_id = attempt.message_id
     times = {address: kept[address][message_id] for address in attempt.recipients}
     there = [address for address, count in times.items() if count]
+    if any(kept[address][message_id] for address in attempt.refused):
+        books.refused_but_there.append(message_id)
     if attempt.is_acknowledged:
         books.acknowledged += 1
         if len(there) < len(times):

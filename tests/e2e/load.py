@@ -19,6 +19,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 
@@ -45,7 +46,16 @@ class Plan:
     seconds: float = 600.0
     connections: int = 50
     octets: int = 4096
+    pause_s: float = 0.0  # of each connection after each mail: for a load that leaves the machine some air
     marker: str = ""  # goes into Subject and body
+
+
+class Answer(NamedTuple):
+    """What became of a transaction. refused: recipients that were not taken at RCPT; the rest has `code`."""
+
+    code: int  # of the reply to the final dot; of the first refusal when it did not come to that
+    said: bytes
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,8 @@ class Attempt:
     """One mail as it was sent and answered. code: of the last reply; 0: the line was lost before it came."""
 
     message_id: str
-    recipients: tuple[str, ...]
+    recipients: tuple[str, ...]  # without those that were refused at RCPT
+    refused: tuple[str, ...]
     code: int
     mail_id: str = ""  # of the gateway, when it answered 250
     said: str = ""
@@ -132,29 +143,35 @@ class Load:
             if number is None:
                 break
             await self._attempt(line, number)
+            if self.plan.pause_s:
+                await asyncio.sleep(self.plan.pause_s)
         await line.quit()
         return False
 
     async def _attempt(self, line: "Line", number: int) -> None:
         message_id = f"<{number}.{self._run}@load.example>"
         recipients = next(self._routes)
-        code, said = 0, b""
+        answer = Answer(0, b"")
         try:
-            code, said = await line.send(self.plan.mail_from, recipients, self.message_of(message_id))
+            answer = await line.send(self.plan.mail_from, recipients, self.message_of(message_id))
         finally:
-            found = MAIL_ID.search(said)
-            attempt = Attempt(
-                message_id,
-                recipients,
-                code,
-                found.group().decode() if found and code == 250 else "",
-                said.decode("utf-8", "replace"),
-                time.monotonic(),
-            )
-            self.attempts.append(attempt)
-            self.acknowledged += attempt.is_acknowledged
-        if code == 421:
+            self._note(message_id, recipients, answer)
+        if answer.code == 421:
             raise LineLost("421")
+
+    def _note(self, message_id: str, recipients: tuple[str, ...], answer: Answer) -> None:
+        found = MAIL_ID.search(answer.said)
+        attempt = Attempt(
+            message_id,
+            tuple(to for to in recipients if to not in answer.refused),
+            answer.refused,
+            answer.code,
+            found.group().decode() if found and answer.code == 250 else "",
+            answer.said.decode("utf-8", "replace"),
+            time.monotonic(),
+        )
+        self.attempts.append(attempt)
+        self.acknowledged += attempt.is_acknowledged
 
     def message_of(self, message_id: str) -> bytes:
         """The octets sent under this Message-ID, the same each time."""
@@ -188,8 +205,8 @@ class Line:
                 raise
         return line
 
-    async def send(self, mail_from: str, recipients: Sequence[str], message: bytes) -> tuple[int, bytes]:
-        """One transaction. The reply that decided it: to the final dot, else the first refusal.
+    async def send(self, mail_from: str, recipients: Sequence[str], message: bytes) -> Answer:
+        """One transaction.
 
         message: without dot-stuffing and without the final dot, ends with CRLF. Raises LineLost when
         the connection ends before that reply.
@@ -204,7 +221,7 @@ class Line:
         pieces: AsyncIterable[bytes],
         *,
         eight_bit: bool = False,
-    ) -> tuple[int, bytes]:
+    ) -> Answer:
         """The same for a message that comes in pieces, dots doubled already."""
         utf8 = " SMTPUTF8" if not "".join((mail_from, *recipients)).isascii() else ""
         body = " BODY=8BITMIME" if eight_bit else ""
@@ -212,16 +229,16 @@ class Line:
         async with asyncio.timeout(ANSWER_PATIENCE_S):
             self._writer.write("".join(command + "\r\n" for command in commands).encode())
             replies = [await self._reply() for _ in commands]
-            refusals = [reply for reply in replies[:-1] if reply[0] // 100 != 2]
+            said = dict(zip(recipients, replies[1:-1], strict=True))
+            refused = tuple(to for to, reply in said.items() if reply[0] // 100 != 2)
             if replies[-1][0] != 354:
                 await self._reset()
-                return refusals[0] if refusals else replies[-1]
+                return Answer(*next(reply for reply in replies if reply[0] // 100 != 2), refused)
             async for piece in pieces:
                 self._writer.write(piece)
                 await self._writer.drain()
             self._writer.write(b".\r\n")
-            answer = await self._reply()
-        return refusals[0] if refusals and answer[0] // 100 == 2 else answer
+            return Answer(*await self._reply(), refused)
 
     async def quit(self) -> None:
         with suppress(LineLost, OSError, TimeoutError):
@@ -266,9 +283,7 @@ async def _once(octets: bytes) -> AsyncIterator[bytes]:
     yield octets
 
 
-async def send_one(
-    address: str, mail_from: str, recipients: Sequence[str], message: bytes
-) -> tuple[int, bytes]:
+async def send_one(address: str, mail_from: str, recipients: Sequence[str], message: bytes) -> Answer:
     """One mail over a connection of its own, octets as given. address: host:port."""
     host, port = host_and_port(address)
     line = await Line.open(host, port)

@@ -13,7 +13,8 @@ from tests.e2e.load import Load, Plan, host_and_port
 from tests.e2e.sink import Sink, running_sink
 from tests.sizes import size
 
-CONNECTIONS = size(20, 50)
+CONNECTIONS = size(10, 50)
+PAUSE_S = size(200, 0) / 1000  # the small size leaves the two cores some air
 SOME = 20  # acknowledged mails that show that a gateway works
 PATIENCE_S = float(size(240, 1800))
 HOSTED = ("malee@opdc.go.th", "somchai@opm.go.th")
@@ -66,7 +67,10 @@ async def storm(gateway: Gateway, folder: Path, connections: int = CONNECTIONS) 
         there, (here, here_too) = f"office@{sink.domain}", HOSTED
         routes = [(here,), (here_too,), (there,), (here, here_too, there)]
         host, port = host_and_port(gateway.address("smtp"))
-        load = Load(Plan(host, port, routes, connections=connections, octets=2048, seconds=PATIENCE_S))
+        plan = Plan(
+            host, port, routes, connections=connections, octets=2048, pause_s=PAUSE_S, seconds=PATIENCE_S
+        )
+        load = Load(plan)
         sending = asyncio.create_task(load.run())
         try:
             storm = Storm(gateway, load, sink, folder)

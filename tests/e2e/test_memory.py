@@ -57,6 +57,6 @@ async def _send_one(gateway: Gateway, common: bytes, everybody: asyncio.Barrier)
         yield common[: left // 78 * 78]
 
     line = await Line.open(*host_and_port(gateway.address("smtp")))
-    code, _ = await line.send_pieces("large@sender.example", ["malee@opdc.go.th"], pieces())
+    code, _, _ = await line.send_pieces("large@sender.example", ["malee@opdc.go.th"], pieces())
     await line.quit()
     return code

@@ -25,7 +25,7 @@ def test_no_file_of_nats_or_s3_shows_a_mail(gateway: Gateway, tmp_path: Path) ->
     message = _message(marks, recipient)
     packs = objects(gateway, "packs/")
     sender = f"{marks['sender']}@sender.example"
-    code, said = asyncio.run(
+    code, said, _ = asyncio.run(
         send_one(gateway.address("smtp"), sender, [recipient, "farm@dld.go.th"], message)
     )
     assert code == 250, said

@@ -33,7 +33,7 @@ class Sent:
 
     def send(self, message: bytes) -> str:
         """The mail_id, when all recipients have it."""
-        code, said = asyncio.run(
+        code, said, _ = asyncio.run(
             send_one(self.gateway.address("smtp"), "somchai@opm.go.th", RECIPIENTS, message)
         )
         assert code == 250, said
