@@ -85,6 +85,12 @@ class Settings:
     # The write-ahead stream holds content for seconds; full, it refuses with 452 (architecture.md §5).
     ct_octets_max: int = _number(1024 * 1024 * 1024, 1024 * 1024, 1024**4)
 
+    # --- content ---
+    # How long the write-ahead keeps what is in a pack already (architecture.md §5).
+    packer_keep_s: int = _number(60, 0, 86_400)
+    # An object no event names goes after twice this; far longer than a mail takes from object to event.
+    sweep_grace_h: int = _number(24, 1, 24 * 90)
+
     # --- what goes out ---
     # RFC 5321 §4.5.4.1: "generally at least 4-5 days".
     relay_give_up_after_h: int = _number(120, 1, 24 * 30)
