@@ -15,10 +15,10 @@ from gateway.mail.address import Address
 from gateway.mail.envelope import Body
 from gateway.mail.ids import AgencyId
 from gateway.mail.mime import StructureScanner
-from gateway.mail.reply import reply
-from gateway.ports import Clock, Deposed, Full, Spool
+from gateway.mail.reply import Reply, reply
+from gateway.ports import Clock, Deposed, Full, Spool, Unavailable
 from gateway.processes import maillog
-from gateway.processes.edge.acceptance import SHORT_OF_SPACE, Acceptance, Transaction
+from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acceptance, Transaction
 from gateway.processes.edge.recipients import Checked, Recipients
 from gateway.protocols.smtp import effects
 from gateway.protocols.smtp.effects import Effect
@@ -30,6 +30,7 @@ SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down, try again later")
 OUR_MISTAKE = reply(421, "4.3.0", "Internal error, try again later")
 TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
+FAREWELL_S: Final = 30.0  # what a client has to read our last words
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,14 @@ class Connection(asyncio.Protocol):
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
-        self._is_full = False  # the spool had no room: read on to the end, then say so
+        self._spool_failed: Reply | None = None  # read on to the end, then say so
         self._transactions = self._accepted = 0
         self._reason = "the client went away"
         self._started = self._last_read = services.clock.monotonic()
-        self._idle_look: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # of the next look for idleness, or the farewell
+        self._is_lost = False  # there is no connection any more
+        self._is_stopping = False
+        self._is_unread = False  # the client sends commands and does not read our replies
 
     # --- asyncio's calls ----------------------------------------------------------------------------
 
@@ -90,12 +94,27 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # our own mistake: style.md §6
             self._fail(error)
 
+    def pause_writing(self) -> None:
+        self._is_unread = True
+        self._steer_reading()
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        self._steer_reading()
+
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone. A mail being made durable goes on: it is there whole or not at all."""
-        if self._idle_look:
-            self._idle_look.cancel()
+        if self._is_lost:
+            return
+        self._is_lost = True
+        if self._timer:
+            self._timer.cancel()
+        self._core.interrupt(SHUTTING_DOWN)  # said to nobody: what it sent ahead is not obeyed any more
         if self._task is None:
-            self._forget_message()
+            self._end()
+
+    def _end(self) -> None:
+        self._forget_message()
         maillog.session_ended(
             transactions=self._transactions,
             accepted=self._accepted,
@@ -109,6 +128,7 @@ class Connection(asyncio.Protocol):
 
     def interrupt(self) -> None:
         """The edge stops: end now, or when the mail in hand is concluded."""
+        self._is_stopping = True
         if self._task is None:
             self._perform(self._core.interrupt(SHUTTING_DOWN))
 
@@ -142,7 +162,7 @@ class Connection(asyncio.Protocol):
                         queue += self._checked(checked)
                 case effects.MessageBegin():
                     self._transactions += 1
-                    self._begun, self._is_full = effect, False
+                    self._begun, self._spool_failed = effect, None
                     self._spool, self._scanner = self._services.new_spool(), StructureScanner()
                 case effects.MessageTooLarge():
                     self._forget_message()
@@ -151,9 +171,7 @@ class Connection(asyncio.Protocol):
                 case effects.StartTls():
                     self._later(self._start_tls())
                 case effects.Close(reason):
-                    self._reason = reason or "quit"
-                    if self._transport:
-                        self._transport.close()
+                    self._close(reason or "quit")
                 case _:
                     assert_never(effect)
 
@@ -162,10 +180,10 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._spool.write(octets)
-        except Full as error:
+        except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="spool")
             self._forget_message()
-            self._is_full = True
+            self._spool_failed = SHORT_OF_SPACE if isinstance(error, Full) else CANNOT_ANSWER
             return
         self._scanner.feed(octets)
 
@@ -179,8 +197,8 @@ class Connection(asyncio.Protocol):
 
     async def _conclude(self) -> list[Effect]:
         begun, spool = self._begun, self._spool
-        if self._is_full:
-            return self._core.message_concluded(SHORT_OF_SPACE)
+        if self._spool_failed is not None:
+            return self._core.message_concluded(self._spool_failed)
         assert begun is not None, "a message ends that never began"
         assert spool is not None, "a message ends that never began"
         envelope = begun.envelope
@@ -207,9 +225,15 @@ class Connection(asyncio.Protocol):
         services, transport = self._services, self._transport
         assert services.tls is not None, "STARTTLS was offered without a certificate"
         assert transport is not None, "no connection to start TLS on"
-        self._transport = await asyncio.get_running_loop().start_tls(
-            transport, self, services.tls, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_S
-        )
+        try:
+            inside = await asyncio.get_running_loop().start_tls(
+                transport, self, services.tls, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_S
+            )
+        except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are
+            self._abort(f"TLS failed: {error}")
+            self.connection_lost(error)  # nobody else says so of a connection that never came to TLS
+            return []
+        self._transport = inside
         self._is_tls = True
         return self._core.tls_started()
 
@@ -217,38 +241,58 @@ class Connection(asyncio.Protocol):
 
     def _later(self, work: Coroutine[Any, Any, list[Effect]]) -> None:
         assert self._task is None, "the core asks one thing at a time"
-        if self._transport and not self._transport.is_closing():
-            self._transport.pause_reading()
         self._task = asyncio.create_task(self._answer(work))
+        self._steer_reading()
 
     async def _answer(self, work: Coroutine[Any, Any, list[Effect]]) -> None:
         try:
             effects_due = await work
             self._task = None
             self._last_read = self._services.clock.monotonic()
-            if self._transport and not self._transport.is_closing():
-                self._transport.resume_reading()
             self._perform(effects_due)
         except Deposed as error:
             self._task = None
             self._abort("another edge owns our lane")
             self._owner.deposed(error)
-        except (ConnectionError, ssl.SSLError, TimeoutError) as error:
-            self._task = None
-            self._abort(f"TLS or connection failed: {error}")
         except Exception as error:  # our own mistake: style.md §6
             self._task = None
             self._fail(error)
+        if self._task is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Nothing is in hand any more: listen again, or end if that was put off."""
+        if self._is_lost:
+            self._end()
+        elif self._is_stopping:
+            self.interrupt()
+        else:
+            self._steer_reading()
+
+    def _steer_reading(self) -> None:
+        """Read on when nothing is in hand, and only from a client that reads what we say."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._task is None and not self._is_unread:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     def _fail(self, error: Exception) -> None:
         maillog.session_failed(error)
-        self._forget_message()
         for effect in self._core.interrupt(OUR_MISTAKE):
             if isinstance(effect, effects.Send) and self._transport:
                 self._transport.write(effect.octets)
-        self._reason = "internal error"
+        self._close("internal error")
+
+    def _close(self, reason: str) -> None:
+        """Close when everything is written; a client that does not read it is cut off after a while."""
+        self._reason = reason
+        if self._timer:
+            self._timer.cancel()
         if self._transport:
             self._transport.close()
+            self._timer = asyncio.get_running_loop().call_later(FAREWELL_S, self._transport.abort)
 
     def _abort(self, reason: str) -> None:
         """Close without a word: a reply now could be taken for one about the mail."""
@@ -269,6 +313,6 @@ class Connection(asyncio.Protocol):
             self._perform(self._core.interrupt(TIMED_OUT))
             return
         wait_s = max(services.idle_timeout_s - idle_s, 0.0) if self._task is None else IDLE_LOOK_S
-        self._idle_look = asyncio.get_running_loop().call_later(
+        self._timer = asyncio.get_running_loop().call_later(
             max(min(wait_s, IDLE_LOOK_S), 0.05), self._look_for_idleness
         )

@@ -65,13 +65,10 @@ class Edge:
         """Conclude the mails in hand, say 421 to everybody else."""
         for connection in list(self._connections):
             connection.interrupt()
-        tasks = [c.task for c in self._connections if c.task is not None]
-        if tasks:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STOP_S):
-                    await asyncio.gather(*tasks, return_exceptions=True)
-        for connection in list(self._connections):
-            connection.interrupt()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                while tasks := [c.task for c in self._connections if c.task and not c.task.done()]:
+                    await asyncio.wait(tasks)
 
 
 class _Refusal(asyncio.Protocol):

@@ -1,0 +1,281 @@
+"""An edge on a real socket of loopback, with log, lane, keys and content in memory, and its clients."""
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.adapters.content import KeptContents
+from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces, MemoryWriteAhead
+from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.adapters.spool import DiskSpool
+from gateway.domain.events import Actor, By, EnvelopeSecret, MailAccepted
+from gateway.domain.sealing import unseal
+from gateway.ports import START, Fact, Lane, Position, Spool, Unavailable
+from gateway.processes.edge.acceptance import Acceptance
+from gateway.processes.edge.connection import EdgeServices
+from gateway.processes.edge.listener import Edge, EdgeConfig
+from gateway.processes.edge.recipients import Recipients
+from gateway.processes.listening import hold
+from gateway.processes.presenting import Opened, open_message
+from gateway.protocols.smtp.server import SessionConfig
+from tests.processes.world import MovedClock
+
+BY = By("edge", "0", "")
+HOSTNAME = "mail.saraban.example"
+# Who has mail here: domain → agency; opm.go.th has mailboxes, dld.go.th a server of its own.
+AGENCIES = {"opm.go.th": "ag_opm", "opdc.go.th": "ag_opdc", "dld.go.th": "ag_dld"}
+MAILBOXES = ("suda@opm.go.th", "somchai@opm.go.th", "malee@opdc.go.th", "สมหญิง@opm.go.th")
+MESSAGE = b"From: ann@example.org\r\nSubject: hello\r\n\r\n.dotted\r\nHello.\r\n"
+
+
+class DirectoryRows:
+    """The directory's rows as its query reads them."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+        self.asked = 0
+
+    @asynccontextmanager
+    async def rows(self) -> AsyncIterator["DirectoryRows"]:
+        if self.fault is not None:
+            raise self.fault
+        yield self
+
+    async def fetch(
+        self, query: str, addresses: Sequence[str], domains: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return [self._row(*pair) for pair in zip(addresses, domains, strict=True)]
+
+    def _row(self, address: str, domain: str) -> dict[str, Any]:
+        is_relayed, is_here = domain == "dld.go.th", address in MAILBOXES
+        return {
+            "agency_id": AGENCIES.get(domain),
+            "relay_host": "192.0.2.25" if is_relayed else None,
+            "relay_port": 25 if is_relayed else None,
+            "account_id": f"acc_{address}" if is_here else None,
+            "mailbox_id": f"mbx_{address}" if is_here else None,
+        }
+
+
+class GatedLane:
+    """A lane whose appends wait at a gate, for what happens meanwhile. It is open until a test shuts it."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self.open, self.reached = asyncio.Event(), asyncio.Event()
+        self.open.set()
+        self.error: Exception | None = None  # what append raises: our own mistake
+
+    async def append(self, facts: Sequence[Fact]) -> Position:
+        self.reached.set()
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        return await self._lane.append(facts)
+
+
+@dataclass
+class EdgeWorld:
+    """One edge, what stands behind it, and what it has kept."""
+
+    folder: Path
+    tls: ssl.SSLContext | None = None
+    message_octets_max: int = 1_000_000
+    connections_max: int = 50
+    idle_timeout_s: float = 300.0
+    new_spool: Callable[[], Spool] | None = None
+    spools: list[Spool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock, self.log, self.rows = MovedClock(), MemoryLog(), DirectoryRows()
+        self.keys = MemoryKeyStore(os.urandom)
+        self.write_ahead, self.objects = MemoryWriteAhead(), MemoryObjects(self.clock)
+        self.content = KeptContents(
+            write_ahead=self.write_ahead,
+            objects=self.objects,
+            places=MemoryPlaces(self.log),
+            keys=self.keys,
+            log=self.log,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["EdgeWorld"]:
+        """The edge serves, and is stopped in order at the end."""
+        async with self.serving() as serving:
+            yield self
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+        assert not self.edge._connections, "every connection ends with the edge"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["asyncio.Task[None]"]:
+        """The edge's own task, for tests of its end."""
+        async with self.lane() as lane:
+            self.gate = GatedLane(lane)
+            with hold("127.0.0.1:0") as held:
+                self.port: int = held.getsockname()[1]
+                self.edge = Edge(self._config(), self._services())
+                ready = asyncio.Event()
+                serving = asyncio.create_task(self.edge.run(ready.set))
+                await ready.wait()
+                try:
+                    yield serving
+                finally:
+                    serving.cancel()
+                    await asyncio.wait([serving])
+                    await until(lambda: not self.edge._connections)
+
+    def lane(self) -> contextlib.AbstractAsyncContextManager[Lane]:
+        """Opening it again deposes the edge."""
+        return open_lane(self.log, "edge-test-0", clock=self.clock, actor=Actor("system", "edge"), by=BY)
+
+    def _config(self) -> EdgeConfig:
+        session = SessionConfig(
+            HOSTNAME, message_octets_max=self.message_octets_max, offers_starttls=self.tls is not None
+        )
+        return EdgeConfig(f"127.0.0.1:{self.port}", self.connections_max, session)
+
+    def _services(self) -> EdgeServices:
+        acceptance = Acceptance(
+            hostname=HOSTNAME,
+            by=BY,
+            lane=self.gate,
+            content=self.content,
+            keys=self.keys,
+            clock=self.clock,
+            entropy=os.urandom,
+        )
+        return EdgeServices(
+            acceptance=acceptance,
+            recipients=Recipients(self.rows, self.clock),  # type: ignore[arg-type]
+            clock=self.clock,
+            new_spool=self._spool,
+            idle_timeout_s=self.idle_timeout_s,
+            tls=self.tls,
+        )
+
+    def _spool(self) -> Spool:
+        spool = self.new_spool() if self.new_spool else DiskSpool(self.folder)
+        self.spools.append(spool)
+        return spool
+
+    # --- what it has kept ---------------------------------------------------------------------------
+
+    async def accepted(self) -> list[MailAccepted]:
+        events = [(await self.log.read(Position(at))).event for at in range(1, await self.log.last() + 1)]
+        return [event for event in events if isinstance(event, MailAccepted)]
+
+    async def until_accepted(self) -> None:
+        """Wait for the first mail.accepted."""
+        async for batch in self.log.follow(START):
+            if any(event.topic == MailAccepted.TOPIC for event in batch):
+                return
+
+    async def open(self, event: MailAccepted) -> Opened:
+        return await open_message(self.keys, event.mail_id, event.message, event.keys)
+
+    async def presented(self, event: MailAccepted) -> bytes:
+        """The message as a reader gets it, out of the stores."""
+        opened = await self.open(event)
+        return b"".join([piece async for piece in opened.octets(self.content)])
+
+    async def envelope(self, event: MailAccepted) -> EnvelopeSecret:
+        data_key = (await self.open(event)).data_key
+        return unseal(EnvelopeSecret, event.sealed, data_key, label=f"envelope:{event.mail_id}")
+
+    async def client(self) -> "Client":
+        """A client that has been greeted."""
+        client = await self.connect()
+        assert (await client.reply()).startswith(b"220 ")
+        return client
+
+    async def connect(self) -> "Client":
+        return Client(*await asyncio.open_connection("127.0.0.1", self.port))
+
+    async def send(self, message: bytes = MESSAGE, rcpt_to: str = "suda@opm.go.th") -> bytes:
+        """A whole session with one mail; the reply to its final dot."""
+        async with await self.client() as client:
+            await client.envelope(rcpt_to)
+            return await client.message(message)
+
+
+class Client:
+    """A client that says exactly what it is told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+    def vanish(self) -> None:
+        """Without a goodbye: the host behind us is gone."""
+        self.writer.transport.abort()
+
+    async def say(self, octets: bytes) -> bytes:
+        """Send, and give the reply to it."""
+        self.writer.write(octets)
+        return await self.reply()
+
+    async def reply(self) -> bytes:
+        """One reply with all its lines; b"" when the connection was closed."""
+        lines = b""
+        while line := await self.reader.readline():
+            lines += line
+            if line[3:4] == b" ":
+                break
+        return lines
+
+    async def rest(self) -> bytes:
+        """Everything until the connection is closed."""
+        with contextlib.suppress(ConnectionError):
+            return await self.reader.read()
+        return b""
+
+    async def envelope(self, *rcpt_to: str, mail: str = "MAIL FROM:<ann@example.org>") -> None:
+        """EHLO, MAIL and RCPTs that are said yes to, and DATA."""
+        assert (await self.say(b"EHLO client.example\r\n")).startswith(b"250")
+        await self.transaction(*rcpt_to, mail=mail)
+
+    async def transaction(self, *rcpt_to: str, mail: str = "MAIL FROM:<ann@example.org>") -> None:
+        assert (await self.say(f"{mail}\r\n".encode())).startswith(b"250 2.1.0 ")
+        for address in rcpt_to:
+            assert (await self.say(f"RCPT TO:<{address}>\r\n".encode())).startswith(b"250 2.1.5 ")
+        assert (await self.say(b"DATA\r\n")).startswith(b"354 ")
+
+    async def message(self, message: bytes) -> bytes:
+        """The message and its final dot; the reply."""
+        return await self.say(stuffed(message))
+
+
+def stuffed(message: bytes) -> bytes:
+    """A message of whole lines as it goes over the wire (RFC 5321 §4.5.2)."""
+    return (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other tasks and the kernel do."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
+
+
+def away() -> Unavailable:
+    return Unavailable("postgres", "it is away")
