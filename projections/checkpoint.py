@@ -64,6 +64,7 @@ class Projection:
     async def load(self, log: EventLog) -> Checkpoint:
         """Read checkpoints and holds, and compare with the log. Returns where to follow from.
 
+        Also after an Unavailable: a crash of the database may have taken transactions it had answered.
         Raises LogCorrupt when the log no longer holds what a checkpoint saw.
         """
         async with self._pool.rows() as rows:
@@ -98,6 +99,7 @@ class Projection:
         fresh = [event for event in batch if event.position > known]
         if not fresh:
             return
+        assert fresh[0].position == known + 1, f"{self.schema} is at {known}, not before {fresh[0].position}"
         self._note_holds([event for event in fresh if event.subject == f"ev.consumer.{self.model.name}"])
         try:
             await self._fold(fresh)
@@ -118,10 +120,22 @@ class Projection:
             await rows.execute(SETTLE, self.schema)
             moved = await rows.execute(ADVANCE, self.schema, slots, known, reached.position, reached.digest)
             if moved != f"UPDATE {len(slots)}":
-                raise Deposed(f"another projector folds {self.schema}")
+                raise await self._refused(rows)
             if wanted:
                 await self.model.apply(wanted, rows)
         self._at = dict.fromkeys(slots, reached)
+
+    async def _refused(self, rows: Rows) -> Exception:
+        """Why the checkpoint is not where this projector left it."""
+        last: int = await rows.fetchval(
+            """SELECT coalesce(min(position), 0) FROM checkpoints.checkpoint
+            WHERE schema = $1 AND slot = ANY($2::smallint[])""",
+            self.schema,
+            list(self._at),
+        )
+        if last < self.position:
+            return Unavailable("postgres", f"it lost the last transactions of {self.schema} in a crash")
+        return Deposed(f"another projector folds {self.schema}")
 
     def _wants(self, event: Recorded) -> bool:
         """Foreign slots are dropped by their subject, undecoded; a topic nobody knows wants a newer build."""

@@ -8,7 +8,7 @@ no chance. asyncpg is known here and in the models; a process passes `Pool` and 
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -30,6 +30,7 @@ AWAY: Final = (
     ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # seen on a connection whose server was killed while it was idle
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -106,9 +107,11 @@ class Pool:
         try:
             yield rows
         except AWAY as error:
+            rows.terminate()  # nobody gets a connection in an unknown state
             raise _away(error) from error
         finally:
-            await self._pool.release(rows)
+            with suppress(*AWAY):  # what the body did is done; the pool drops a connection it cannot reset
+                await self._pool.release(rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Rows]:

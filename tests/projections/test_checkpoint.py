@@ -210,3 +210,31 @@ async def test_what_nobody_folds_still_moves_the_checkpoint(pool: Pool) -> None:
     await create(pool, [QuotaModel()])
     await Projection(QuotaModel(), pool).take(world.log)
     assert await reached(pool, QuotaModel, Position(1), 1)
+
+
+async def test_a_database_that_lost_its_last_transactions_is_folded_again_from_there(pool: Pool) -> None:
+    world = busy_world(21, 60)
+    await create(pool, [QuotaModel()])
+    projection, log = Projection(QuotaModel(), pool), stored(world)
+    await projection.take(world.log[:50])
+    async with pool.rows() as rows:  # what a crash takes: commits that were answered, not yet on disk
+        before = [tuple(row) for row in await rows.fetch("SELECT * FROM checkpoints.checkpoint")]
+        usage = [tuple(row) for row in await rows.fetch("SELECT * FROM quota_v1.usage")]
+        counted = [tuple(row) for row in await rows.fetch("SELECT * FROM quota_v1.counted")]
+    await projection.take(world.log[50:100])
+    async with pool.transaction() as rows:
+        await rows.execute("TRUNCATE checkpoints.checkpoint, quota_v1.usage, quota_v1.counted")
+        await rows.copy_records_to_table("checkpoint", records=before, schema_name="checkpoints")
+        await rows.copy_records_to_table("usage", records=usage, schema_name="quota_v1")
+        await rows.copy_records_to_table("counted", records=counted, schema_name="quota_v1")
+    with pytest.raises(Unavailable, match="lost the last transactions"):
+        await projection.take(world.log[100:150])
+    assert (await projection.load(log)).position == 50
+    with pytest.raises(AssertionError, match="is at 50, not before 101"):
+        await projection.take(world.log[100:150])
+    await projection.take(world.log[50:])
+    kept = await tables(pool, "quota_v1")
+    await drop(pool, "quota_v1")
+    await create(pool, [QuotaModel()])
+    await Projection(QuotaModel(), pool).take(world.log)
+    assert await tables(pool, "quota_v1") == kept
