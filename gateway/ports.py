@@ -299,8 +299,8 @@ class ObjectStore(Protocol):
     async def put(self, name: str, octets: Callable[[], Iterable[bytes]], size: int = -1) -> StoredObject:
         """Store an object, whole or not at all; one of that name is replaced. Raises Full.
 
-        octets: makes the octets (no piece empty), again for each attempt; runs in a thread. size: -1 when it
-        is not known; about 5 MiB are held then.
+        octets: makes the octets, again for each attempt; runs in a thread. size: -1 when it is not known;
+        about 5 MiB are held then.
         """
 
     async def get(self, name: str, start: int = 0, octets: int | None = None) -> bytes:

@@ -101,7 +101,7 @@ class KeptContents:
             if await self._objects.has(filling.object):
                 return None
             return await self._objects.put(
-                filling.object, lambda: pieces.stored(carving.decoded(message.read, hole), filling.key)
+                filling.object, lambda: pieces.stored(contents.proven(message.read, hole), filling.key)
             )
 
     # --- reading --------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ class _Reading:
 
     def read(self, size: int) -> bytes:
         parts, missing = [], size
-        while missing and (piece := self._held or next(self._pieces, b"")):
+        while missing and (piece := self._held or next(self._pieces, None)) is not None:
             parts.append(piece[:missing])
             self._held = piece[missing:]
             missing -= len(parts[-1])

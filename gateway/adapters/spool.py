@@ -7,6 +7,7 @@ in the folder ever shows it. Durable is what ContentStore.put has stored.
 import errno
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -30,6 +31,8 @@ class DiskSpool:
         self._folder, self._memory_octets_max = folder, memory_octets_max
         self._memory = bytearray()
         self._file: BinaryIO | None = None
+        self._is_closed = False
+        self._reading = threading.Lock()  # so that no file is closed under a reader's feet
         self.octets = 0
 
     def write(self, octets: bytes) -> None:
@@ -40,20 +43,26 @@ class DiskSpool:
         self.octets += len(octets)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """The octets [start, end), in pieces of at most 256 KiB."""
+        """The octets [start, end), in pieces of at most 256 KiB. Raises ValueError once it is closed."""
         end = min(end, self.octets)
         for at in range(start, end, READ_OCTETS):
             yield self._piece(at, min(at + READ_OCTETS, end))
 
     def close(self) -> None:
-        self._memory = bytearray()
-        if self._file is not None:
-            self._file.close()
+        """Also while a thread whose caller has gone away is still reading: that read fails."""
+        with self._reading:
+            self._is_closed = True
+            self._memory = bytearray()
+            if self._file is not None:
+                self._file.close()
 
     def _piece(self, start: int, end: int) -> bytes:
-        if self._file is None:
-            return bytes(self._memory[start:end])
-        octets = os.pread(self._file.fileno(), end - start, start)
+        with self._reading:
+            if self._is_closed:
+                raise ValueError("the spool is closed")
+            if self._file is None:
+                return bytes(self._memory[start:end])
+            octets = os.pread(self._file.fileno(), end - start, start)
         assert len(octets) == end - start, "nobody else has this file"
         return octets
 

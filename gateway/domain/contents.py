@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.domain import sealing
-from gateway.mail.carving import Hole, Read, Skeleton, rest
+from gateway.mail.carving import CarvingError, Hole, Read, Skeleton, decoded, rest
 
 _HEAD_SIZE_OCTETS: Final = 4
 
@@ -47,6 +47,19 @@ def filling_of(hole: Hole, agency_key: bytes) -> Filling:
     name = sealing.mac(sealing.derive(agency_key, "attachment names"), hole.decoded_sha256)
     key = sealing.derive(agency_key, f"attachment {hole.decoded_sha256.hex()}")
     return Filling(f"attachments/{name[:2]}/{name}", key)
+
+
+def proven(read: Read, hole: Hole) -> Iterator[bytes]:
+    """The decoded content of a hole, whole or not at all: others will find it by name and not look again.
+
+    Raises CarvingError at its end when it is not what the hole was made of.
+    """
+    digest = hashlib.sha256()
+    for octets in decoded(read, hole):
+        digest.update(octets)
+        yield octets
+    if digest.digest() != hole.decoded_sha256:
+        raise CarvingError(f"the part at octet {hole.start} is not the one that was carved")
 
 
 def large_name(digest: str) -> str:

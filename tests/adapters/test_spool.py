@@ -46,3 +46,15 @@ def test_a_full_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(Full, match="No space left"):
         spool.write(bytes(100))
     spool.close()
+
+
+@pytest.mark.parametrize("memory_octets_max", [10, 1_000_000])
+def test_a_closed_spool_gives_nothing_more(tmp_path: Path, memory_octets_max: int) -> None:
+    """A thread whose caller has gone away must not take the rest of a message for empty."""
+    spool = DiskSpool(tmp_path, memory_octets_max)
+    spool.write(bytes(600_000))
+    reading = spool.read(0, 600_000)
+    assert len(next(reading)) == 256 * 1024
+    spool.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(reading)

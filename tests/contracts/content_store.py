@@ -5,9 +5,12 @@ import re
 
 import pytest
 
+from gateway.adapters.spool import DiskSpool
 from gateway.domain.pieces import PIECE_OCTETS
+from gateway.mail.carving import CarvingError, carve
 from gateway.ports import ContentCorrupt, ContentMissing
 from tests.contracts.content_world import MARKER, ContentWorld, Kept, mail, noise, opened
+from tests.mail.messages import reader, scan
 
 SMALL = b"Subject: \xe0\xb8\xaa\xe0\xb8\xa7\xe0\xb8\xb1\xe0\xb8\xaa\xe0\xb8\x94\xe0\xb8\xb5\r\n\r\nHello.\r\n"
 
@@ -54,6 +57,23 @@ class ContentStoreContract:
         assert elsewhere.content.attachments != first.content.attachments
         assert stored.objects[0].name == first.content.attachments[0]
         assert await opened(world, [first, again, elsewhere])
+
+    async def test_a_file_that_changes_while_it_is_stored_leaves_no_object(self, world: ContentWorld) -> None:
+        """Its name would promise others a file that is not there."""
+        message = mail(noise(500_000, 21))
+        other = message[:400_000] + message[300_000:400_000] + message[500_000:]
+        skeleton = carve(scan(message), reader(message))
+        spool = DiskSpool(world.folder)
+        spool.write(other)
+        assert spool.octets == len(message)
+        with pytest.raises(CarvingError):
+            await world.contents.put(
+                spool, skeleton=skeleton, data_key=bytes(32), salt=b"", agency_id="ag_none"
+            )
+        spool.close()
+        kept, stored = await world.put(message, "ag_none")
+        assert len(stored.objects) == 1
+        assert await opened(world, [kept])
 
     async def test_what_is_large_after_carving_is_an_object_of_its_own(self, world: ContentWorld) -> None:
         message = mail(*(noise(40_000, seed) for seed in range(60)))

@@ -4,8 +4,10 @@ import hashlib
 import random
 
 import pytest
+from msgspec.structs import replace
 
-from gateway.domain.events import ContentPacked, ContentStored, PackEntry
+from gateway.domain import codec
+from gateway.domain.events import ContentPacked, ContentStored, MailAccepted, PackEntry
 from gateway.domain.group import encode_group
 from gateway.domain.histories import CONTENT
 from gateway.ports import Fact, Place, Position, Recorded
@@ -65,6 +67,20 @@ async def test_objects_and_packs_are_named_by_events(pool: Pool, projection: Pro
     assert await rows.named(asked) == {"attachments/aa/1", "packs/1"}
     assert await rows.reach(Position(2), 1.0)
     assert not await rows.reach(Position(3), 0.01)
+
+
+async def test_a_mail_names_its_objects_although_nobody_stored_them_now(
+    pool: Pool, projection: Projection
+) -> None:
+    accepted = next(found for found in busy_world(43, 5).log if isinstance(found.event, MailAccepted))
+    event = accepted.event
+    assert isinstance(event, MailAccepted)
+    content = replace(event.message.content, attachments=("attachments/aa/1",), large="large/bb/2")
+    event = replace(event, message=replace(event.message, content=content))
+    log = [Recorded(Position(1), accepted.subject, accepted.topic, codec.encode(event))]
+    await projection.take(log)
+    named = await ContentRows(pool).named({"attachments/aa/1", "large/bb/2", ""})
+    assert named == {"attachments/aa/1", "large/bb/2"}
 
 
 async def test_an_object_stored_again_is_as_the_last_event_says(pool: Pool, projection: Projection) -> None:

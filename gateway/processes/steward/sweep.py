@@ -9,24 +9,33 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.ports import Clock, EventLog, ListedObject, ObjectStore, Places, Unavailable
+from gateway.ports import Clock, EventLog, Leases, ListedObject, ObjectStore, Places, Unavailable
 from gateway.processes import maillog
 
+LEASE: Final = "steward"
 SWEPT: Final = ("attachments/", "large/", "packs/")
 TRASH: Final = "trash/"
 REACH_TIMEOUT_S: Final = 60.0
 
 
-async def keep_swept(
-    objects: ObjectStore, places: Places, log: EventLog, clock: Clock, *, grace: timedelta, every: timedelta
+async def run(
+    objects: ObjectStore,
+    places: Places,
+    log: EventLog,
+    clock: Clock,
+    leases: Leases,
+    *,
+    grace: timedelta,
+    every: timedelta,
 ) -> None:
-    """Sweep again and again until cancelled."""
-    while True:
-        try:
-            await sweep(objects, places, log, older_than=clock.now() - grace)
-        except Unavailable as error:
-            maillog.service_unavailable(service=error.service, reason=error.reason, doing="sweep")
-        await clock.sleep(every.total_seconds())
+    """Sweep again and again while the lease is ours, until cancelled. Raises Deposed, Unavailable."""
+    async with leases.hold(LEASE):
+        while True:
+            try:
+                await sweep(objects, places, log, older_than=clock.now() - grace)
+            except Unavailable as error:
+                maillog.service_unavailable(service=error.service, reason=error.reason, doing="sweep")
+            await clock.sleep(every.total_seconds())
 
 
 async def sweep(objects: ObjectStore, places: Places, log: EventLog, *, older_than: datetime) -> int:

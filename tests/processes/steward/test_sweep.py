@@ -1,5 +1,6 @@
 """The sweep: only what no event names goes, and only after it lay in the trash for a grace time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.memory.content import MemoryPlaces
+from gateway.adapters.memory.leases import MemoryLeases
 from gateway.domain.events import Fact
 from gateway.ports import StoredContent, Unavailable
-from gateway.processes.steward.sweep import sweep
+from gateway.processes.steward.sweep import run, sweep
 from tests.contracts.content_world import ContentWorld, Kept, fact_of, mail, memory_world, noise, opened
 
 GRACE = timedelta(hours=24)
@@ -112,3 +114,24 @@ async def test_a_content_stored_event_names_its_object(world: ContentWorld) -> N
     await world.lane.append([fact_of("attachments/aa/named", 1, "0" * 64)])
     assert await sweep_later(world) == 0
     assert await world.names("attachments/") == ["attachments/aa/named"]
+
+
+async def test_the_steward_sweeps_again_and_again(world: ContentWorld) -> None:
+    await put_without_event(world, 1)
+    task = asyncio.create_task(
+        run(
+            world.objects,
+            world.places,
+            world.log,
+            world.clock,
+            MemoryLeases(),
+            grace=GRACE,
+            every=timedelta(hours=6),
+        )
+    )
+    async with asyncio.timeout(30):
+        while [n for prefix in ("attachments/", "large/", "trash/") for n in await world.names(prefix)]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert world.clock.monotonic() >= 2 * GRACE.total_seconds()
