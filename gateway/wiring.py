@@ -97,8 +97,16 @@ class Ground:
         return f"{self.role}-{host}-{self.settings.instance}"
 
     def lane(self) -> AbstractAsyncContextManager[Lane]:
+        """This process's own."""
+        return self._open_lane(self.lane_name)
+
+    def active_lane(self) -> AbstractAsyncContextManager[Lane]:
+        """The one lane of a role that is active once: whoever opens it deposes the former, on any host."""
+        return self._open_lane(f"{self.role}-active-0")
+
+    def _open_lane(self, name: str) -> AbstractAsyncContextManager[Lane]:
         actor = Actor("system", self.role)
-        return jetstream.open_lane(self.log, self.lane_name, clock=self.clock, actor=actor, by=self.by)
+        return jetstream.open_lane(self.log, name, clock=self.clock, actor=actor, by=self.by)
 
     @asynccontextmanager
     async def write_ahead(self) -> AsyncIterator[JetStreamWriteAhead]:
@@ -308,7 +316,7 @@ async def packer(settings: Settings, serving: Callable[[], None]) -> None:
         )
         maillog.role_ready()
         serving()
-        await packing.run(world, JetStreamLeases(g.link, g.clock), g.lane)
+        await packing.run(world, JetStreamLeases(g.link, g.clock), g.active_lane)
 
 
 async def steward(settings: Settings, serving: Callable[[], None]) -> None:
