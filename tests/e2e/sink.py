@@ -38,6 +38,7 @@ class Sink:
     domain: str = "hop.example"
     port: int = 0
     receptions: list[Reception] = field(default_factory=list)
+    _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -55,9 +56,19 @@ class Sink:
         return found
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = asyncio.current_task()
+        assert conversation is not None
+        self._open[conversation] = writer
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             await self._converse(reader, writer)
         writer.close()
+        del self._open[conversation]
+
+    async def hang_up(self) -> None:
+        """Cut every line, and wait until nobody talks any more."""
+        for writer in self._open.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._open)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 sink.example\r\n")
@@ -137,3 +148,4 @@ async def running_sink(
         yield sink
     finally:
         server.close()
+        await sink.hang_up()
