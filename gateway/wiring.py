@@ -41,7 +41,7 @@ from gateway.processes.router.decisions import Decisions
 from gateway.processes.router.directory import DirectoryRows
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
-from gateway.processes.steward.sweep import keep_swept
+from gateway.processes.steward import sweep
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.serving import serve
 from gateway.protocols.smtp.server import SessionConfig
@@ -70,8 +70,6 @@ READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
 )
 CONSUMERS: Final = (*(model.name for model in READ_MODELS), "router")
 EDGE_CONNECTIONS_MAX: Final = 2_000
-# What no event names is kept a day: longer than any mail takes from its first object to its event.
-ORPHAN_GRACE: Final = timedelta(days=1)
 SWEEP_EVERY: Final = timedelta(hours=1)
 
 
@@ -313,6 +311,7 @@ async def packer(settings: Settings, serving: Callable[[], None]) -> None:
             clock=g.clock,
             entropy=entropy,
             by=g.by,
+            keep_s=settings.packer_keep_s,
         )
         maillog.role_ready()
         serving()
@@ -327,10 +326,15 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
     ):
         maillog.role_ready()
         serving()
-        async with JetStreamLeases(g.link, g.clock).hold("steward"):
-            await keep_swept(
-                objects, ContentRows(pool), g.log, g.clock, grace=ORPHAN_GRACE, every=SWEEP_EVERY
-            )
+        await sweep.run(
+            objects,
+            ContentRows(pool),
+            g.log,
+            g.clock,
+            JetStreamLeases(g.link, g.clock),
+            grace=timedelta(hours=settings.sweep_grace_h),
+            every=SWEEP_EVERY,
+        )
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
