@@ -1,0 +1,354 @@
+"""What each model shows of a mail's life."""
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.domain.agency import NextHop
+from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
+from gateway.domain.sealing import unwrap
+from gateway.mail.address import parse_address
+from gateway.mail.ids import AgencyId
+from projections.checkpoint import Projection, create
+from projections.directory.query import (
+    Hosted,
+    NotOurs,
+    Relayed,
+    UnknownHere,
+    account_of,
+    find_recipients,
+    list_accounts,
+    list_agencies,
+    next_hops,
+)
+from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
+from projections.queue import leases
+from projections.queue.query import due, due_among, list_waiting, next_due_at, waiting
+from projections.quota.query import usage_of
+from projections.readmodel import Pool
+from projections.trace.query import Wanted, find_mails, story_of
+from tests.projections.rows import all_models, fold
+from tests.projections.world import World
+
+DLD = NextHop("127.0.0.1", 2599)
+
+
+class Gateway:
+    """Two agencies with mailboxes, one with a server of its own, and rows that follow."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.world = World(51)
+        self.opm = self.world.agency("สำนักนายกรัฐมนตรี", "opm.go.th")
+        self.opdc = self.world.agency("OPDC", "opdc.go.th")
+        self.dld = self.world.agency("DLD", "dld.go.th", DLD)
+        self.ann = self.world.account(self.opm, "Ann@opm.go.th", "อัญชลี")
+        self.bee = self.world.account(self.opdc, "bee@opdc.go.th", "Bee")
+        self.projections = [Projection(model, pool) for model in all_models(self.world.keys)]
+
+    async def catch_up(self) -> None:
+        await fold(self.projections, self.world.log)
+
+
+@pytest.fixture
+async def gateway(pool: Pool) -> Gateway:
+    gateway = Gateway(pool)
+    await create(pool, all_models(gateway.world.keys))
+    await leases.create(pool)
+    await gateway.catch_up()
+    return gateway
+
+
+# --- directory ------------------------------------------------------------------------------------------
+
+
+async def test_recipients_are_found_in_the_order_asked_whatever_their_spelling(gateway: Gateway) -> None:
+    asked = ["ANN@OPM.GO.TH", "vet@dld.go.th", "nobody@opdc.go.th", "x@example.org", "bee@opdc.go.th"]
+    async with gateway.pool.rows() as rows:
+        found = await find_recipients(rows, [parse_address(text) for text in asked])
+    ann, bee = gateway.ann, gateway.bee
+    assert found == [
+        Hosted(gateway.opm, ann.account_id, ann.inbox_id),
+        Relayed(gateway.dld, DLD),
+        UnknownHere(gateway.opdc),
+        NotOurs(),
+        Hosted(gateway.opdc, bee.account_id, bee.inbox_id),
+    ]
+
+
+async def test_agencies_and_accounts_are_listed(gateway: Gateway) -> None:
+    async with gateway.pool.rows() as rows:
+        agencies = await list_agencies(rows)
+        everyone = await list_accounts(rows)
+        assert await list_accounts(rows, agency_id=gateway.opdc) == everyone[1:]
+        assert await list_accounts(rows, after=everyone[0].account_id) == everyone[1:]
+        assert await account_of(rows, parse_address("ann@OPM.go.th")) == everyone[0]
+        assert await account_of(rows, parse_address("zoe@opm.go.th")) is None
+        assert await next_hops(rows, [gateway.opm, gateway.dld]) == {gateway.dld: DLD}
+    assert [(row.name, row.next_hop, row.domains, row.accounts) for row in agencies] == [
+        ("DLD", DLD, ("dld.go.th",), 0),
+        ("OPDC", None, ("opdc.go.th",), 1),
+        ("สำนักนายกรัฐมนตรี", None, ("opm.go.th",), 1),
+    ]
+    assert [(row.address, row.display_name) for row in everyone] == [
+        ("Ann@opm.go.th", "อัญชลี"),
+        ("bee@opdc.go.th", "Bee"),
+    ]
+
+
+async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:
+    gateway = Gateway(pool)
+    await create(pool, all_models(gateway.world.keys))
+    await gateway.world.keys.forget(f"account.{gateway.ann.account_id}")
+    await gateway.catch_up()
+    async with pool.rows() as rows:
+        ann = (await list_accounts(rows, agency_id=gateway.opm))[0]
+        (found,) = await find_recipients(rows, [parse_address("ann@opm.go.th")])
+    assert (ann.account_id, ann.address, ann.display_name) == (gateway.ann.account_id, "", "")
+    assert found == UnknownHere(gateway.opm)
+
+
+# --- mailbox, quota -------------------------------------------------------------------------------------
+
+
+async def test_a_delivered_mail_is_in_inbox_with_all_a_reader_needs(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    mail = world.accept(gateway.opm, "boss@example.org", ["ann@opm.go.th"], "ประชุม 9 โมง")
+    world.deliver(mail, ann, [0])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (inbox,) = await list_mailboxes(rows, ann.account_id)
+        (head,) = await list_messages(rows, ann.account_id, inbox.mailbox_id)
+        (row,) = await read_messages(rows, ann.account_id, inbox.mailbox_id, [1, 2])
+        assert await find_mail(rows, ann.account_id, mail.mail_id) == [row]
+        usage = await usage_of(rows, ann.account_id)
+        assert (await usage_of(rows, gateway.bee.account_id)).messages == 0
+    assert (inbox.role, inbox.uidnext, inbox.messages, inbox.highestmodseq) == (
+        "inbox", 2, 1, world.log[-1].position,
+    )  # fmt: skip
+    assert (head.uid, head.subject, head.from_, head.modseq) == (
+        1, "ประชุม 9 โมง", "boss@example.org", world.log[-1].position,
+    )  # fmt: skip
+    assert head.message_id == f"<{mail.mail_id}@opm.go.th>"
+    assert row.message == mail.message
+    assert row.front == b"Return-Path: <boss@example.org>\r\n"
+    (wrap,) = row.keys
+    assert unwrap(wrap.wrapped, world.keys.key(wrap.key)) == mail.data_key
+    assert (usage.messages, usage.octets) == (1, mail.message.presented_octets)
+
+
+async def test_a_second_delivery_of_a_mail_to_an_account_counts_nowhere(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    first, second = (world.accept(gateway.opm, None, ["ann@opm.go.th"]) for _ in range(2))
+    for mail in (first, first, second, first):
+        world.deliver(mail, ann, [0])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        heads = await list_messages(rows, ann.account_id, ann.inbox_id)
+        assert (await usage_of(rows, ann.account_id)).messages == 2
+        (inbox,) = await list_mailboxes(rows, ann.account_id)
+    assert [(head.uid, head.mail_id) for head in heads] == [(1, first.mail_id), (2, second.mail_id)]
+    assert inbox.highestmodseq == heads[-1].position < world.log[-1].position
+
+
+async def test_mail_for_a_mailbox_that_is_gone_goes_to_inbox(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    mail = world.accept(gateway.opm, None, ["ann@opm.go.th"])
+    world.deliver(mail, ann, [0], mailbox_id="mbx_gone")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        heads = await list_messages(rows, ann.account_id, ann.inbox_id)
+    assert [head.mail_id for head in heads] == [mail.mail_id]
+
+
+async def test_text_with_a_nul_is_folded(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    world.deliver(world.accept(gateway.opm, None, ["ann@opm.go.th"], "a\0b"), ann, [0])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (head,) = await list_messages(rows, ann.account_id, ann.inbox_id)
+    assert head.subject == "a\ufffdb"
+
+
+async def test_what_a_destroyed_key_sealed_leaves_blank_columns(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    world.deliver(world.accept(gateway.opm, None, ["ann@opm.go.th"]), ann, [0])
+    await world.keys.forget(f"account.{ann.account_id}")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (row,) = await read_messages(rows, ann.account_id, ann.inbox_id, [1])
+    assert (row.head.subject, row.head.from_, row.front, row.summary) == ("", "", b"", b"")
+    assert row.head.uid == 1
+
+
+# --- queue ----------------------------------------------------------------------------------------------
+
+
+async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, "ann@opm.go.th", ["ann@opm.go.th", "v0@dld.go.th", "v1@dld.go.th"])
+    queued = world.queue(mail, gateway.dld, [1, 2])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (one,) = await due(rows, world.now, limit=10)
+        assert (one.mail_id, one.agency_id, one.recipients, one.attempts) == (
+            mail.mail_id, gateway.dld, (1, 2), (0, 0),
+        )  # fmt: skip
+        assert one.queued == queued
+        assert await due(rows, queued.at - timedelta(seconds=1), limit=10) == []
+        assert [row.address for row in await list_waiting(rows)] == ["v0@dld.go.th", "v1@dld.go.th"]
+        assert await list_waiting(rows, agency_id=AgencyId("ag_other")) == []
+
+    world.attempt(MailRelayed, mail, [1])
+    world.attempt(MailDeferred, mail, [2], 1)
+    await gateway.catch_up()
+    later = world.now + timedelta(minutes=1)
+    async with gateway.pool.rows() as rows:
+        assert await due(rows, world.now, limit=10) == []
+        assert await next_due_at(rows) == later
+        (again,) = await due(rows, later, limit=10)
+        assert (again.recipients, again.attempts) == ((2,), (1,))
+        found = await due_among(rows, later, one.position, [1, 2])
+        assert found is not None
+        assert found.recipients == (2,)
+
+    world.attempt(MailBounced, mail, [2], 2)
+    world.attempt(MailDeferred, mail, [2], 3)  # too late: an end is an end
+    world.queue(mail, gateway.dld, [1, 2])  # and told again
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await waiting(rows) == 0
+        assert await next_due_at(rows) is None
+        assert await rows.fetchval("SELECT count(*) FROM queue_v1.queued") == 0
+        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v1.recipient ORDER BY recipient")
+    assert [tuple(row) for row in ended] == [("relayed", 1, 250), ("bounced", 2, 550)]
+
+
+async def test_a_limit_counts_recipients_and_takes_the_longest_waiting(gateway: Gateway) -> None:
+    world = gateway.world
+    mails = []
+    for _ in range(3):
+        mail = world.accept(gateway.opm, None, ["v0@dld.go.th", "v1@dld.go.th"])
+        world.queue(mail, gateway.dld, [0, 1])
+        mails.append(mail.mail_id)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = await due(rows, world.now, limit=3)
+    assert [(one.mail_id, one.recipients) for one in found] == [(mails[0], (0, 1)), (mails[1], (0,))]
+
+
+# --- leases ---------------------------------------------------------------------------------------------
+
+
+async def test_a_leased_recipient_is_nobody_elses(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, None, ["v0@dld.go.th", "v1@dld.go.th"])
+    world.queue(mail, gateway.dld, [0, 1])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        mine = await leases.take(rows, mail.mail_id, [0], holder="relay-a", seconds=60, now_s=5.0)
+        assert mine == leases.Lease(mail.mail_id, (0,), "relay-a", 65.0)
+        theirs = await leases.take(rows, mail.mail_id, [0, 1], holder="relay-b", seconds=60, now_s=9.0)
+        assert theirs is not None
+        assert theirs.recipients == (1,)
+        assert await leases.take(rows, mail.mail_id, [0], holder="relay-b", seconds=60, now_s=9.0) is None
+        assert await due(rows, world.now, limit=10) == []
+        (all_due,) = await due(rows, world.now, limit=10, leased_too=True)
+        assert all_due.recipients == (0, 1)
+        await leases.release(rows, theirs)
+        (free,) = await due(rows, world.now, limit=10)
+        assert free.recipients == (1,)
+        renewed = await leases.renew(rows, mine, seconds=60, now_s=30.0)
+        assert renewed is not None
+        assert renewed.ends_s == 90.0
+        assert await leases.ran_out(rows) == 0
+
+
+async def test_a_lease_that_ran_out_is_counted_and_its_holder_told(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, None, ["v0@dld.go.th"])
+    world.queue(mail, gateway.dld, [0])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        dead = await leases.take(rows, mail.mail_id, [0], holder="relay-a", seconds=0, now_s=0.0)
+        assert dead is not None
+        taken = await leases.take(rows, mail.mail_id, [0], holder="relay-b", seconds=60, now_s=1.0)
+        assert taken is not None
+        assert await leases.ran_out(rows) == 1
+        assert await leases.renew(rows, dead, seconds=60, now_s=2.0) is None
+        await leases.release(rows, dead)  # another's by now: it stays
+        assert await leases.take(rows, mail.mail_id, [0], holder="relay-c", seconds=60, now_s=2.0) is None
+
+
+async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, None, ["v0@dld.go.th", "v1@dld.go.th"])
+    world.queue(mail, gateway.dld, [0, 1])
+    world.attempt(MailRelayed, mail, [0])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        await leases.take(rows, mail.mail_id, [0, 1], holder="relay-a", seconds=0, now_s=0.0)
+        assert await leases.sweep(rows, schema="queue_v1") == 1
+        assert await rows.fetchval("SELECT recipient FROM leases.relay_lease") == 1
+        assert await leases.ran_out(rows) == 0
+
+
+# --- trace ----------------------------------------------------------------------------------------------
+
+
+async def test_the_story_of_a_mail_is_told_in_log_order(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, "boss@example.org", ["ann@opm.go.th", "v@dld.go.th"])
+    world.deliver(mail, gateway.ann, [0])
+    world.queue(mail, gateway.dld, [1])
+    world.attempt(MailDeferred, mail, [1], 1)
+    world.attempt(MailRelayed, mail, [1], 2)
+    world.accept(gateway.opm, None, ["bee@opdc.go.th"])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        story = await story_of(rows, [mail.mail_id])
+    assert [(step.topic, step.addresses, step.code, step.reply_text) for step in story] == [
+        ("mail.accepted/1", ("ann@opm.go.th", "v@dld.go.th"), None, ""),
+        ("mail.delivered/1", ("ann@opm.go.th",), None, ""),
+        ("mail.queued/1", ("v@dld.go.th",), None, ""),
+        ("mail.deferred/1", ("v@dld.go.th",), 450, "450 said so"),
+        ("mail.relayed/1", ("v@dld.go.th",), 250, "250 said so"),
+    ]
+    assert [step.position for step in story] == sorted(step.position for step in story)
+    assert story[1].account_id == gateway.ann.account_id
+    assert story[3].next_attempt_at is not None
+
+
+async def test_a_mail_is_found_by_whatever_is_remembered_of_it(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, "Boss@Example.org", ["Ann@opm.go.th"], "งบประมาณ 100% ปี 2570")
+    other = world.accept(gateway.opm, None, ["bee@opdc.go.th"], "งบประมาณ 100 บาท")
+    await gateway.catch_up()
+    remembered = [
+        (Wanted(mail_id=mail.mail_id), [mail]),
+        (Wanted(message_id=f"{mail.mail_id}@opm.go.th"), [mail]),
+        (Wanted(message_id=f"<{mail.mail_id}@opm.go.th>"), [mail]),
+        (Wanted(from_="boss@example.ORG"), [mail]),
+        (Wanted(to="ann@OPM.go.th"), [mail]),
+        (Wanted(remote_ip="192.0.2.7"), [mail, other]),
+        (Wanted(subject="งบประมาณ"), [mail, other]),
+        (Wanted(subject="100%"), [mail]),
+        (Wanted(since=other.accepted.at), [other]),
+        (Wanted(to="ann@opm.go.th", subject="บาท"), []),
+        (Wanted(remote_ip="192.0.2.8"), []),
+    ]
+    async with gateway.pool.rows() as rows:
+        for wanted, mails in remembered:
+            found = await find_mails(rows, wanted)
+            assert [row.mail_id for row in found] == [one.mail_id for one in mails], wanted
+        assert len(await find_mails(rows, Wanted(), limit=1)) == 1
+
+
+async def test_a_mail_whose_key_is_gone_is_traced_by_the_traffic_copy(gateway: Gateway) -> None:
+    world = gateway.world
+    mail = world.accept(gateway.opm, "boss@example.org", ["ann@opm.go.th"], "secret")
+    await world.keys.forget(mail.accepted.keys[0].key)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (row,) = await find_mails(rows, Wanted(from_="boss@example.org"))
+    assert (row.mail_id, row.subject, row.remote_ip) == (mail.mail_id, "", "192.0.2.7")
