@@ -6,8 +6,8 @@ longer than the database does. A lease that ran out while its recipient still wa
 nobody could record: a possible double, written down.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from projections.readmodel import Pool, Rows
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """holder: made for this one lease (process and entropy), so it is its token too.
+    """holder: made for one `take` (entropy), so it is the token of its leases too.
 
     ends_s: by the holder's monotonic clock.
     """
@@ -31,17 +31,29 @@ class Lease:
 TAKE = """
 WITH taken AS (
     INSERT INTO leases.relay_lease AS l (mail_id, recipient, holder, until)
-    SELECT $1, recipient, $3, statement_timestamp() + $4
-    FROM (SELECT DISTINCT unnest($2::int[]) AS recipient ORDER BY recipient) AS wanted
+    SELECT mail_id, recipient, $3, statement_timestamp() + $4
+    FROM unnest($1::text[], $2::int[]) AS wanted (mail_id, recipient) ORDER BY mail_id, recipient
     ON CONFLICT (mail_id, recipient) DO UPDATE SET holder = excluded.holder, until = excluded.until
-    WHERE l.until <= clock_timestamp()
-    RETURNING recipient
+    WHERE l.until <= statement_timestamp()
+    RETURNING mail_id, recipient
 ), doubtful AS (
     INSERT INTO leases.ran_out (mail_id, recipient, holder, until)
     SELECT l.mail_id, l.recipient, l.holder, l.until
-    FROM leases.relay_lease AS l JOIN taken USING (recipient) WHERE l.mail_id = $1
+    FROM leases.relay_lease AS l JOIN taken USING (mail_id, recipient)
 )
-SELECT recipient FROM taken ORDER BY recipient
+SELECT mail_id, array_agg(recipient ORDER BY recipient) AS recipients FROM taken GROUP BY mail_id
+"""
+RENEW = """
+UPDATE leases.relay_lease AS l SET until = statement_timestamp() + $4
+FROM unnest($1::text[], $2::int[], $3::text[]) AS held (mail_id, recipient, holder)
+WHERE (l.mail_id, l.recipient, l.holder) = (held.mail_id, held.recipient, held.holder)
+    AND l.until > statement_timestamp()
+RETURNING l.mail_id, l.recipient, l.holder
+"""
+RELEASE = """
+DELETE FROM leases.relay_lease AS l
+USING unnest($1::text[], $2::int[], $3::text[]) AS held (mail_id, recipient, holder)
+WHERE (l.mail_id, l.recipient, l.holder) = (held.mail_id, held.recipient, held.holder)
 """
 
 
@@ -52,43 +64,40 @@ async def create(pool: Pool) -> None:
 
 
 async def take(
-    rows: Rows, mail_id: MailId, recipients: Sequence[int], *, holder: str, seconds: float, now_s: float
-) -> Lease | None:
-    """Those of the recipients nobody else has, for so long; None: none.
+    rows: Rows, wanted: Mapping[MailId, Sequence[int]], *, holder: str, seconds: float, now_s: float
+) -> list[Lease]:
+    """Those of the wanted recipients nobody else has, for so long; one lease for each mail.
 
     now_s: the monotonic clock, read before this call.
     """
-    found = await rows.fetch(TAKE, mail_id, list(recipients), holder, timedelta(seconds=seconds))
-    if not found:
-        return None
-    return Lease(mail_id, tuple(row["recipient"] for row in found), holder, now_s + seconds)
-
-
-async def renew(rows: Rows, lease: Lease, *, seconds: float, now_s: float) -> Lease | None:
-    """The lease with a new end; None: some of it has run out, stop before the final dot."""
-    async with rows.transaction():
-        found = await rows.fetch(
-            """UPDATE leases.relay_lease SET until = statement_timestamp() + $4
-            WHERE mail_id = $1 AND recipient = ANY($2::int[]) AND holder = $3 AND until > clock_timestamp()
-            RETURNING recipient""",
-            lease.mail_id,
-            list(lease.recipients),
-            lease.holder,
-            timedelta(seconds=seconds),
-        )
-    if len(found) < len(lease.recipients):
-        return None
-    return Lease(lease.mail_id, lease.recipients, lease.holder, now_s + seconds)
-
-
-async def release(rows: Rows, lease: Lease) -> None:
-    """When the rows have the outcome, or nothing was tried. One that somebody else has by now stays."""
-    await rows.execute(
-        "DELETE FROM leases.relay_lease WHERE mail_id = $1 AND recipient = ANY($2::int[]) AND holder = $3",
-        lease.mail_id,
-        list(lease.recipients),
-        lease.holder,
+    pairs = [(mail_id, recipient) for mail_id, some in wanted.items() for recipient in some]
+    found = await rows.fetch(
+        TAKE, [m for m, _ in pairs], [r for _, r in pairs], holder, timedelta(seconds=seconds)
     )
+    return [Lease(MailId(row["mail_id"]), tuple(row["recipients"]), holder, now_s + seconds) for row in found]
+
+
+async def renew(rows: Rows, leases: Sequence[Lease], *, seconds: float, now_s: float) -> list[Lease | None]:
+    """Each lease with a new end; None: some of it has run out, stop before the final dot."""
+    found = await rows.fetch(RENEW, *_columns(leases), timedelta(seconds=seconds))
+    renewed = {tuple(row.values()) for row in found}
+    return [
+        replace(lease, ends_s=now_s + seconds)
+        if all((lease.mail_id, recipient, lease.holder) in renewed for recipient in lease.recipients)
+        else None
+        for lease in leases
+    ]
+
+
+async def release(rows: Rows, leases: Sequence[Lease]) -> None:
+    """When the rows have the outcome, or nothing was tried. One that somebody else has by now stays."""
+    await rows.execute(RELEASE, *_columns(leases))
+
+
+def _columns(leases: Sequence[Lease]) -> tuple[list[str], list[int], list[str]]:
+    """mail_id, recipient, holder: side by side, in one order for all relays."""
+    held = sorted((lease.mail_id, r, lease.holder) for lease in leases for r in lease.recipients)
+    return [mail_id for mail_id, _, _ in held], [r for _, r, _ in held], [holder for _, _, holder in held]
 
 
 async def sweep(rows: Rows, *, schema: str) -> int:

@@ -58,20 +58,24 @@ _UNLEASED = """AND NOT EXISTS (
     WHERE l.mail_id = r.mail_id AND l.recipient = r.recipient AND l.until > statement_timestamp())"""
 
 
-async def due_among(rows: Rows, at: datetime, position: int, recipients: Sequence[int]) -> Due | None:
-    """Look again: which of these recipients of one mail.queued still wait and are due."""
-    row = await rows.fetchrow(
-        f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
-            array_agg(r.attempt ORDER BY r.recipient) AS attempts, q.state
-        FROM {_SCHEMA}.queued AS q JOIN {_SCHEMA}.recipient AS r USING (mail_id, position)
-        WHERE q.position = $1 AND r.recipient = ANY($2::int[])
-            AND r.outcome = 'waiting' AND r.next_attempt_at <= $3
-        GROUP BY r.position, r.mail_id, q.state""",
-        position,
-        list(recipients),
+async def still_due(rows: Rows, at: datetime, due: Sequence[Due]) -> dict[int, dict[int, int]]:
+    """Look again: by position of mail.queued, who still waits and is due, with the attempts made so far."""
+    pairs = [(one.position, recipient) for one in due for recipient in one.recipients]
+    found = await rows.fetch(
+        f"""SELECT r.position, r.recipient, r.attempt
+        FROM unnest($2::bigint[], $3::int[]) AS seen (position, recipient)
+        JOIN {_SCHEMA}.queued AS q USING (position)
+        JOIN {_SCHEMA}.recipient AS r ON (r.mail_id, r.recipient) = (q.mail_id, seen.recipient)
+            AND r.position = q.position
+        WHERE r.outcome = 'waiting' AND r.next_attempt_at <= $1""",
         at,
+        [position for position, _ in pairs],
+        [recipient for _, recipient in pairs],
     )
-    return _due(row) if row else None
+    still: dict[int, dict[int, int]] = {}
+    for position, recipient, attempt in found:
+        still.setdefault(position, {})[recipient] = attempt
+    return still
 
 
 def _due(row: asyncpg.Record) -> Due:

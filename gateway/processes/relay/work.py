@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from gateway.domain.agency import NextHop
 from gateway.domain.events import MailQueued
-from gateway.mail.ids import AgencyId
+from gateway.mail.ids import AgencyId, MailId
 from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
 from projections.checkpoint import reached
 from projections.directory.query import next_hops
@@ -77,11 +77,12 @@ class QueueRows:
         return await self._look_again(leased)
 
     async def renew(self, jobs: Sequence[Job]) -> None:
+        held = [(job, job.lease) for job in jobs if job.lease is not None]
         now_s = self._clock.monotonic()
         async with self._pool.rows() as rows:
-            for job in jobs:
-                if job.lease is not None:
-                    job.lease = await leases.renew(rows, job.lease, seconds=LEASE_S, now_s=now_s)
+            renewed = await leases.renew(rows, [lease for _, lease in held], seconds=LEASE_S, now_s=now_s)
+        for (job, _), lease in zip(held, renewed, strict=True):
+            job.lease = lease
 
     async def release(self, jobs: Sequence[Job], position: Position) -> bool:
         if not await reached(self._pool, QueueModel, position, ROWS_TIMEOUT_S):
@@ -95,34 +96,40 @@ class QueueRows:
 
     async def _lease(self, due: Sequence[query.Due]) -> list[tuple[query.Due, Lease]]:
         """Those of them, or of their recipients, that no other relay has."""
-        taken = []
+        wanted: dict[MailId, tuple[int, ...]] = {}
+        for one in due:
+            wanted[one.mail_id] = (*wanted.get(one.mail_id, ()), *one.recipients)
+        holder = self._entropy(HOLDER_OCTETS).hex()
         now_s = self._clock.monotonic()
-        async with self._pool.transaction() as rows:
-            for one in sorted(due, key=lambda one: one.mail_id):  # as all do, so that none waits in a ring
-                holder = self._entropy(HOLDER_OCTETS).hex()
-                lease = await leases.take(
-                    rows, one.mail_id, one.recipients, holder=holder, seconds=LEASE_S, now_s=now_s
-                )
-                if lease is not None:
-                    taken.append((one, lease))
-        return taken
+        async with self._pool.rows() as rows:
+            taken = await leases.take(rows, wanted, holder=holder, seconds=LEASE_S, now_s=now_s)
+        ours = {lease.mail_id: lease for lease in taken}
+        leased = []
+        for one in due:
+            if one.mail_id in ours:
+                lease = ours[one.mail_id]
+                recipients = tuple(r for r in one.recipients if r in lease.recipients)
+                leased.append((one, replace(lease, recipients=recipients)))
+        return leased
 
     async def _look_again(self, leased: Sequence[tuple[query.Due, Lease]]) -> list[Job]:
         """What still waits, now that the rows know all that was in the log when we had the lease."""
-        jobs, over = [], []
         async with self._pool.rows() as rows:
-            for due, lease in leased:
-                still = await query.due_among(rows, self._clock.now(), due.position, lease.recipients)
-                waiting = still.recipients if still else ()
-                if ended := tuple(set(lease.recipients) - set(waiting)):
-                    over.append(replace(lease, recipients=ended))
-                if still:
-                    kept = replace(lease, recipients=waiting)
-                    jobs.append(Job(due.position, still.queued, waiting, still.attempts, kept))
+            still = await query.still_due(rows, self._clock.now(), [due for due, _ in leased])
+        jobs, over = [], []
+        for due, lease in leased:
+            waiting = still.get(due.position, {})
+            kept = tuple(recipient for recipient in lease.recipients if recipient in waiting)
+            if kept:
+                attempts = tuple(waiting[recipient] for recipient in kept)
+                jobs.append(Job(due.position, due.queued, kept, attempts, replace(lease, recipients=kept)))
+            ended = tuple(recipient for recipient in lease.recipients if recipient not in waiting)
+            if ended:
+                over.append(replace(lease, recipients=ended))
         await self._give_back(over)
         return jobs
 
     async def _give_back(self, over: Sequence[Lease]) -> None:
-        async with self._pool.transaction() as rows:
-            for lease in sorted(over, key=lambda lease: lease.mail_id):
-                await leases.release(rows, lease)
+        if over:
+            async with self._pool.rows() as rows:
+                await leases.release(rows, over)
