@@ -157,7 +157,7 @@ async def _read_contents(desk: Desk, books: Books, positions: Sequence[Position]
             books.erased += 1
             continue
         except (ContentMissing, ContentCorrupt, BrokenSeal, Unavailable) as error:
-            books.faults.append(f"position {position}: {event.mail_id}: {error}")
+            books.faults.append(f"position {position}: {error}")
             continue
         books.contents_read += 1
         if octets != event.message.presented_octets:

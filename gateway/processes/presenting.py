@@ -11,13 +11,14 @@ from gateway.domain.events import Message, MessageSecret, Wrap
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.ids import MailId
 from gateway.mail.presented import stored_ranges
-from gateway.ports import ContentStore, KeyForgotten, KeyStore
+from gateway.ports import ContentCorrupt, ContentMissing, ContentStore, KeyForgotten, KeyStore
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A message whose seal has been opened, ready to be read."""
 
+    mail_id: MailId
     message: Message
     secret: MessageSecret
     data_key: bytes
@@ -27,8 +28,15 @@ class Opened:
     ) -> AsyncIterator[bytes]:
         """The presented message or a range of it, in pieces of at most 1 MiB, verified.
 
-        Raises ContentMissing, ContentCorrupt, Unavailable.
+        Raises ContentMissing, ContentCorrupt (both name the mail), Unavailable.
         """
+        try:
+            async for piece in self._pieces(content, start, end):
+                yield piece
+        except (ContentMissing, ContentCorrupt) as error:
+            raise type(error)(f"{self.mail_id}: {error}") from error
+
+    async def _pieces(self, content: ContentStore, start: int, end: int | None) -> AsyncIterator[bytes]:
         front, stored = self.secret.front, self.message.content
         if given := front[start:end]:
             yield given
@@ -52,5 +60,5 @@ async def open_message(keys: KeyStore, mail_id: MailId, message: Message, wraps:
         except KeyForgotten:
             continue
         secret = unseal(MessageSecret, message.sealed, data_key, label=f"message:{mail_id}")
-        return Opened(message, secret, data_key)
+        return Opened(mail_id, message, secret, data_key)
     raise KeyForgotten(f"{mail_id} was erased: every key that opened it is gone")
