@@ -23,7 +23,7 @@ from projections.directory.query import (
 )
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
 from projections.queue import leases
-from projections.queue.query import due, due_among, list_waiting, next_due_at, waiting
+from projections.queue.query import due, list_waiting, next_due_at, still_due, waiting
 from projections.quota.query import usage_of
 from projections.readmodel import Pool
 from projections.trace.query import Wanted, find_mails, story_of
@@ -208,9 +208,7 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
         assert await next_due_at(rows) == later
         (again,) = await due(rows, later, limit=10)
         assert (again.recipients, again.attempts) == ((2,), (1,))
-        found = await due_among(rows, later, one.position, [1, 2])
-        assert found is not None
-        assert found.recipients == (2,)
+        assert await still_due(rows, later, [one]) == {one.position: {2: 1}}
 
     world.attempt(MailBounced, mail, [2], 2)
     world.attempt(MailDeferred, mail, [2], 3)  # too late: an end is an end
@@ -246,19 +244,18 @@ async def test_a_leased_recipient_is_nobody_elses(gateway: Gateway) -> None:
     world.queue(mail, gateway.dld, [0, 1])
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        mine = await leases.take(rows, mail.mail_id, [0], holder="relay-a", seconds=60, now_s=5.0)
-        assert mine == leases.Lease(mail.mail_id, (0,), "relay-a", 65.0)
-        theirs = await leases.take(rows, mail.mail_id, [0, 1], holder="relay-b", seconds=60, now_s=9.0)
-        assert theirs is not None
-        assert theirs.recipients == (1,)
-        assert await leases.take(rows, mail.mail_id, [0], holder="relay-b", seconds=60, now_s=9.0) is None
+        mine = await leases.take(rows, {mail.mail_id: [0]}, holder="relay-a", seconds=60, now_s=5.0)
+        assert mine == [leases.Lease(mail.mail_id, (0,), "relay-a", 65.0)]
+        theirs = await leases.take(rows, {mail.mail_id: [0, 1]}, holder="relay-b", seconds=60, now_s=9.0)
+        assert [lease.recipients for lease in theirs] == [(1,)]
+        assert await leases.take(rows, {mail.mail_id: [0]}, holder="relay-b", seconds=60, now_s=9.0) == []
         assert await due(rows, world.now, limit=10) == []
         (all_due,) = await due(rows, world.now, limit=10, leased_too=True)
         assert all_due.recipients == (0, 1)
         await leases.release(rows, theirs)
         (free,) = await due(rows, world.now, limit=10)
         assert free.recipients == (1,)
-        renewed = await leases.renew(rows, mine, seconds=60, now_s=30.0)
+        (renewed,) = await leases.renew(rows, mine, seconds=60, now_s=30.0)
         assert renewed is not None
         assert renewed.ends_s == 90.0
         assert await leases.ran_out(rows) == 0
@@ -270,14 +267,12 @@ async def test_a_lease_that_ran_out_is_counted_and_its_holder_told(gateway: Gate
     world.queue(mail, gateway.dld, [0])
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        dead = await leases.take(rows, mail.mail_id, [0], holder="relay-a", seconds=0, now_s=0.0)
-        assert dead is not None
-        taken = await leases.take(rows, mail.mail_id, [0], holder="relay-b", seconds=60, now_s=1.0)
-        assert taken is not None
+        dead = await leases.take(rows, {mail.mail_id: [0]}, holder="relay-a", seconds=0, now_s=0.0)
+        assert len(await leases.take(rows, {mail.mail_id: [0]}, holder="relay-b", seconds=60, now_s=1.0)) == 1
         assert await leases.ran_out(rows) == 1
-        assert await leases.renew(rows, dead, seconds=60, now_s=2.0) is None
+        assert await leases.renew(rows, dead, seconds=60, now_s=2.0) == [None]
         await leases.release(rows, dead)  # another's by now: it stays
-        assert await leases.take(rows, mail.mail_id, [0], holder="relay-c", seconds=60, now_s=2.0) is None
+        assert await leases.take(rows, {mail.mail_id: [0]}, holder="relay-c", seconds=60, now_s=2.0) == []
 
 
 async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gateway) -> None:
@@ -287,7 +282,7 @@ async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gatew
     world.attempt(MailRelayed, mail, [0])
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        await leases.take(rows, mail.mail_id, [0, 1], holder="relay-a", seconds=0, now_s=0.0)
+        await leases.take(rows, {mail.mail_id: [0, 1]}, holder="relay-a", seconds=0, now_s=0.0)
         assert await leases.sweep(rows, schema="queue_v1") == 1
         assert await rows.fetchval("SELECT recipient FROM leases.relay_lease") == 1
         assert await leases.ran_out(rows) == 0
