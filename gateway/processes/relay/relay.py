@@ -9,6 +9,7 @@ Source: architecture §2.4; RFC 5321 §4.5.4.1.
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
@@ -27,7 +28,17 @@ from gateway.domain.delivery import (
 from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.mail.reply import Reply
-from gateway.ports import Clock, ContentStore, Entropy, KeyForgotten, KeyStore, Lane, Position, Unavailable
+from gateway.ports import (
+    START,
+    Clock,
+    ContentStore,
+    Entropy,
+    KeyForgotten,
+    KeyStore,
+    Lane,
+    Position,
+    Unavailable,
+)
 from gateway.processes import maillog
 from gateway.processes.relay.connection import (
     Connection,
@@ -111,6 +122,7 @@ class Relay:
         finally:
             if self._recording:  # what a host has said is not forgotten on the way out
                 await asyncio.wait(self._recording, timeout=SHUTDOWN_TIMEOUT_S)
+            await self._give_back()
 
     # --- the queue --------------------------------------------------------------------------------------
 
@@ -163,6 +175,17 @@ class Relay:
                 )
             for job in jobs:
                 self._forget(job)
+
+    async def _give_back(self) -> None:
+        """End the leases of jobs that nobody has begun, so that another relay need not wait for it."""
+        waiting = list[Job]()
+        for destination in self._destinations.values():
+            while not destination.jobs.empty():
+                waiting.append(destination.jobs.get_nowait())
+        if waiting:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                    await self._queue.release(waiting, START.position)
 
     def _forget(self, job: Job) -> None:
         for recipient in job.recipients:

@@ -17,10 +17,10 @@ from projections.directory.query import next_hops
 from projections.queue import leases, query
 from projections.queue.leases import Lease
 from projections.queue.project import QueueModel
-from projections.readmodel import Pool
+from projections.readmodel import Pool, schema_of
 
-# A lease is renewed long before it ends; it is only the time until another relay may try after this one died.
-LEASE_S: Final = 120.0
+# Renewed long before it ends; it is only the time until another relay may try after this one died.
+LEASE_S: Final = 60.0
 # The final dot is not sent with less than this left (architecture §2.4).
 LEASE_LEFT_MIN_S: Final = 30.0
 ROWS_TIMEOUT_S: Final = 10.0
@@ -49,7 +49,7 @@ class Queue(Protocol):
         """Jobs for up to so many recipients that are due and nobody else's."""
 
     async def renew(self, jobs: Sequence[Job]) -> None:
-        """Keep the leases; a job whose lease has run out loses it."""
+        """Keep the leases; a job whose lease has run out loses it. Sweeps what dead relays left over."""
 
     async def release(self, jobs: Sequence[Job], position: Position) -> bool:
         """End leases whose outcomes are in the log by a position, once the rows have it; False: not yet."""
@@ -81,6 +81,7 @@ class QueueRows:
         now_s = self._clock.monotonic()
         async with self._pool.rows() as rows:
             renewed = await leases.renew(rows, [lease for _, lease in held], seconds=LEASE_S, now_s=now_s)
+            await leases.sweep(rows, schema=schema_of(QueueModel))
         for (job, _), lease in zip(held, renewed, strict=True):
             job.lease = lease
 

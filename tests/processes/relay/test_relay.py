@@ -294,7 +294,7 @@ async def test_the_final_dot_is_not_sent_when_the_lease_is_lost(setting: Setting
 
     async def slow_open(*args: object, **options: object) -> AsyncIterator[bytes]:
         async for octets in open_content(*args, **options):  # type: ignore[arg-type]
-            setting.clock.move(91)
+            setting.clock.move(31)
             reading.set()
             yield octets
 
@@ -362,6 +362,15 @@ async def test_what_a_host_said_is_recorded_by_a_relay_told_to_stop(setting: Set
             asyncio.get_running_loop().call_soon(go_on.set)
         (relayed,) = await setting.outcomes(1)
     assert isinstance(relayed, MailRelayed)
+
+
+async def test_a_relay_told_to_stop_gives_back_what_it_has_not_begun(setting: Setting) -> None:
+    await setting.queued(mails=30)
+    setting.means = replace(setting.means, connections_max=1)
+    async with Host(dot=["…"]).listening() as host, setting.relay(host):
+        await host.at_dot.wait()
+        assert len(setting.queue.held) == 30
+    assert len(setting.queue.held) == 1
 
 
 # --- where mail goes -------------------------------------------------------------------------------------

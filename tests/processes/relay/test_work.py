@@ -156,7 +156,7 @@ async def test_a_renewed_lease_stays_ours(setting: Rows) -> None:
     await setting.fold()
     (job,) = await setting.rows().take(10)
     assert job.lease is not None
-    setting.clock.move(100)
+    setting.clock.move(31)
     assert not job.may_end(setting.clock.monotonic())
     await setting.rows().renew([job])
     assert job.may_end(setting.clock.monotonic())
@@ -173,6 +173,20 @@ async def test_a_lease_ends_when_the_rows_have_the_outcome(setting: Rows) -> Non
     await setting.fold()
     assert await releasing
     assert await setting.leased() == 0
+
+
+async def test_leases_a_dead_relay_left_after_their_outcome_are_swept(
+    setting: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await setting.queued()
+    await setting.fold()
+    monkeypatch.setattr(work, "LEASE_S", 0.05)
+    (job,) = await setting.rows().take(10)
+    await relayed(setting, job)
+    await setting.fold()
+    async with asyncio.timeout(30):
+        while await setting.leased():
+            await setting.rows().renew([])
 
 
 async def test_a_mail_goes_from_acceptance_to_the_next_hop_over_real_rows(setting: Rows) -> None:
