@@ -48,15 +48,31 @@ class Gateway:
         self.ready: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self.data.parent / f"{self.data.name}.up.log"
+        self._ready_file = self.data.parent / f"{self.data.name}.ready.json"
 
     # --- starting and stopping --------------------------------------------------------------------
 
     def start(self) -> None:
         """Start it and wait for the ready file. Fails with the end of its log."""
-        ready_file = self.data.parent / f"{self.data.name}.ready.json"
-        ready_file.unlink(missing_ok=True)
+        self.launch()
+
+        def is_ready() -> bool:
+            if (code := self.exit_code) is not None:
+                raise AssertionError(f"`saraban up` ended with {code}")
+            return self._ready_file.exists()
+
+        try:
+            wait_until(is_ready, "`saraban up` is ready", START_PATIENCE_S)
+        except AssertionError as error:
+            self.kill_everything()
+            raise AssertionError(f"{error}\n{self.log_tail()}") from None
+        self.ready = json.loads(self._ready_file.read_bytes())
+
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
+        self._ready_file.unlink(missing_ok=True)
         demo = "--demo" if self.demo else "--no-demo"
-        options = ("--ports", self.ports, "--ready-file", str(ready_file))
+        options = ("--ports", self.ports, "--ready-file", str(self._ready_file))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*SARABAN, "--data", str(self.data), "up", demo, *options],
@@ -66,19 +82,11 @@ class Gateway:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        process = self._process
 
-        def is_ready() -> bool:
-            if process.poll() is not None:
-                raise AssertionError(f"`saraban up` ended with {process.returncode}:\n{self.log_tail()}")
-            return ready_file.exists()
-
-        try:
-            wait_until(is_ready, "`saraban up` is ready", START_PATIENCE_S)
-        except AssertionError as error:
-            self.stop()
-            raise AssertionError(f"{error}\n{self.log_tail()}") from None
-        self.ready = json.loads(ready_file.read_bytes())
+    @property
+    def exit_code(self) -> int | None:
+        """Of `saraban up`; None while it runs."""
+        return self._process.poll() if self._process is not None else None
 
     def stop(self) -> int:
         """SIGTERM and wait: the exit code. Everything it started is gone then."""
@@ -111,13 +119,18 @@ class Gateway:
 
     def log_of(self, role: str) -> str:
         """All that a role or server has logged."""
-        return (self.data / "logs" / f"{role}.log").read_text("utf-8", "replace")
+        file = self.data / "logs" / f"{role}.log"
+        return file.read_text("utf-8", "replace") if file.exists() else ""
+
+    def said(self) -> str:
+        """All that `saraban up` has printed."""
+        return self._log.read_text("utf-8", "replace")
 
     # --- asking ------------------------------------------------------------------------------------
 
     def cli(self, *arguments: str) -> Any:
-        """`saraban --json …` on this data folder: its one JSON document, or its lines as a list."""
-        return _parsed(self.cli_octets("--json", *arguments).decode())
+        """`saraban --json …` on this data folder: its one JSON document."""
+        return json.loads(self.cli_octets("--json", *arguments))
 
     def cli_octets(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """A command's standard output as it is. Raises CommandFailed."""
@@ -130,8 +143,15 @@ class Gateway:
             check=False,
         )
         if done.returncode:
-            raise CommandFailed(arguments, done.returncode, done.stderr.decode("utf-8", "replace"))
+            raise CommandFailed(
+                arguments, done.returncode, (done.stderr + done.stdout).decode("utf-8", "replace")
+            )
         return done.stdout
+
+    def events(self, topic: str) -> list[dict[str, Any]]:
+        """Every event of the log whose topic begins so, in order: position, subject, topic, event."""
+        told = self.cli_octets("--json", "events", "tail", "-n", "100000000", "--topic", topic)
+        return [json.loads(line) for line in told.splitlines()]
 
     def found(self, *arguments: str) -> list[dict[str, Any]]:
         """The rows a command lists; none when it says "nothing found"."""
@@ -309,10 +329,3 @@ def _status_octets(pid: int, name: str) -> int:
         if line.startswith(name):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"/proc/{pid}/status has no {name}")
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]

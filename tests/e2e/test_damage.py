@@ -1,0 +1,143 @@
+"""Acceptance 6: stores altered behind us: who reads says what and where, and nothing else suffers."""
+
+import asyncio
+import io
+import re
+import shutil
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.gateway import CommandFailed, Gateway, running_gateway
+from tests.e2e.load import Load, Plan, host_and_port, send_one
+from tests.e2e.stores import objects, s3_client
+
+MAILS = 5
+TO = "malee@opdc.go.th"
+ROLES = ("edge", "router", "relay", "packer", "projector", "steward", "web")
+CUT_OCTETS = 500
+DAMAGED_AT = re.compile(r"damaged at position (\d+)")
+
+
+def fill(gateway: Gateway) -> None:
+    """Some mails, delivered and in packs."""
+    host, port = host_and_port(gateway.address("smtp"))
+    load = Load(Plan(host, port, [(TO,)], mails=MAILS, connections=1))
+    asyncio.run(load.run())
+    assert load.counts()["acknowledged"] == MAILS, load.counts()
+    gateway.wait_idle()
+    gateway.wait(lambda: len(_entries(gateway)) == MAILS, "all mails are in packs")
+    gateway.wait_idle()
+
+
+def _entries(gateway: Gateway) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Content digest → pack and entry, as the log has them."""
+    packed = [recorded["event"] for recorded in gateway.events("content.packed/1")]
+    return {entry["digest"]: (event["pack"], entry) for event in packed for entry in event["entries"]}
+
+
+def test_a_flipped_bit_in_a_pack_spoils_one_mail_and_is_named(own_gateway: Gateway) -> None:
+    fill(own_gateway)
+    accepted = [recorded["event"] for recorded in own_gateway.events("mail.accepted/1")]
+    victim = accepted[MAILS // 2]
+    pack, entry = _entries(own_gateway)[victim["message"]["content"]["digest"]]
+    _flip_a_bit(own_gateway, pack, entry["offset"] + entry["octets"] // 2)
+    for row in own_gateway.mailbox(TO):
+        if row["mail_id"] != victim["mail_id"]:
+            assert own_gateway.export(TO, row["uid"]).endswith(b"\r\n")
+            continue
+        with pytest.raises(CommandFailed) as failed:
+            own_gateway.export(TO, row["uid"])
+        assert pack in failed.value.said
+        assert victim["mail_id"] in failed.value.said
+        offsets = [int(number) for number in re.findall(r"\b\d+\b", failed.value.said)]
+        assert any(entry["offset"] <= at < entry["offset"] + entry["octets"] for at in offsets), failed.value
+    with pytest.raises(CommandFailed) as failed:
+        own_gateway.cli("check", "--all")
+    assert failed.value.said.count(pack) == 1, failed.value.said
+
+
+def _flip_a_bit(gateway: Gateway, name: str, offset: int) -> None:
+    (found,) = [each for each in objects(gateway, name) if each.endswith(f"/{name}")]
+    bucket = found.removesuffix(f"/{name}")
+    with s3_client(gateway.ready) as client:
+        answer = client.get_object(bucket, name)
+        octets = bytearray(answer.read())
+        answer.close()
+        octets[offset] ^= 1
+        client.put_object(bucket, name, io.BytesIO(octets), len(octets))
+
+
+def test_a_message_gone_from_a_copied_stream_stops_its_readers(own_gateway: Gateway, tmp_path: Path) -> None:
+    fill(own_gateway)
+    victim = own_gateway.events("mail.accepted/1")[MAILS // 2]["position"]
+    own_gateway.stop()
+    copied = tmp_path / "copied"
+    shutil.copytree(own_gateway.data, copied, symlinks=True)
+    assert _delete(copied, victim), f"no block holds position {victim}"
+    with running_gateway(tmp_path, data=copied) as gateway:
+        for command in (("check",), ("projection", "rebuild", "mailbox"), ("events", "tail", "-n", "100000")):
+            with pytest.raises(CommandFailed) as failed:
+                gateway.cli_octets("--json", *command)
+            assert f"damaged at position {victim}:" in failed.value.said, command
+    own_gateway.start()
+    assert own_gateway.cli("check")["verdict"] == "whole", "the original has not suffered"
+
+
+def _delete(data: Path, sequence: int) -> bool:
+    """Cut one record out of JetStream's block files and let the server index what is left anew.
+
+    A record: length (32 bits, the highest says "has headers"), sequence (64), time, subject, …
+    """
+    for block in sorted(data.rglob("EV_1/msgs/*.blk")):
+        octets, at = block.read_bytes(), 0
+        while at < len(octets):
+            length, found = struct.unpack_from("<IQ", octets, at)
+            length &= 0x7FFFFFFF
+            if found == sequence:
+                block.write_bytes(octets[:at] + octets[at + length :])
+                (block.parent / "index.db").unlink(missing_ok=True)
+                return True
+            at += length
+    return False
+
+
+@pytest.mark.parametrize("has_index", [True, False], ids=["index-kept", "index-lost"])
+def test_a_block_cut_short_stops_every_role(own_gateway: Gateway, has_index: bool) -> None:
+    fill(own_gateway)
+    last = own_gateway.events("")[-1]["position"]
+    own_gateway.stop()
+    block = max(own_gateway.data.rglob("EV_1/msgs/*.blk"))
+    block.write_bytes(block.read_bytes()[:-CUT_OCTETS])
+    if not has_index:
+        (block.parent / "index.db").unlink(missing_ok=True)
+    for log in (own_gateway.data / "logs").glob("*.log"):
+        log.unlink()
+    own_gateway.launch()
+
+    def has_said_so() -> bool:
+        with suppress(OSError, TimeoutError, ConnectionError):
+            asyncio.run(_send(own_gateway))
+        return own_gateway.exit_code is not None or not _silent(own_gateway)
+
+    own_gateway.wait(has_said_so, "every role has stopped and named the position")
+    if own_gateway.exit_code is not None:
+        assert own_gateway.exit_code != 0
+        told = {int(position) for position in DAMAGED_AT.findall(own_gateway.said())}
+    else:
+        told = {int(at) for role in ROLES for at in DAMAGED_AT.findall(own_gateway.log_of(role))}
+    assert told
+    assert all(last - MAILS <= position <= last + 1 for position in told), (told, last)
+
+
+def _silent(gateway: Gateway) -> list[str]:
+    """Roles that have not named a position."""
+    return [role for role in ROLES if not DAMAGED_AT.search(gateway.log_of(role))]
+
+
+async def _send(gateway: Gateway) -> None:
+    message = b"Subject: one more\r\n\r\nafter the cut\r\n"
+    await send_one(gateway.address("smtp"), "late@sender.example", [TO], message)
