@@ -272,12 +272,14 @@ class RouterDecided(Event, frozen=True, kw_only=True):
     """ev.route.<share>: every mail of this share up to `up_to` has been decided.
 
     ended: recipients of the mail at up_to + 1 that have been, when its facts want more than one append.
+    aside: positions passed over so far because they were held; released, they are decided then.
     """
 
     TOPIC: ClassVar[str] = "router.decided/1"
 
     up_to: int
     ended: tuple[int, ...] = ()
+    aside: tuple[int, ...] = ()
 
 
 class OperatorAppointed(Event, frozen=True, kw_only=True):

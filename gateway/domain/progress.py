@@ -7,7 +7,7 @@ Source: architecture §2.2 (checkpoint and facts are one write).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.domain.events import Fact, MailBounced, MailDelivered, MailQueued
@@ -20,12 +20,13 @@ STEP_OCTETS_MAX: Final = GROUP_OCTETS_MAX - 8_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """up_to, ended: as in router.decided, once these facts are in the log."""
+    """up_to, ended, aside: as in router.decided, once these facts are in the log."""
 
     up_to: int
     ended: tuple[int, ...] = ()
     facts: tuple[Fact, ...] = ()
     octets: int = 0  # as the facts count towards the limit of a group
+    aside: tuple[int, ...] = ()
 
 
 def steps(position: int, facts: Sequence[Fact], ended: Sequence[int] = ()) -> Iterator[Step]:
@@ -65,7 +66,7 @@ class Joined:
         """All of them as one."""
         last = self.parts[-1]
         facts = tuple(fact for part in self.parts for fact in part.facts)
-        return Step(last.up_to, last.ended, facts, self._octets)
+        return replace(last, facts=facts, octets=self._octets)
 
 
 def _ends(fact: Fact) -> tuple[int, ...]:

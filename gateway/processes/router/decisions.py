@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from gateway.domain.codec import MalformedEvent, UnknownTopic
-from gateway.domain.events import Actor, By, EnvelopeSecret, MailAccepted, Stamp
+from gateway.domain.events import Actor, By, EnvelopeSecret, Fact, MailAccepted, Stamp
 from gateway.domain.progress import Step, steps
 from gateway.domain.routing import Means, OpenedMail, Whereabouts, decide, envelope_label, holders
 from gateway.domain.sealing import NONCE_OCTETS, BrokenSeal, unseal, unwrap
@@ -36,10 +36,16 @@ class Undecidable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An event of this share that wants a decision. ended: recipients of it decided before."""
+    """An event of this share that wants a decision.
+
+    at: the position where it is decided: its own, or that of its release. ended: recipients of it decided
+    before. is_held: it is passed over.
+    """
 
     recorded: Recorded
+    at: int
     ended: tuple[int, ...] = ()
+    is_held: bool = False
 
 
 class Decisions:
@@ -60,34 +66,36 @@ class Decisions:
         self._clock, self._entropy, self._by = clock, entropy, by
         self._give_up_after = give_up_after
 
-    async def on(self, work: Sequence[Work]) -> list[Step]:
+    async def on(self, work: Sequence[Work]) -> list[list[Step]]:
         """The steps of each event, in order. Raises Undecidable for one of them, Unavailable."""
-        mails = {one.recorded.position: await self._open(one) for one in work if _is_mail(one.recorded)}
+        wanted = [one.recorded for one in work if not one.is_held]
+        mails = {recorded.position: await self._open(recorded) for recorded in wanted if _is_mail(recorded)}
         found = await self._look_up(mails.values())
-        wanted = {holder for mail in mails.values() for holder in holders(mail.accepted, _of(mail, found))}
+        names = {holder for mail in mails.values() for holder in holders(mail.accepted, _of(mail, found))}
         means = Means(
             stamp=Stamp(at=self._clock.now(), actor=Actor("system", "router"), by=self._by),
-            holder_keys=await self._fetch(wanted),
+            holder_keys=await self._fetch(names),
             nonce=partial(self._entropy, NONCE_OCTETS),
             give_up_after=self._give_up_after,
         )
-        done = list[Step]()
+        done = []
         for one in work:
             mail = mails.get(one.recorded.position)
+            facts = list[Fact]()
             try:
-                if mail is None:
-                    facts = await self._reports.on(one.recorded)
-                else:
+                if mail is not None:
                     facts = decide(mail, _of(mail, found), means, one.ended)
+                elif not one.is_held:
+                    facts = await self._reports.on(one.recorded)
             except Unavailable:
                 raise
             except Exception as error:
                 raise Undecidable(one.recorded, f"{type(error).__name__}: {error}") from error
-            done += steps(one.recorded.position, facts, one.ended)
+            done.append(list(steps(one.at, facts, one.ended)))
         return done
 
-    async def _open(self, work: Work) -> OpenedMail:
-        accepted = work.recorded.event
+    async def _open(self, recorded: Recorded) -> OpenedMail:
+        accepted = recorded.event
         assert isinstance(accepted, MailAccepted), accepted
         mail_id, wrap = accepted.mail_id, accepted.keys[0]
         try:
@@ -96,10 +104,10 @@ class Decisions:
             for address in envelope.rcpt_to:
                 parse_address(address)
         except (KeyForgotten, KeyError) as error:
-            raise Undecidable(work.recorded, f"there is no key {wrap.key}") from error
+            raise Undecidable(recorded, f"there is no key {wrap.key}") from error
         except (BrokenSeal, ValueError) as error:
-            raise Undecidable(work.recorded, str(error)) from error
-        return OpenedMail(work.recorded.position, accepted, envelope, data_key)
+            raise Undecidable(recorded, str(error)) from error
+        return OpenedMail(recorded.position, accepted, envelope, data_key)
 
     async def _look_up(self, mails: Iterable[OpenedMail]) -> dict[str, Whereabouts]:
         """Where each address is, each asked for once."""

@@ -10,6 +10,7 @@ Source: architecture §2.2.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from gateway.domain.codec import MalformedEvent
@@ -79,6 +80,7 @@ class Router:
         self._directory_at = START.position  # the last event the directory is folded from
         self._directory_reached = START.position
         self._held: set[int] = set()
+        self._aside: set[int] = set()  # held and passed over
         self._steps: asyncio.Queue[Step] = asyncio.Queue(STEPS_AHEAD_MAX)
 
     async def run(self) -> None:
@@ -107,7 +109,8 @@ class Router:
         event = decided.event
         assert isinstance(event, RouterDecided), event
         self._guard = decided.position
-        self._decided = self._seen = Step(event.up_to, event.ended)
+        self._decided = self._seen = Step(event.up_to, event.ended, aside=event.aside)
+        self._aside = set(event.aside)
         self._directory_at = Position(event.up_to)  # what came before was not seen by this process
         if not event.up_to:
             return START
@@ -128,33 +131,43 @@ class Router:
 
     async def _decide_all(self, checkpoint: Checkpoint) -> None:
         async for batch in self._log.follow(checkpoint):
-            work = self._work_in(batch)
+            work = await self._work_in(batch)
             if work:
                 await self._decide(work)
-            await self._steps.put(Step(batch[-1].position))
+            await self._steps.put(Step(batch[-1].position, aside=tuple(sorted(self._aside))))
 
-    def _work_in(self, batch: Sequence[Recorded]) -> list[Work]:
+    async def _work_in(self, batch: Sequence[Recorded]) -> list[Work]:
         """The events of this share that want a decision; the rest is only noted."""
         work = list[Work]()
         for recorded in batch:
+            at = recorded.position
             if recorded.subject == f"ev.{consumer_history(CONSUMER)}":
                 self._note_holds([recorded])
-            elif recorded.topic in DIRECTORY_TOPICS:
+                recorded = await self._released(recorded)
+            if recorded.topic in DIRECTORY_TOPICS:
                 self._directory_at = recorded.position
-            elif recorded.position in self._held:
-                maillog.position_passed_over(consumer=CONSUMER, position=recorded.position)
-            elif recorded.topic not in EVENT_TYPES or (
-                recorded.topic in DECIDED_TOPICS and self._is_ours(recorded)
-            ):
-                is_next = recorded.position == self._decided.up_to + 1
-                work.append(Work(recorded, self._decided.ended if is_next else ()))
+            elif self._is_ours(recorded):
+                ended = self._decided.ended if at == self._decided.up_to + 1 else ()
+                work.append(Work(recorded, at, ended, is_held=recorded.position in self._held))
+            else:
+                self._aside.discard(recorded.position)  # now that it can be read: another router's
         return work
 
+    async def _released(self, recorded: Recorded) -> Recorded:
+        """The event whose release this is, if it was passed over; else what was given."""
+        match recorded.event:
+            case ConsumerReleased(position=position) if position in self._aside:
+                return await self._patiently("read", lambda: self._log.read(Position(position)))
+        return recorded
+
     def _is_ours(self, recorded: Recorded) -> bool:
+        """True also for what nobody can read: every router stops there."""
+        if recorded.topic not in DECIDED_TOPICS:
+            return recorded.topic not in EVENT_TYPES
         try:
             event = recorded.event
         except MalformedEvent:
-            return True  # nobody can tell whose it is: every router stops there
+            return True
         assert isinstance(event, MailAccepted | MailBounced), event
         return share_of(event.mail_id, self._shares) == self._share
 
@@ -162,11 +175,11 @@ class Router:
         """Decide on the rows of a directory that knows all we have seen of it."""
         await self._reach_directory()
         try:
-            steps = await self._patiently("decide", lambda: self._decisions.on(work))
+            decided = await self._patiently("decide", lambda: self._decisions.on(work))
         except Undecidable as poison:
-            before = [one for one in work if one.recorded.position < poison.recorded.position]
+            before = next(i for i, one in enumerate(work) if one.recorded is poison.recorded)
             if before:
-                await self._decide(before)
+                await self._decide(work[:before])
             await self._steps.join()
             maillog.poison_event(
                 consumer=CONSUMER,
@@ -175,8 +188,20 @@ class Router:
                 reason=poison.reason,
             )
             raise
-        for step in steps:
-            await self._steps.put(step)
+        for one, steps in zip(work, decided, strict=True):
+            await self._put(one, steps)
+
+    async def _put(self, work: Work, steps: Sequence[Step]) -> None:
+        """Hand steps on. What is aside changes with the last of them."""
+        position = work.recorded.position
+        for number, step in enumerate(steps, 1):
+            if number == len(steps):
+                if work.is_held:
+                    maillog.position_passed_over(consumer=CONSUMER, position=position)
+                    self._aside.add(position)
+                else:
+                    self._aside.discard(position)
+            await self._steps.put(replace(step, aside=tuple(sorted(self._aside))))
 
     async def _reach_directory(self) -> None:
         if self._directory_at <= self._directory_reached:
@@ -206,12 +231,13 @@ class Router:
 
     async def _append(self, step: Step) -> None:
         self._seen = step
-        if step.facts or step.up_to - self._decided.up_to >= PROGRESS_EVERY:
+        is_news = bool(step.facts) or step.aside != self._decided.aside
+        if is_news or step.up_to - self._decided.up_to >= PROGRESS_EVERY:
             await self._patiently("append", lambda: self._append_once(step))
 
     async def _append_once(self, step: Step) -> None:
         stamp = Stamp(at=self._clock.now(), actor=Actor("system", "router"), by=self._by)
-        decided = RouterDecided(**stamp.fields(), up_to=step.up_to, ended=step.ended)
+        decided = RouterDecided(**stamp.fields(), up_to=step.up_to, ended=step.ended, aside=step.aside)
         facts = [Fact(self._history, decided), *step.facts]
         try:
             last = await self._log.append_guarded(facts, {self._history: self._guard})

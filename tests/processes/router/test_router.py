@@ -16,6 +16,7 @@ from gateway.domain.addresses import DomainClaimed
 from gateway.domain.events import (
     Actor,
     ConsumerHeld,
+    ConsumerReleased,
     EnvelopeSecret,
     Fact,
     MailAccepted,
@@ -464,6 +465,49 @@ async def test_a_held_event_is_passed_over(world: World) -> None:
         SUDA.account_id,
         SOMCHAI.account_id,
     ]
+
+
+async def test_a_held_mail_is_decided_once_when_it_is_released(world: World) -> None:
+    position = await world.accept("suda@opm.go.th", mail_from=None)
+    operator = Actor("operator", "root")
+    held = ConsumerHeld(at=AT, actor=operator, by=BY, consumer="router", position=position, reason="a doubt")
+    released = ConsumerReleased(at=AT, actor=operator, by=BY, consumer="router", position=position)
+    world.put("consumer.router", held)
+    await world.accept("somchai@opm.go.th")
+    async with running(router(world)):
+        await world.until(MailDelivered.TOPIC, 1)
+    decided = (await world.of(RouterDecided.TOPIC))[-1]
+    assert isinstance(decided, RouterDecided)
+    assert decided.aside == (position,)
+
+    world.put("consumer.router", released)
+    async with running(router(world)):
+        await world.until(MailDelivered.TOPIC, 2)
+        for event in (held, released, held, released):
+            world.put("consumer.router", event)
+        await quiet(world)
+    deliveries = [event for event in await world.of(MailDelivered.TOPIC) if isinstance(event, MailDelivered)]
+    assert [d.account_id for d in deliveries] == [SOMCHAI.account_id, SUDA.account_id, SUDA.account_id]
+    assert [d.cause for d in deliveries].count(str(position)) == 1
+    decided = (await world.of(RouterDecided.TOPIC))[-1]
+    assert isinstance(decided, RouterDecided)
+    assert decided.aside == ()
+
+
+async def test_a_mail_held_and_released_before_it_is_reached_is_decided_once(world: World) -> None:
+    position = await world.accept("suda@opm.go.th")
+    operator = Actor("operator", "root")
+    world.put(
+        "consumer.router",
+        ConsumerHeld(at=AT, actor=operator, by=BY, consumer="router", position=position, reason="a doubt"),
+    )
+    world.put(
+        "consumer.router",
+        ConsumerReleased(at=AT, actor=operator, by=BY, consumer="router", position=position),
+    )
+    async with running(router(world)):
+        await quiet(world)
+    assert [event.cause for event in await world.of(MailDelivered.TOPIC)].count(str(position)) == 1
 
 
 async def test_an_event_of_a_newer_build_stops_the_router(world: World) -> None:
