@@ -18,7 +18,7 @@ from projections.readmodel import account_of_subject
 BATCH_MAX: Final = 1_000  # events a transaction (architecture §6)
 BATCHES_AHEAD_MAX: Final = 8
 # A transaction costs as much as folding twenty mails: what comes within so little goes into one.
-GATHER_S: Final = 0.01
+GATHER_S: Final = 0.02
 IDLE_GATHER_S: Final = 0.05  # nothing to fold: only the checkpoint moves on, and somebody may wait for it
 RETRY_AFTER_S: Final = 0.5
 
