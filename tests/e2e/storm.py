@@ -46,7 +46,9 @@ class Storm:
     async def settled(self) -> Books:
         """End the load, wait until the gateway has come to rest, and balance the books."""
         self.load.stop()
+        begun = time.monotonic()
         await asyncio.to_thread(self.gateway.wait_idle, PATIENCE_S)
+        print(f"all mails decided, in rows and relayed {time.monotonic() - begun:.1f} s after the last one")
         books = await asyncio.to_thread(
             settle, self.gateway, self.load, self.sink, self.kills, self.folder / "exported"
         )

@@ -25,7 +25,10 @@ async def test_each_process_is_killed_in_turn_under_load(own_gateway: Gateway, t
             before = await asyncio.to_thread(own_gateway.pid, role)
             await at.harm(partial(os.kill, before, signal.SIGKILL))
             await at.until(partial(_has_another, own_gateway, role, before), f"{role} is back")
+            back_s = time.monotonic() - at.kills[-1]
             await at.acknowledged()
+            works_s = time.monotonic() - at.kills[-1]
+            print(f"{role} killed: back after {back_s:.1f} s, {SOME} mails more after {works_s:.1f} s")
         await at.acknowledged(max(0, ACKNOWLEDGED - at.load.acknowledged))
         books = await at.settled()
     assert books.acknowledged >= ACKNOWLEDGED
