@@ -242,7 +242,7 @@ class Router:
         try:
             last = await self._log.append_guarded(facts, {self._history: self._guard})
         except Conflict as error:
-            raise Deposed(f"another router has share {self._share}") from error
+            raise Deposed(f"deposed: another router has share {self._share} now") from error
         self._guard = Position(last - len(facts) + 1)
         self._decided = step
         mails = len({fact.event.cause for fact in step.facts})
