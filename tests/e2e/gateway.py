@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,8 @@ class Gateway:
 
     def launch(self) -> None:
         """Start it and wait for nothing."""
+        if self._process is not None:
+            self._process.wait(STOP_PATIENCE_S)
         self._ready_file.unlink(missing_ok=True)
         demo = "--demo" if self.demo else "--no-demo"
         options = ("--ports", self.ports, "--ready-file", str(self._ready_file))
@@ -97,15 +99,31 @@ class Gateway:
         try:
             return process.wait(STOP_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            kill_all(self.data)
-            process.wait()
+            self.kill_everything()
             raise AssertionError(f"SIGTERM did not end `saraban up`:\n{self.log_tail()}") from None
 
     def kill_everything(self) -> None:
-        """SIGKILL the supervisor and all it started, as a power cut would."""
-        kill_all(self.data)
+        """SIGKILL the supervisor and all it started, as a power cut would; until none is left.
+
+        Init collects orphans in its own time: a pid that it has not counts as left.
+        """
+        known = set[int]()
+
+        def all_gone() -> bool:
+            left = processes_of(self.data)
+            known.update(left)
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.reap()
+            return not left and not any(Path(f"/proc/{pid}").exists() for pid in known)
+
+        wait_until(all_gone, f"no process of {self.data.name} is left", 30)
+
+    def reap(self) -> None:
+        """Take note of the end of `saraban up`, if it has ended."""
         if self._process is not None:
-            self._process.wait()
+            self._process.poll()
 
     def log_tail(self, lines: int = 40) -> str:
         """The end of what `up` printed, and of every log file, for a failed test's report."""
@@ -293,25 +311,6 @@ def processes_of(data: Path) -> list[int]:
         if wanted in told and state != "Z" and int(folder.name) != os.getpid():
             found.append(int(folder.name))
     return found
-
-
-def kill_all(data: Path) -> None:
-    """SIGKILL whatever belongs to a data folder, until nothing does."""
-
-    def all_gone() -> bool:
-        left = processes_of(data)
-        for pid in left:
-            kill_one(pid)
-        return not left
-
-    wait_until(all_gone, f"no process of {data.name} is left", 30)
-
-
-def kill_one(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def memory_octets(pid: int) -> int:
