@@ -84,6 +84,9 @@ class Settings:
     smtp_idle_timeout_s: int = _number(300, 1, 3600)
     # The write-ahead stream holds content for seconds; full, it refuses with 452 (architecture.md §5).
     ct_octets_max: int = _number(1024 * 1024 * 1024, 1024 * 1024, 1024**4)
+    # Below this much free disk mail is refused with 452, so that what was accepted can still be delivered and
+    # packed. Precedent: Postfix queue_minfree, at least 1.5 times its message limit. 0: a full disk refuses.
+    disk_reserve_octets: int = _number(256 * 1024 * 1024, 0, 1024**4)
 
     # --- content ---
     # How long the write-ahead keeps what is in a pack already (architecture.md §5).

@@ -18,6 +18,7 @@ FORMAT: Final = (
     1  # counts changes after which an older build may not touch the folder, nor a newer one as it is
 )
 FREE_OCTETS_MIN: Final = 128 * 1024 * 1024  # PostgreSQL's empty files and first log segments
+NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 OURS: Final = ("nats", "postgres", "s3", "secrets")
 
 
@@ -82,7 +83,7 @@ def claim(root: Path) -> Iterator[DataFolder]:
             for each in (folder.logs, folder.run, folder.tls, folder.secrets):
                 _make(each)
             _check_space(root)
-            (root / "format").write_text(f"{FORMAT}\n")
+            _write_format(root)
             yield folder
     except OSError as error:
         raise StartFailed(sentence(error, root)) from error
@@ -91,7 +92,7 @@ def claim(root: Path) -> Iterator[DataFolder]:
 def sentence(error: OSError, root: Path) -> str:
     """One sentence for the operator about a folder the system refused."""
     what = error.filename or root
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_SPACE:
         return f"the disk of {root} is full: make space and start again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"the data folder {root} cannot be written ({what}: {error.strerror})"
@@ -150,6 +151,14 @@ def _check_format(root: Path) -> None:
         raise StartFailed(
             f"the data folder {root} has format {found[:20]!r}, this build reads format {FORMAT}"
         )
+
+
+def _write_format(root: Path) -> None:
+    """Once, whole or not at all: a folder with half a number is nobody's."""
+    if not (root / "format").exists():
+        fresh = root / "format.new"
+        fresh.write_text(f"{FORMAT}\n")
+        fresh.rename(root / "format")
 
 
 def _check_space(root: Path) -> None:

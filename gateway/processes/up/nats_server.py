@@ -5,6 +5,7 @@ Source: facts-nats.md §0 (server file), §5 (users), §13 (what is checked at s
 
 import asyncio
 import json
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,23 @@ class NatsServer:
         except OSError as error:
             raise NotReady(str(error)) from error
         check_fit_for_a_log(await asyncio.to_thread(_fetch, f"{self.monitor_url}/varz"))
+
+    async def write_error(self) -> str:
+        """What JetStream could not write, "" when it can.
+
+        A stream that failed to write once takes nothing more until the server is started again, and only
+        the full /healthz says so (measured, 2.15.1). A server that does not answer is no write error: it
+        may only be slow, and starting it again would help nobody.
+        """
+        try:
+            await asyncio.to_thread(_fetch, f"{self.monitor_url}/healthz")
+        except urllib.error.HTTPError as refused:
+            with refused:
+                said = await asyncio.to_thread(refused.read)
+            return said.decode("utf-8", "replace") if b"write error" in said else ""
+        except (OSError, ValueError):
+            return ""
+        return ""
 
 
 def check_fit_for_a_log(varz: dict[str, Any]) -> None:

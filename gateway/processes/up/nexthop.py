@@ -39,10 +39,14 @@ class Maildir:
         """Returns when file and folder entry are on disk."""
         name = f"{os.getpid()}.{next(self._numbers)}.{os.urandom(8).hex()}.{DOMAIN}"
         written, kept = self._root / "tmp" / name, self._root / "new" / name
-        with written.open("wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with written.open("wb") as file:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise
         written.rename(kept)
         folder = os.open(kept.parent, os.O_RDONLY)
         try:
@@ -123,8 +127,12 @@ class Session:
         else:
             head = b"Return-Path: <%s>\r\n" % (self._mail_from or b"")
             head += b"".join(b"Delivered-To: %s\r\n" % recipient for recipient in self._rcpt_to)
-            await asyncio.to_thread(self._maildir.keep, head + b"".join(lines))
-            await self._say("250 2.0.0 kept")
+            try:
+                await asyncio.to_thread(self._maildir.keep, head + b"".join(lines))
+            except OSError:
+                await self._say("452 4.3.1 no room to keep it, try again later")
+            else:
+                await self._say("250 2.0.0 kept")
         self._forget()
 
     def _forget(self) -> None:

@@ -19,9 +19,12 @@ from gateway.processes.readiness import VARIABLE
 from gateway.processes.up import certificates, orphans
 from gateway.processes.up.announcement import Announcement, Gateway, as_text
 from gateway.processes.up.children import Child, Launch, NotReady, StartFailed
-from gateway.processes.up.folder import DataFolder
+from gateway.processes.up.disk import Disk
+from gateway.processes.up.folder import NO_SPACE, DataFolder
+from gateway.processes.up.nats_server import NatsServer
 from gateway.processes.up.ports import SERVED, Ports
 from gateway.processes.up.servers import Servers
+from gateway.processes.up.watch import Watch
 from gateway.settings import Settings
 
 # The order is that of starting; stopping is all at once, before the servers.
@@ -29,6 +32,7 @@ ROLES: Final = ("projector", "packer", "router", "relay", "steward", "web", "edg
 BACK_OFF_FIRST_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 30.0
 ROLE_PATIENCE_S: Final = 300.0  # a role may have to wait for a server that is just coming back
+TELL_AGAIN_AFTER_S: Final = 1.0
 STEADY_AFTER_S: Final = 30.0  # who ran that long starts again at once
 
 Accounts = Sequence[Mapping[str, str]]
@@ -71,13 +75,16 @@ class Supervisor:
     def __init__(
         self, folder: DataFolder, settings: Settings, ports: Ports, work: Work, say: Callable[[str], None]
     ) -> None:
-        self._folder, self._ports, self._work, self._say = folder, ports, work, say
+        self._folder, self._ports, self._work, self._tell = folder, ports, work, say
         self._settings = replace(settings, data=folder.root)
         self._services: list[Service] = []
         self._urls: dict[str, str] = {}
         self._accounts: Accounts = ()
         self._maildir = folder.root / "dld.go.th" / "Maildir" if settings.demo else None
         self._is_ready = False
+        self._untold: asyncio.TimerHandle | None = None  # an announcement the disk had no room for
+        self._nats: NatsServer | None = None  # None: it is not ours
+        self._room = asyncio.Event()  # of the disk: set and replaced when there is room again
 
     async def run(self, *, ephemeral: bool, ready_file: Path | None = None) -> None:
         """Start everything, say so, and keep it running until cancelled. Raises StartFailed."""
@@ -128,6 +135,7 @@ class Supervisor:
         first = []
         if not settings.nats_url:
             first.append(Service("nats", servers.nats.start, is_server=True))
+            self._nats = servers.nats
             self._urls = {user: servers.nats.url(user) for user in credentials.nats if user != "sys"}
             settings = replace(
                 settings, nats_url=self._urls["admin"], nats_monitor_url=servers.nats.monitor_url
@@ -155,6 +163,7 @@ class Supervisor:
         self._announce()
         for service in self._services:
             keepers.create_task(self._keep(service), name=f"keep {service.name}")
+        keepers.create_task(self._watch().run(), name="watch")
         serving = []
         for service in self._planned_roles():
             self._services.append(service)
@@ -253,9 +262,30 @@ class Supervisor:
             if time.monotonic() - began > STEADY_AFTER_S:
                 back_off_s = BACK_OFF_FIRST_S
             self._say(f"{reason}; starting it again in {back_off_s:g} s")
-            await asyncio.sleep(back_off_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(back_off_s):
+                    await self._room.wait()
             back_off_s = min(back_off_s * 2, BACK_OFF_MAX_S)
             service.restarts += 1
+
+    def _watch(self) -> Watch:
+        return Watch(
+            Disk(self._folder.root, self._settings.disk_reserve_octets),
+            self._nats,
+            start_again=self._end_nats,
+            regained=self._wake_keepers,
+            say=self._say,
+        )
+
+    async def _end_nats(self) -> None:
+        for service, child in self._running():
+            if service.name == "nats":
+                await child.stop()
+
+    def _wake_keepers(self) -> None:
+        """Nobody waits any longer for what the disk had no room for."""
+        self._room.set()
+        self._room = asyncio.Event()
 
     # --- telling -----------------------------------------------------------------------------------
 
@@ -274,9 +304,23 @@ class Supervisor:
         orphans.remember(self._children_file, marks)
 
     def _announce(self) -> None:
-        self._remember()
-        gateway = Gateway(self._announcement, self._settings, self._urls, self._is_ready)
-        gateway.write(self._folder.root)
+        """Tell the other commands who runs; while the disk is full, again and again until it is told."""
+        if self._untold:
+            self._untold.cancel()
+        self._untold = None
+        try:
+            self._remember()
+            gateway = Gateway(self._announcement, self._settings, self._urls, self._is_ready)
+            gateway.write(self._folder.root)
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self._untold = asyncio.get_running_loop().call_later(TELL_AGAIN_AFTER_S, self._announce)
+
+    def _say(self, line: str) -> None:
+        """Nobody reads it, or the disk it goes to is full: that ends no gateway."""
+        with suppress(OSError):
+            self._tell(line)
 
     @property
     def _announcement(self) -> Announcement:
