@@ -3,8 +3,10 @@
 JSON to standard output. What has no field here (content, subject, address, password) cannot be logged.
 """
 
+import contextlib
 import logging
 import sys
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,10 +26,20 @@ def configure(role: str, level: str) -> None:
             structlog.processors.JSONRenderer(serializer=_octets),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
+        logger_factory=partial(_Output, sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
+
+
+class _Output(structlog.BytesLogger):
+    """A log on a full disk, or one nobody reads any more, costs lines and never a mail."""
+
+    def msg(self, message: bytes) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = msg
 
 
 def _octets(value: Any, **_: Any) -> bytes:

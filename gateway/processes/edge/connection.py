@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._is_lost = False  # there is no connection any more
         self._is_stopping = False
         self._is_unread = False  # the client sends commands and does not read our replies
+        self._held: bytes | None = None  # said inside TLS before start_tls has come back
 
     # --- asyncio's calls ----------------------------------------------------------------------------
 
@@ -89,6 +90,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, octets: bytes) -> None:
         self._last_read = self._services.clock.monotonic()
+        if self._held is not None:
+            self._held += octets
+            return
         try:
             self._perform(self._core.feed(octets))
         except Exception as error:  # our own mistake: style.md §6
@@ -225,6 +229,8 @@ class Connection(asyncio.Protocol):
         services, transport = self._services, self._transport
         assert services.tls is not None, "STARTTLS was offered without a certificate"
         assert transport is not None, "no connection to start TLS on"
+        # From here on only TLS speaks to us; a client may say EHLO together with the end of its handshake.
+        self._held = b""
         try:
             inside = await asyncio.get_running_loop().start_tls(
                 transport, self, services.tls, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_S
@@ -233,9 +239,9 @@ class Connection(asyncio.Protocol):
             self._abort(f"TLS failed: {error}")
             self.connection_lost(error)  # nobody else says so of a connection that never came to TLS
             return []
-        self._transport = inside
-        self._is_tls = True
-        return self._core.tls_started()
+        self._transport, self._is_tls = inside, True
+        said, self._held = self._held, None
+        return [*self._core.tls_started(), *self._core.feed(said)]
 
     # --- the one task ---------------------------------------------------------------------------------
 

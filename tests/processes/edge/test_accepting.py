@@ -38,7 +38,7 @@ async def test_a_mail_that_got_250_is_in_log_and_content(world: EdgeWorld) -> No
     envelope = await world.envelope(event)
     assert (envelope.mail_from, envelope.rcpt_to) == ("ann@example.org", ("suda@opm.go.th",))
     assert (envelope.helo, envelope.remote_ip) == ("client.example", "127.0.0.1")
-    assert all(spool.octets and not b"".join(spool.read(0, 1)) for spool in world.spools)  # forgotten
+    assert world.has_forgotten_spools
 
 
 async def test_the_traffic_copy_opens_with_the_months_key_alone(world: EdgeWorld) -> None:

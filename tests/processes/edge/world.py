@@ -66,6 +66,14 @@ class DirectoryRows:
         }
 
 
+class WatchedSpool(DiskSpool):
+    is_closed = False
+
+    def close(self) -> None:
+        super().close()
+        self.is_closed = True
+
+
 class GatedLane:
     """A lane whose appends wait at a gate, for what happens meanwhile. It is open until a test shuts it."""
 
@@ -92,8 +100,8 @@ class EdgeWorld:
     message_octets_max: int = 1_000_000
     connections_max: int = 50
     idle_timeout_s: float = 300.0
-    new_spool: Callable[[], Spool] | None = None
-    spools: list[Spool] = field(default_factory=list)
+    new_spool: type[WatchedSpool] = WatchedSpool
+    spools: list[WatchedSpool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clock, self.log, self.rows = MovedClock(), MemoryLog(), DirectoryRows()
@@ -165,9 +173,13 @@ class EdgeWorld:
         )
 
     def _spool(self) -> Spool:
-        spool = self.new_spool() if self.new_spool else DiskSpool(self.folder)
+        spool = self.new_spool(self.folder)
         self.spools.append(spool)
         return spool
+
+    @property
+    def has_forgotten_spools(self) -> bool:
+        return all(spool.is_closed for spool in self.spools)
 
     # --- what it has kept ---------------------------------------------------------------------------
 
@@ -249,6 +261,15 @@ class Client:
         with contextlib.suppress(ConnectionError):
             return await self.reader.read()
         return b""
+
+    async def flood(self, is_enough: Callable[[], bool]) -> None:
+        """Send commands and read no reply."""
+        transport = self.writer.transport
+        transport.pause_reading()  # type: ignore[attr-defined]
+        while not is_enough():
+            if transport.get_write_buffer_size() < 1_000_000:
+                self.writer.write(b"NOOP\r\n" * 10_000)
+            await asyncio.sleep(0)
 
     async def envelope(self, *rcpt_to: str, mail: str = "MAIL FROM:<ann@example.org>") -> None:
         """EHLO, MAIL and RCPTs that are said yes to, and DATA."""

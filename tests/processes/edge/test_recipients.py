@@ -1,0 +1,73 @@
+"""What RCPT is answered, from the directory's real rows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from gateway.domain.agency import NextHop
+from gateway.mail.address import parse_address
+from gateway.processes.edge.recipients import (
+    CANNOT_ANSWER,
+    KNOWN_MAX,
+    NOT_OURS,
+    RECIPIENT_OK,
+    UNKNOWN_HERE,
+    Checked,
+    Recipients,
+)
+from projections import checkpoint
+from projections.checkpoint import Projection
+from projections.directory.project import DirectoryModel
+from projections.keyring import Keyring
+from projections.readmodel import open_pool
+from tests.processes.edge.world import DirectoryRows, away
+from tests.processes.world import MovedClock
+from tests.projections.world import World
+
+
+@pytest.fixture
+async def recipients(postgres_dsn: str) -> AsyncIterator[tuple[Recipients, Mapping[str, str]]]:
+    """Two agencies folded into rows, and their ids by domain."""
+    world = World(7)
+    ids = {
+        "opm.go.th": world.agency("OPM", "opm.go.th"),
+        "dld.go.th": world.agency("DLD", "dld.go.th", NextHop("192.0.2.25", 25)),
+    }
+    world.account(ids["opm.go.th"], "สมหญิง@opm.go.th")
+    model = DirectoryModel(Keyring(world.keys))
+    async with open_pool(postgres_dsn) as pool:
+        await checkpoint.create(pool, [model])
+        await Projection(model, pool).take(world.log)
+        yield Recipients(pool, MovedClock()), ids
+
+
+async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapping[str, str]]) -> None:
+    asked, ids = recipients
+    for text, verdict, domain in (
+        ("สมหญิง@OPM.go.th", RECIPIENT_OK, "opm.go.th"),
+        ("vet@dld.go.th", RECIPIENT_OK, "dld.go.th"),
+        ("nobody@opm.go.th", UNKNOWN_HERE, None),
+        ("ann@example.org", NOT_OURS, None),
+    ):
+        address = parse_address(text).normalise()
+        agency_id = ids[domain] if domain else None
+        assert asked.known(address) is None
+        assert await asked.check(address) == Checked(verdict, agency_id)
+        assert asked.known(address) == Checked(verdict, agency_id)
+
+
+async def test_rows_that_are_away_are_no_answer_to_remember() -> None:
+    rows = DirectoryRows()
+    rows.fault = away()
+    asked = Recipients(rows, MovedClock())  # type: ignore[arg-type]
+    address = parse_address("suda@opm.go.th")
+    assert await asked.check(address) == Checked(CANNOT_ANSWER, None)
+    assert asked.known(address) is None
+
+
+async def test_a_flood_of_addresses_is_forgotten_again() -> None:
+    asked = Recipients(DirectoryRows(), MovedClock())  # type: ignore[arg-type]
+    addresses = [parse_address(f"a{number}@opm.go.th") for number in range(KNOWN_MAX + 10)]
+    await asyncio.gather(*map(asked.check, addresses))
+    assert sum(asked.known(address) is not None for address in addresses) == KNOWN_MAX
