@@ -22,7 +22,7 @@ from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
 from gateway.adapters.keys import JetStreamKeyStore, load_master_key
 from gateway.adapters.spool import DiskSpool
-from gateway.adapters.system import SystemClock, entropy
+from gateway.adapters.system import SystemClock, entropy, has_space
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By, ConsumerHeld, ConsumerReleased
 from gateway.domain.histories import consumer_history
@@ -214,6 +214,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             new_spool=partial(DiskSpool, spool_folder(settings)),
             idle_timeout_s=settings.smtp_idle_timeout_s,
             tls=server_tls(settings),
+            has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
         )
         session = SessionConfig(
             hostname=settings.hostname,

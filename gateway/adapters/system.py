@@ -1,9 +1,10 @@
-"""The machine's own clock and entropy."""
+"""The machine's own clock, entropy and disk."""
 
 import asyncio
 import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 
 class SystemClock:
@@ -22,3 +23,9 @@ class SystemClock:
 def entropy(octets: int) -> bytes:
     """Implements the Entropy port: from the kernel's generator."""
     return os.urandom(octets)
+
+
+def has_space(folder: Path, reserve_octets: int) -> bool:
+    """Whether the disk of the folder has more free than is held in reserve."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= reserve_octets

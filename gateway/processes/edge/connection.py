@@ -43,6 +43,7 @@ class EdgeServices:
     new_spool: Callable[[], Spool]
     idle_timeout_s: float
     tls: ssl.SSLContext | None
+    has_space: Callable[[], bool] = lambda: True  # False: no mail is begun (RFC 5321 §4.2.3, 452)
 
 
 class Owner(Protocol):
@@ -156,7 +157,8 @@ class Connection(asyncio.Protocol):
                     self._take(octets)
                 case effects.CheckSender():
                     self._agencies = []
-                    queue += self._core.sender_checked(SENDER_OK)
+                    verdict = SENDER_OK if self._services.has_space() else SHORT_OF_SPACE
+                    queue += self._core.sender_checked(verdict)
                 case effects.CheckRecipient(rcpt_to):
                     address = rcpt_to.normalise()
                     checked = self._services.recipients.known(address)
