@@ -1,0 +1,80 @@
+"""The figures of a gauge, from real rows and a log in memory: who is how far behind, and what waits."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters.memory.content import MemoryWriteAhead
+from gateway.adapters.memory.log import MemoryLog
+from gateway.domain.events import RouterDecided
+from gateway.domain.group import encode_group
+from gateway.domain.histories import route_history
+from gateway.ports import Fact, Unavailable
+from gateway.processes.web.figures import Gauge
+from projections import checkpoint
+from projections.checkpoint import Projection
+from projections.keyring import Keyring
+from projections.queue import leases
+from projections.queue.project import QueueModel
+from projections.readmodel import Pool, open_pool
+from projections.trace.project import TraceModel
+from tests.projections.world import World, stored
+
+MODELS = (QueueModel, TraceModel)
+
+
+@pytest.fixture
+async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
+    async with open_pool(postgres_dsn) as pool:
+        yield pool
+
+
+@pytest.fixture
+def gauge_of(pool: Pool, tmp_path: Path) -> Callable[[MemoryLog], Gauge]:
+    def gauge(log: MemoryLog) -> Gauge:
+        return Gauge(
+            log=log, pool=pool, write_ahead=MemoryWriteAhead(), models=MODELS, shares=2, data=tmp_path
+        )
+
+    return gauge
+
+
+async def test_lags_count_events_and_routers_count_undecided_mails(
+    pool: Pool, gauge_of: Callable[[MemoryLog], Gauge]
+) -> None:
+    world = World(3)
+    opm = world.agency("OPM", "opm.go.th")
+    mails = [world.accept(opm, "ann@example.org", ["vet@dld.go.th"]) for _ in range(8)]
+    world.queue(mails[0], None, [0])
+    log = stored(world)
+    ring = Keyring(world.keys)
+    trace, queue = TraceModel(ring), QueueModel(ring)
+    await checkpoint.create(pool, [queue, trace])
+    await leases.create(pool)
+    await Projection(trace, pool).take(world.log)
+    await Projection(queue, pool).take(world.log[:-1])
+
+    found = await gauge_of(log).read()
+    assert found.position == len(world.log)
+    assert (found.lags["queue"], found.lags["trace"]) == (1, 0)
+    assert found.lags["router-0"] + found.lags["router-1"] == 8
+    assert found.waiting == 0
+    projection = Projection(queue, pool)
+    await projection.load(log)
+    await projection.take(world.log[-1:])
+    assert (await gauge_of(log).read()).waiting == 1
+    assert found.is_well
+    assert 0 < found.disk_free_octets <= found.disk_octets
+
+    for share in range(2):
+        decided = RouterDecided(up_to=len(world.log), **world.stamp().fields())
+        log.store(encode_group([Fact(route_history(share), decided)]))
+    later = await gauge_of(log).read()
+    assert (later.lags["router-0"], later.lags["router-1"]) == (0, 0)
+    assert later.lags["trace"] == 2
+
+
+async def test_rows_that_were_not_made_are_unavailable(gauge_of: Callable[[MemoryLog], Gauge]) -> None:
+    with pytest.raises(Unavailable, match="postgres"):
+        await gauge_of(MemoryLog()).read()

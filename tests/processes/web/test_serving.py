@@ -1,0 +1,161 @@
+"""/healthz and /metrics as a supervisor and a Prometheus read them, over HTTP."""
+
+import asyncio
+import re
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import orjson
+import pytest
+
+from gateway.ports import Unavailable
+from gateway.processes.listening import hold
+from gateway.processes.web import serving
+from gateway.processes.web.figures import LAG_MAX, Figures
+
+WELL = Figures(
+    position=42,
+    lags={"mailbox": 0, "router-0": 7},
+    waiting=3,
+    possible_doubles=1,
+    write_ahead=5,
+    disk_free_octets=1_000,
+    disk_octets=2_000,
+)
+# Prometheus' text format: a comment, or name, labels and a number.
+LINE = re.compile(r"# TYPE \w+ (gauge|counter)|(\w+(?:\{\w+=\"[\w-]+\"\})?) (-?[0-9.]+)")
+
+
+@dataclass
+class FakeGauge:
+    """Figures that a test sets, or why there are none."""
+
+    figures: Figures = WELL
+    fault: Exception | None = None
+    is_stuck: bool = False
+
+    async def read(self) -> Figures:
+        if self.is_stuck:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault
+        return self.figures
+
+
+@dataclass
+class Web:
+    """A server on a port of loopback."""
+
+    port: int
+    gauge: FakeGauge
+
+    async def get(self, path: str) -> tuple[int, str, bytes]:
+        """Status, type and body."""
+        return await asyncio.to_thread(self._get, path)
+
+    def _get(self, path: str) -> tuple[int, str, bytes]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
+                return answer.status, answer.headers["content-type"], answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["content-type"], error.read()
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Web]:
+    gauge, ready = FakeGauge(), asyncio.Event()
+    with hold("127.0.0.1:0") as held:
+        port = held.getsockname()[1]
+        task = asyncio.create_task(serving.serve(gauge, f"127.0.0.1:{port}", ready.set))  # type: ignore[arg-type]
+        await ready.wait()
+        yield Web(port, gauge)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Web]:
+    async with running() as web:
+        yield web
+
+
+async def test_healthz_of_a_gateway_that_is_well(web: Web) -> None:
+    status, kind, body = await web.get("/healthz")
+    assert (status, kind) == (200, "application/json")
+    found = orjson.loads(body)
+    assert (found["is_well"], found["position"], found["lag"]) == (True, 42, 7)
+    assert found["lags"] == {"mailbox": 0, "router-0": 7}
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [replace(WELL, lags={"mailbox": LAG_MAX}), replace(WELL, disk_free_octets=0)],
+    ids=["far-behind", "disk-full"],
+)
+async def test_healthz_of_one_that_is_not_shows_the_figures_all_the_same(web: Web, figures: Figures) -> None:
+    web.gauge.figures = figures
+    status, _, body = await web.get("/healthz")
+    assert status == 503
+    found = orjson.loads(body)
+    assert found["is_well"] is False
+    assert found["position"] == 42
+
+
+async def test_a_server_that_is_away_is_named(web: Web) -> None:
+    web.gauge.fault = Unavailable("postgres", "connection refused")
+    status, _, body = await web.get("/healthz")
+    assert status == 503
+    reason = "postgres cannot answer: connection refused"
+    assert orjson.loads(body) == {"is_well": False, "reason": reason}
+    status, _, body = await web.get("/metrics")
+    assert (status, body) == (503, b"saraban_up 0\n")
+
+
+async def test_a_server_that_never_answers_is_not_waited_for(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "TIMEOUT_S", 0.01)
+    web.gauge.is_stuck = True
+    status, _, body = await web.get("/healthz")
+    assert (status, orjson.loads(body)["reason"]) == (503, "no answer in time")
+    status, _, _ = await web.get("/metrics")
+    assert status == 503
+
+
+async def test_metrics_are_prometheus_text(web: Web) -> None:
+    status, kind, body = await web.get("/metrics")
+    assert status == 200
+    assert kind.startswith("text/plain; version=0.0.4")
+    matches = [LINE.fullmatch(line) for line in body.decode().splitlines()]
+    assert all(matches), body
+    samples = {found[2]: float(found[3]) for found in matches if found and found[2]}
+    assert samples == {
+        "saraban_up": 1,
+        "saraban_log_position": 42,
+        "saraban_queue_waiting_recipients": 3,
+        "saraban_relay_possible_doubles_total": 1,
+        "saraban_write_ahead_messages": 5,
+        "saraban_disk_free_octets": 1000,
+        "saraban_disk_octets": 2000,
+        'saraban_consumer_lag_events{consumer="mailbox"}': 0,
+        'saraban_consumer_lag_events{consumer="router-0"}': 7,
+    }
+    types = [line.split()[2] for line in body.decode().splitlines() if line.startswith("# TYPE")]
+    assert len(types) == len(set(types)), "a name has its type once"
+
+
+async def test_nothing_else_is_served(web: Web) -> None:
+    assert (await web.get("/"))[0] == 404
+    assert (await web.get("/healthz/../metrics"))[0] == 404
+
+
+async def test_nobody_is_served_after_a_stop() -> None:
+    async with running() as web:
+        assert (await web.get("/healthz"))[0] == 200
+    with pytest.raises(urllib.error.URLError):
+        await web.get("/healthz")
