@@ -75,8 +75,9 @@ class Books:
             case MailRelayed():
                 self._end(self.waiting, position, event.mail_id, event.recipients)
             case MailBounced():
-                queued = self.waiting if self.waiting.get(event.mail_id) else self.open
-                self._end(queued, position, event.mail_id, event.recipients)
+                queued = self.waiting.get(event.mail_id, set()) & set(event.recipients)
+                self._end(self.waiting, position, event.mail_id, sorted(queued))
+                self._end(self.open, position, event.mail_id, sorted(set(event.recipients) - queued))
             case _:
                 pass
 
@@ -106,6 +107,7 @@ async def check(desk: Desk, every: bool) -> None:
     step = 1 if every else max(len(accepted) // SAMPLE, 1)
     await _read_contents(desk, books, accepted[::step])
     behind = await _rows_behind(desk, last)
+    books.faults += [f"the rows of {name} are {lag} events behind" for name, lag in behind.items() if lag]
     waiting = await _compare_queue(desk, books, last)
     verdict = {
         "verdict": "whole" if not books.faults else "damaged",

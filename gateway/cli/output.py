@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 NOTHING_FOUND = 3
+UNFOLDED = 100_000  # characters a line: what goes into a pipe is searched, and never folded
 
 
 def as_json() -> bool:
@@ -45,7 +46,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> Non
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell(row.get(name))) for name in names))
-    console = Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else UNFOLDED)
     console.print(table)
 
 

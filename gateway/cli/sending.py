@@ -14,12 +14,24 @@ from gateway.mail.address import Address
 from gateway.settings import Settings, split_address
 
 
+class OneLine(click.ParamType[str]):
+    """Text of one line: a line break would begin a header field of its own."""
+
+    name = "text"
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        text = str(value)
+        if len(text.splitlines()) > 1 or text.endswith(("\r", "\n")):
+            self.fail("it has more than one line", parameter, context)
+        return text
+
+
 @click.command()
 @click.option("--from", "mail_from", required=True, type=ADDRESS, help="The sender.")
 @click.option(
     "--to", "rcpt_to", required=True, multiple=True, type=ADDRESS, help="A recipient; repeat for more."
 )
-@click.option("--subject", default="", help="The subject, in any language.")
+@click.option("--subject", default="", type=OneLine(), help="The subject, in any language.")
 @click.option("--text", default="", help="The text of the message.")
 @click.option(
     "--attach",
@@ -40,6 +52,8 @@ def send(
 
     Example: saraban send --from somchai@opm.go.th --to malee@opdc.go.th --subject 'ขอเชิญประชุม' --text เก้าโมง
     """
+    if not settings.listen_smtp:
+        fail("this gateway takes no mail: SARABAN_LISTEN_SMTP is empty")
     message = _compose(mail_from, rcpt_to, subject, text, attach)
     host, port = split_address(settings.listen_smtp)
     try:
@@ -82,10 +96,17 @@ def _compose(
     message["Message-ID"] = make_msgid(domain=mail_from.with_ascii_domain().domain)
     message.set_content(text)
     for file in attach:
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        maintype, subtype = kind.split("/", 1)
+        maintype, subtype = _kind_of(file).split("/", 1)
         message.add_attachment(file.read_bytes(), maintype=maintype, subtype=subtype, filename=file.name)
     return message
+
+
+def _kind_of(file: Path) -> str:
+    """The media type of a file that goes as it is; a message in base64 may not be one (RFC 2046 §5.2.1)."""
+    kind, packed_by = mimetypes.guess_type(file.name)
+    if kind is None or packed_by is not None or kind.startswith(("message/", "multipart/")):
+        return "application/octet-stream"
+    return kind
 
 
 def _said(answer: tuple[int, bytes | str]) -> str:
