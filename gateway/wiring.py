@@ -32,6 +32,7 @@ from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.intake import Intake
 from gateway.processes.packer import packing
 from gateway.processes.projector import following
 from gateway.processes.readiness import ready
@@ -202,8 +203,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             hostname=settings.hostname,
             by=g.by,
             lane=await enter(g.lane()),
-            content=g.contents(pool, write_ahead, objects),
-            keys=g.keys,
+            intake=Intake(g.contents(pool, write_ahead, objects), g.keys, entropy),
             clock=g.clock,
             entropy=entropy,
         )

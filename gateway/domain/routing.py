@@ -92,6 +92,11 @@ def transit_key_name(agency_id: AgencyId, day: str) -> str:
     return f"transit.{agency_id}.{day}"
 
 
+def traffic_key_name(agency_id: AgencyId, month: str) -> str:
+    """The KeyStore's name of the key of the traffic log (architecture §4, Sealed). month: `yyyymm`."""
+    return f"traffic.{agency_id}.{month}"
+
+
 def envelope_label(mail_id: MailId) -> str:
     """The label under which an EnvelopeSecret is sealed."""
     return f"envelope:{mail_id}"

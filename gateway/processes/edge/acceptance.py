@@ -4,40 +4,18 @@ Nothing is half accepted: an object or a content without its event is garbage th
 event never names content that is not there.
 """
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-import msgspec
-
-from gateway.domain import sealing
-from gateway.domain.events import (
-    Actor,
-    By,
-    ContentStored,
-    EnvelopeSecret,
-    Fact,
-    MailAccepted,
-    Message,
-    MessageSecret,
-    Recipient,
-    Stamp,
-    Wrap,
-)
-from gateway.domain.histories import mail_history
-from gateway.mail import carving, presented, summary
+from gateway.domain.events import Actor, By, EnvelopeSecret, Stamp
+from gateway.mail import presented
 from gateway.mail.address import Address
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
 from gateway.mail.reply import Reply, reply
-from gateway.ports import Clock, ContentStore, Entropy, Full, KeyStore, Lane, Spooled, Unavailable
+from gateway.ports import Clock, Entropy, Full, Lane, Spooled, Unavailable
 from gateway.processes import maillog
-
-SALT_OCTETS: Final = 16
-# Above this, carving (decoding and hashing) is done in a thread, so that other sessions go on.
-INLINE_OCTETS_MAX: Final = 256 * 1024
+from gateway.processes.intake import Incoming, Intake
 
 SHORT_OF_SPACE = reply(452, "4.3.1", "Short of space, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header too large")
@@ -68,13 +46,12 @@ class Acceptance:
         hostname: str,
         by: By,
         lane: Lane,
-        content: ContentStore,
-        keys: KeyStore,
+        intake: Intake,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._hostname, self._by = hostname, by
-        self._lane, self._content, self._keys = lane, content, keys
+        self._lane, self._intake = lane, intake
         self._clock, self._entropy = clock, entropy
 
     async def accept(self, transaction: Transaction, spool: Spooled, tree: Part) -> Reply:
@@ -89,10 +66,9 @@ class Acceptance:
             return HEADER_TOO_LARGE
         if len(hidden) > presented.HIDDEN_RANGES_MAX:
             return TOO_MANY_TRACES
-        at = self._clock.now()
-        mail_id = new_mail_id(at, self._entropy(ID_ENTROPY_OCTETS))
+        mail_id = new_mail_id(self._clock.now(), self._entropy(ID_ENTROPY_OCTETS))
         try:
-            facts = await self._make_durable(mail_id, at, transaction, spool, tree, hidden)
+            facts = await self._intake.take(self._incoming(mail_id, transaction, spool, tree, hidden))
             position = await self._lane.append(facts)
         except Full as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="accept")
@@ -109,66 +85,36 @@ class Acceptance:
         )
         return reply(250, "2.0.0", mail_id)
 
-    async def _make_durable(
+    def _incoming(
         self,
         mail_id: MailId,
-        at: datetime,
         transaction: Transaction,
         spool: Spooled,
         tree: Part,
         hidden: tuple[tuple[int, int], ...],
-    ) -> Sequence[Fact]:
-        """Store the content; give the facts that say so, for one append."""
-        # Until people sign in (2/9) a sender's domain is only a claim: the first recipient's agency keeps
-        # the keys and shares the attachments.
-        agency_id = transaction.agencies[0]
-        data_key = self._entropy(sealing.DATA_KEY_OCTETS)
-        salt = self._entropy(SALT_OCTETS)
-        if spool.octets <= INLINE_OCTETS_MAX:
-            skeleton = carving.carve(tree, spool.read)
-        else:
-            skeleton = await asyncio.to_thread(carving.carve, tree, spool.read)
-        stored = await self._content.put(
-            spool, skeleton=skeleton, data_key=data_key, salt=salt, agency_id=agency_id
-        )
-
-        front = self._front(mail_id, at, transaction, tree.header_octets)
-        secret = MessageSecret(front=front, salt=salt, summary=summary.encode(summary.summarise(tree)))
-        message = Message(
-            content=stored.content,
-            presented_octets=presented.presented_octets(len(front), hidden, spool.octets),
-            sealed=self._seal(data_key, secret, f"message:{mail_id}"),
-            hidden=hidden,
-        )
+    ) -> Incoming:
+        at = self._clock.now()
         envelope = EnvelopeSecret(
             mail_from=None if transaction.mail_from is None else str(transaction.mail_from),
             rcpt_to=tuple(str(address) for address in transaction.rcpt_to),
             helo=transaction.helo,
             remote_ip=transaction.remote_ip,
         )
-        transit, traffic = f"transit.{agency_id}.{at:%Y%m%d}", f"traffic.{agency_id}.{at:%Y%m}"
-        stamp = Stamp(at=at, actor=Actor("remote"), by=self._by, cause=mail_id).fields()
-        accepted = MailAccepted(
-            **stamp,
+        return Incoming(
             mail_id=mail_id,
-            agency_id=agency_id,
-            recipients=tuple(Recipient(id=i, agency_id=a) for i, a in enumerate(transaction.agencies)),
-            message=message,
-            keys=(Wrap(transit, sealing.wrap(data_key, await self._keys.get_or_make(transit))),),
-            sealed=self._seal(data_key, envelope, f"envelope:{mail_id}"),
-            traffic=self._seal(await self._keys.get_or_make(traffic), envelope, f"traffic:{mail_id}"),
-            traffic_key=traffic,
+            stamp=Stamp(at=at, actor=Actor("remote"), by=self._by, cause=mail_id),
+            # Until people sign in (2/9) a sender's domain is only a claim: the first recipient's agency
+            # keeps the keys and shares the attachments.
+            agency_id=transaction.agencies[0],
+            envelope=envelope,
+            agencies=transaction.agencies,
+            message=spool,
+            tree=tree,
+            front=self._front(mail_id, at, transaction, tree.header_octets),
+            hidden=hidden,
             smtputf8=transaction.smtputf8,
             eight_bit=transaction.eight_bit,
         )
-        objects = [
-            Fact(
-                "content",
-                ContentStored(**stamp, name=o.name, octets=o.octets, digest=o.digest),
-            )
-            for o in stored.objects
-        ]
-        return [*objects, Fact(mail_history(mail_id), accepted)]
 
     def _front(self, mail_id: MailId, at: datetime, transaction: Transaction, header: bytes) -> bytes:
         reception = presented.Reception(
@@ -181,6 +127,3 @@ class Acceptance:
         )
         mail_from = transaction.mail_from
         return presented.front(None if mail_from is None else str(mail_from), reception, header)
-
-    def _seal(self, key: bytes, secret: msgspec.Struct, label: str) -> bytes:
-        return sealing.seal(secret, key, nonce=self._entropy(sealing.NONCE_OCTETS), label=label)

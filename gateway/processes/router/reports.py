@@ -16,7 +16,6 @@ from gateway.domain.events import (
     Actor,
     AttemptSecret,
     By,
-    ContentStored,
     EnvelopeSecret,
     Fact,
     MailAccepted,
@@ -24,13 +23,11 @@ from gateway.domain.events import (
     MailQueued,
     Message,
     MessageSecret,
-    Recipient,
     Stamp,
     Wrap,
 )
-from gateway.domain.histories import CONTENT, mail_history
-from gateway.domain.routing import attempt_label, envelope_label, message_label, transit_key_name
-from gateway.mail import carving, dsn, presented, summary
+from gateway.domain.routing import attempt_label, envelope_label, message_label
+from gateway.mail import dsn
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import StructureScanner
@@ -47,8 +44,8 @@ from gateway.ports import (
     Position,
     Recorded,
 )
+from gateway.processes.intake import Incoming, Intake
 
-SALT_OCTETS: Final = 16
 # Of a mail's beginning, read to quote its header fields.
 BEGINNING_OCTETS_MAX: Final = 64 * 1024
 
@@ -93,6 +90,7 @@ class Reports:
         hostname: str,
     ) -> None:
         self._log, self._content, self._keys = log, content, keys
+        self._intake = Intake(content, keys, entropy)
         self._clock, self._entropy, self._by = clock, entropy, by
         self._hostname = hostname
 
@@ -180,48 +178,24 @@ class Reports:
     ) -> list[Fact]:
         """Store the report and give the facts that accept it."""
         rendered = dsn.render(report)
-        message = Octets(rendered)
         scanner = StructureScanner()
         scanner.feed(rendered)
-        tree = scanner.finish()
-        data_key, salt = self._entropy(sealing.DATA_KEY_OCTETS), self._entropy(SALT_OCTETS)
-        stored = await self._content.put(
-            message,
-            skeleton=carving.carve(tree, message.read),
-            data_key=data_key,
-            salt=salt,
-            agency_id=origin.agency_id,
+        stamp = Stamp(at=report.at, actor=Actor("system", "router"), by=self._by, cause=str(cause))
+        return await self._intake.take(
+            Incoming(
+                mail_id=report.report_id,
+                stamp=stamp,
+                agency_id=origin.agency_id,
+                envelope=EnvelopeSecret(mail_from=None, rcpt_to=(str(sender),)),
+                agencies=(None,),
+                message=Octets(rendered),
+                tree=scanner.finish(),
+                front=b"Return-Path: <>\r\n",  # RFC 5321 §4.4
+                smtputf8=not sender.is_ascii,
+                eight_bit=not sender.is_ascii,
+                report_of=origin.mail_id,
+            )
         )
-        front = b"Return-Path: <>\r\n"  # RFC 5321 §4.4
-        secret = MessageSecret(front=front, salt=salt, summary=summary.encode(summary.summarise(tree)))
-        envelope = EnvelopeSecret(mail_from=None, rcpt_to=(str(sender),))
-        mail_id = report.report_id
-        transit = transit_key_name(origin.agency_id, f"{report.at:%Y%m%d}")
-        stamp = Stamp(at=report.at, actor=Actor("system", "router"), by=self._by).answering(cause)
-        accepted = MailAccepted(
-            **stamp,
-            mail_id=mail_id,
-            agency_id=origin.agency_id,
-            recipients=(Recipient(id=0),),
-            message=Message(
-                content=stored.content,
-                presented_octets=presented.presented_octets(len(front), (), message.octets),
-                sealed=self._seal(data_key, secret, message_label(mail_id)),
-            ),
-            keys=(Wrap(transit, sealing.wrap(data_key, await self._keys.get_or_make(transit))),),
-            sealed=self._seal(data_key, envelope, envelope_label(mail_id)),
-            smtputf8=not sender.is_ascii,
-            eight_bit=not sender.is_ascii,
-            report_of=origin.mail_id,
-        )
-        objects = [
-            Fact(CONTENT, ContentStored(**stamp, name=o.name, octets=o.octets, digest=o.digest))
-            for o in stored.objects
-        ]
-        return [*objects, Fact(mail_history(mail_id), accepted)]
-
-    def _seal(self, key: bytes, secret: MessageSecret | EnvelopeSecret, label: str) -> bytes:
-        return sealing.seal(secret, key, nonce=self._entropy(sealing.NONCE_OCTETS), label=label)
 
 
 def _failures(

@@ -22,6 +22,7 @@ from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.intake import Intake
 from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
 from gateway.protocols.smtp.server import SessionConfig
@@ -158,8 +159,7 @@ class EdgeWorld:
             hostname=HOSTNAME,
             by=BY,
             lane=self.gate,
-            content=self.content,
-            keys=self.keys,
+            intake=Intake(self.content, self.keys, os.urandom),
             clock=self.clock,
             entropy=os.urandom,
         )

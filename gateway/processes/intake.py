@@ -1,0 +1,117 @@
+"""Taking a mail into the gateway: its content made durable, and the facts that say so.
+
+Used by whoever accepts mails: the edge for what senders give us, the router for its reports. Order matters:
+what is returned here names only content that is durable already; an object whose facts are never appended
+is garbage that the sweep finds (architecture §5).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.domain import sealing
+from gateway.domain.events import (
+    ContentStored,
+    EnvelopeSecret,
+    Fact,
+    MailAccepted,
+    Message,
+    MessageSecret,
+    Recipient,
+    Stamp,
+    Wrap,
+)
+from gateway.domain.histories import CONTENT, mail_history
+from gateway.domain.routing import envelope_label, message_label, traffic_key_name, transit_key_name
+from gateway.mail import carving, presented, summary
+from gateway.mail.ids import AgencyId, MailId
+from gateway.mail.mime import Part
+from gateway.ports import ContentStore, Entropy, KeyStore, Spooled
+
+SALT_OCTETS: Final = 16
+# Above this, carving (decoding and hashing) is done in a thread, so that other sessions go on.
+INLINE_OCTETS_MAX: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A mail to take in. tree: the structure of `message`. front, hidden: what makes the presented message.
+
+    agency_id: who keeps its keys and shares its attachments. agencies: whose domain each recipient of the
+    envelope is in, as far as is known.
+    """
+
+    mail_id: MailId
+    stamp: Stamp
+    agency_id: AgencyId
+    envelope: EnvelopeSecret
+    agencies: Sequence[AgencyId | None]
+    message: Spooled
+    tree: Part
+    front: bytes
+    hidden: tuple[tuple[int, int], ...] = ()
+    smtputf8: bool = False
+    eight_bit: bool = False
+    report_of: MailId | None = None
+
+
+class Intake:
+    """Makes content durable and gives facts; appending them is the caller's."""
+
+    def __init__(self, content: ContentStore, keys: KeyStore, entropy: Entropy) -> None:
+        self._content, self._keys, self._entropy = content, keys, entropy
+
+    async def take(self, incoming: Incoming) -> list[Fact]:
+        """The group to append: content.stored of what is new, mail.accepted. Raises Full, Unavailable."""
+        message, agency_id = incoming.message, incoming.agency_id
+        data_key, salt = self._entropy(sealing.DATA_KEY_OCTETS), self._entropy(SALT_OCTETS)
+        if message.octets <= INLINE_OCTETS_MAX:
+            skeleton = carving.carve(incoming.tree, message.read)
+        else:
+            skeleton = await asyncio.to_thread(carving.carve, incoming.tree, message.read)
+        stored = await self._content.put(
+            message, skeleton=skeleton, data_key=data_key, salt=salt, agency_id=agency_id
+        )
+        secret = MessageSecret(
+            front=incoming.front, salt=salt, summary=summary.encode(summary.summarise(incoming.tree))
+        )
+        octets = presented.presented_octets(len(incoming.front), incoming.hidden, message.octets)
+        described = Message(
+            content=stored.content,
+            presented_octets=octets,
+            sealed=self._seal(data_key, secret, message_label(incoming.mail_id)),
+            hidden=incoming.hidden,
+        )
+        stamp = incoming.stamp.fields()
+        objects = [
+            Fact(CONTENT, ContentStored(**stamp, name=o.name, octets=o.octets, digest=o.digest))
+            for o in stored.objects
+        ]
+        accepted = await self._accepted(incoming, described, data_key)
+        return [*objects, Fact(mail_history(incoming.mail_id), accepted)]
+
+    async def _accepted(self, incoming: Incoming, message: Message, data_key: bytes) -> MailAccepted:
+        mail_id, agency_id, at = incoming.mail_id, incoming.agency_id, incoming.stamp.at
+        transit = transit_key_name(agency_id, f"{at:%Y%m%d}")
+        traffic = traffic_key_name(agency_id, f"{at:%Y%m}")
+        traffic_key = await self._keys.get_or_make(traffic)
+        return MailAccepted(
+            **incoming.stamp.fields(),
+            mail_id=mail_id,
+            agency_id=agency_id,
+            recipients=tuple(Recipient(id=i, agency_id=a) for i, a in enumerate(incoming.agencies)),
+            message=message,
+            keys=(Wrap(transit, sealing.wrap(data_key, await self._keys.get_or_make(transit))),),
+            sealed=self._seal(data_key, incoming.envelope, envelope_label(mail_id)),
+            traffic=self._seal(traffic_key, incoming.envelope, f"traffic:{mail_id}"),
+            traffic_key=traffic,
+            smtputf8=incoming.smtputf8,
+            eight_bit=incoming.eight_bit,
+            report_of=incoming.report_of,
+        )
+
+    def _seal(self, key: bytes, secret: Struct, label: str) -> bytes:
+        return sealing.seal(secret, key, nonce=self._entropy(sealing.NONCE_OCTETS), label=label)
