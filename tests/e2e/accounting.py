@@ -51,8 +51,10 @@ class Books:
         )
 
 
-def settle(gateway: Gateway, load: Load, sink: Sink | None, kills: Sequence[float], folder: Path) -> Books:
-    """Count everything. The gateway must be idle. kills: time.monotonic() of each."""
+def settle(
+    gateway: Gateway, load: Load, sink: Sink | None, harms: Sequence[tuple[float, float]], folder: Path
+) -> Books:
+    """Count everything. The gateway must be idle. harms: time.monotonic() of each, begun and over."""
     books = Books()
     hosted, relayed = _recipients(load, sink)
     kept: dict[str, Counter[str]] = {}
@@ -65,7 +67,7 @@ def settle(gateway: Gateway, load: Load, sink: Sink | None, kills: Sequence[floa
     for attempt in load.attempts:
         _enter(books, attempt, kept, relayed)
     if sink is not None:
-        _enter_next_hop(books, load, sink, kills)
+        _enter_next_hop(books, load, sink, harms)
     return books
 
 
@@ -117,7 +119,7 @@ def _enter(books: Books, attempt: Attempt, kept: dict[str, Counter[str]], relaye
         books.doubled.append(message_id)
 
 
-def _enter_next_hop(books: Books, load: Load, sink: Sink, kills: Sequence[float]) -> None:
+def _enter_next_hop(books: Books, load: Load, sink: Sink, harms: Sequence[tuple[float, float]]) -> None:
     sent = {attempt.message_id for attempt in load.attempts}
     for message_id, receptions in sink.by_message_id().items():
         if message_id not in sent:
@@ -127,10 +129,12 @@ def _enter_next_hop(books: Books, load: Load, sink: Sink, kills: Sequence[float]
         books.doubles_at_next_hop += len(receptions) > 1 and bool(said)
         if not all(reception.message.endswith(load.message_of(message_id)) for reception in receptions):
             books.altered.append(message_id)
-        if not _explained(said, kills):
+        if not _explained(said, harms):
             books.unexplained_doubles.append(message_id)
 
 
-def _explained(said: Sequence[Reception], kills: Sequence[float]) -> bool:
-    """Something was killed between each `250` of the hop and the next time it got the same mail."""
-    return all(any(first.at < kill < again.at for kill in kills) for first, again in pairwise(said))
+def _explained(said: Sequence[Reception], harms: Sequence[tuple[float, float]]) -> bool:
+    """Something was amiss between each `250` of the hop and the next time it got the same mail."""
+    return all(
+        any(begun < again.at and first.at < over for begun, over in harms) for first, again in pairwise(said)
+    )

@@ -37,7 +37,10 @@ class CommandFailed(Exception):
 
 @dataclass
 class Gateway:
-    """One `saraban up` on a data folder. `ready` is the ready file of its latest start."""
+    """One `saraban up` on a data folder. `ready` is the ready file of its latest start.
+
+    env: settings for `up` alone; commands find them in the data folder.
+    """
 
     data: Path
     demo: bool = True
@@ -78,7 +81,7 @@ class Gateway:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*SARABAN, "--data", str(self.data), "up", demo, *options],
-                env=self.environment(),
+                env=self.environment() | dict(self.env or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -260,7 +263,7 @@ class Gateway:
     def environment(self) -> dict[str, str]:
         """What commands and roles of this gateway are started with."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARABAN_")}
-        return inherited | {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"} | dict(self.env or {})
+        return inherited | {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
 
 
 @contextmanager

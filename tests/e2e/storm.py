@@ -1,6 +1,7 @@
 """A load on a gateway with a next hop behind it, for tests that do harm meanwhile."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +14,8 @@ from tests.e2e.load import Load, Plan, host_and_port
 from tests.e2e.sink import Sink, running_sink
 from tests.sizes import size
 
-CONNECTIONS = size(10, 50)
-PAUSE_S = size(200, 0) / 1000  # the small size leaves the two cores some air
+CONNECTIONS = size(8, 50)
+PAUSE_S = size(400, 0) / 1000  # the small size leaves the two cores some air
 SOME = 20  # acknowledged mails that show that a gateway works
 PATIENCE_S = float(size(240, 1800))
 HOSTED = ("malee@opdc.go.th", "somchai@opm.go.th")
@@ -22,18 +23,25 @@ HOSTED = ("malee@opdc.go.th", "somchai@opm.go.th")
 
 @dataclass
 class Storm:
-    """kills: time.monotonic() of all harm done."""
+    """harms: time.monotonic() from each harm until the gateway worked again."""
 
     gateway: Gateway
     load: Load
     sink: Sink
     folder: Path
-    kills: list[float] = field(default_factory=list)
+    harms: list[tuple[float, float]] = field(default_factory=list)
 
     async def harm(self, work: Callable[[], object]) -> None:
         """Do something bad, in a thread: the load goes on."""
+        self.harms.append((time.monotonic(), math.inf))
         await asyncio.to_thread(work)
-        self.kills.append(time.monotonic())
+
+    async def recovered(self) -> float:
+        """Wait until mails are acknowledged again: seconds since the harm."""
+        await self.acknowledged()
+        begun, _ = self.harms.pop()
+        self.harms.append((begun, time.monotonic()))
+        return time.monotonic() - begun
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         await asyncio.to_thread(self.gateway.wait, condition, what, PATIENCE_S)
@@ -50,7 +58,7 @@ class Storm:
         await asyncio.to_thread(self.gateway.wait_idle, PATIENCE_S)
         print(f"all mails decided, in rows and relayed {time.monotonic() - begun:.1f} s after the last one")
         books = await asyncio.to_thread(
-            settle, self.gateway, self.load, self.sink, self.kills, self.folder / "exported"
+            settle, self.gateway, self.load, self.sink, self.harms, self.folder / "exported"
         )
         print(f"{self.load.counts()}\n{books}")
         assert not books.faults, str(books)

@@ -1,5 +1,7 @@
 """Acceptance 4: the data folder runs full and gets space again: nothing acknowledged is lost."""
 
+import asyncio
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.gateway import Gateway
-from tests.e2e.storm import storm
+from tests.e2e.storm import Storm, storm
 
 DISK_OCTETS = 768 * 1024 * 1024
 LEFT_OCTETS = 12 * 1024 * 1024
+RESERVE_OCTETS = 64 * 1024 * 1024
 PUT_OFF = 20  # mails that were answered 4xx, or not at all, since the disk ran full
 
 
@@ -30,22 +33,52 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_disk_that_runs_full_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
-    gateway = Gateway(small_disk / "data")
+    """Without a reserve: every server finds no room at some point, and one stays stuck until started again."""
+    gateway = Gateway(small_disk / "data", env={"SARABAN_DISK_RESERVE_OCTETS": "0"})
     gateway.start()
     try:
         async with storm(gateway, tmp_path) as at:
             ballast = small_disk / "ballast"
-            before = len(at.load.attempts) - at.load.acknowledged
+            before = _put_off(at)
             await at.harm(lambda: _fill(ballast, LEFT_OCTETS))
             await at.until(
-                lambda: len(at.load.attempts) - at.load.acknowledged >= before + PUT_OFF, "the disk runs full"
+                lambda: _put_off(at) >= before + PUT_OFF and "is full: mail is refused" in gateway.said(),
+                "the disk runs full",
             )
             assert _free(small_disk) < LEFT_OCTETS
-            await at.harm(ballast.unlink)
-            await at.acknowledged()
+            await asyncio.to_thread(ballast.unlink)
+            print(f"works again {await at.recovered():.1f} s after the disk began to run full")
+            await at.settled()
+        assert gateway.cli("check", "--all")["verdict"] == "whole"
+    finally:
+        gateway.stop()
+
+
+async def test_a_disk_at_its_reserve_refuses_mail_and_delivers_what_it_took(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    gateway = Gateway(small_disk / "data", env={"SARABAN_DISK_RESERVE_OCTETS": str(RESERVE_OCTETS)})
+    gateway.start()
+    try:
+        async with storm(gateway, tmp_path) as at:
+            ballast = small_disk / "ballast"
+            await at.harm(lambda: _fill(ballast, RESERVE_OCTETS + LEFT_OCTETS // 12))
+            await at.until(lambda: _put_off(at) >= PUT_OFF, "the reserve is reached")
+            told = {attempt.said[:9] for attempt in at.load.attempts if not attempt.is_acknowledged}
+            assert told == {"452 4.3.1"}
+            await asyncio.to_thread(gateway.wait_idle)
+            assert _free(small_disk) < RESERVE_OCTETS, "all was delivered while mail was refused"
+            await at.until(lambda: "is nearly full" in gateway.said(), "it is said")
+            await asyncio.to_thread(ballast.unlink)
+            print(f"works again {await at.recovered():.1f} s after the disk began to run full")
             await at.settled()
     finally:
         gateway.stop()
+
+
+def _put_off(at: Storm) -> int:
+    """Mails that did not get 250."""
+    return len(at.load.attempts) - at.load.acknowledged
 
 
 def _fill(ballast: Path, left: int) -> None:

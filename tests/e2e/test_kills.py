@@ -8,27 +8,28 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.gateway import SARABAN, Gateway
 from tests.e2e.storm import HOSTED, SOME, storm
 from tests.sizes import size
 
-VICTIMS = ("edge", "router", "packer", "projector", "relay", "nats", "s3", "postgres")
+# The relay first: what it held waits for its leases to run out, and that takes a minute.
+VICTIMS = ("relay", "edge", "router", "packer", "projector", "nats", "s3", "postgres")
 ACKNOWLEDGED = size(400, 10_000)
 STOPPED_FOR_S = size(4, 30)
 
 
-async def test_each_process_is_killed_in_turn_under_load(own_gateway: Gateway, tmp_path: Path) -> None:
+async def test_whatever_is_killed_under_load_nothing_is_lost(own_gateway: Gateway, tmp_path: Path) -> None:
+    """Each process in turn, then the supervisor alone, then all at once, and started again."""
     async with storm(own_gateway, tmp_path) as at:
         for role in VICTIMS:
             before = await asyncio.to_thread(own_gateway.pid, role)
             await at.harm(partial(os.kill, before, signal.SIGKILL))
             await at.until(partial(_has_another, own_gateway, role, before), f"{role} is back")
-            back_s = time.monotonic() - at.kills[-1]
-            await at.acknowledged()
-            works_s = time.monotonic() - at.kills[-1]
-            print(f"{role} killed: back after {back_s:.1f} s, {SOME} mails more after {works_s:.1f} s")
+            print(f"{role} killed: works again after {await at.recovered():.1f} s")
+        for who, kill in (("supervisor", _kill_supervisor), ("all", Gateway.kill_everything)):
+            await at.harm(partial(kill, own_gateway))
+            await asyncio.to_thread(own_gateway.start)
+            print(f"{who} killed: started and works again after {await at.recovered():.1f} s")
         await at.acknowledged(max(0, ACKNOWLEDGED - at.load.acknowledged))
         books = await at.settled()
     assert books.acknowledged >= ACKNOWLEDGED
@@ -38,18 +39,8 @@ def _has_another(gateway: Gateway, role: str, before: int) -> bool:
     return any(pid != before for pid in gateway.pids(role))
 
 
-@pytest.mark.parametrize("alone", [True, False], ids=["supervisor-alone", "all-at-once"])
-async def test_killed_under_load_the_next_start_resumes(
-    own_gateway: Gateway, tmp_path: Path, alone: bool
-) -> None:
-    supervisor_alone = partial(own_gateway.kill, "supervisor")
-    async with storm(own_gateway, tmp_path) as at:
-        for _ in range(size(1, 5)):
-            await at.harm(supervisor_alone if alone else own_gateway.kill_everything)
-            await asyncio.to_thread(own_gateway.start)
-            await at.acknowledged()
-        await at.acknowledged(max(0, size(100, 5_000) - at.load.acknowledged))
-        await at.settled()
+def _kill_supervisor(gateway: Gateway) -> None:
+    gateway.kill("supervisor")
 
 
 async def test_a_stopped_router_that_wakes_is_refused(own_gateway: Gateway, tmp_path: Path) -> None:
