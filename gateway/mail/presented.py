@@ -110,17 +110,16 @@ def _join_folded(words: Iterable[str]) -> str:
 
 
 def hidden_ranges(header: bytes, authserv_id: str) -> tuple[tuple[int, int], ...]:
-    """Ranges of a received header that claim to be ours, in order: Return-Path (only the final delivery
-    writes one, RFC 5321 §4.4), Authentication-Results under our authserv-id or none that can be read
-    (RFC 8601 §5).
+    """Ranges of a received header that claim to be ours, in order: Authentication-Results under our
+    authserv-id or none that can be read (RFC 8601 §5).
 
+    A Return-Path that came with the message stays: ours stands before it, and a reader goes by the first.
     header: the whole header block of the message, from its first octet; the edge refuses a message whose
     header is cut, or that has more than HIDDEN_RANGES_MAX ranges: each of them stands in every event.
     """
     found: list[tuple[int, int]] = []
     for field in headers.fields(header):
-        name = field.name.lower()
-        if name == "return-path" or (name == "authentication-results" and _is_ours(field.value, authserv_id)):
+        if field.name.lower() == "authentication-results" and _is_ours(field.value, authserv_id):
             found.append((field.start, field.end))
     return tuple(_merged(found))
 

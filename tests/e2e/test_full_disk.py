@@ -1,7 +1,6 @@
 """Acceptance 4: the data folder runs full and gets space again: nothing acknowledged is lost."""
 
 import asyncio
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator

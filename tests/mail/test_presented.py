@@ -80,8 +80,7 @@ def test_nothing_a_peer_said_makes_or_continues_a_line(
 
 
 FORGED = [
-    (b"Return-Path: <evil@example.org>\r\n", True),
-    (b"return-path : <evil@example.org>\r\n", True),
+    (b"Return-Path: <ann@example.org>\r\n", False),  # the sender's own words; ours stands first
     (b"Authentication-Results: mx.opm.go.th; dkim=pass\r\n", True),
     (b"Authentication-Results: MX.OPM.GO.TH 1; dkim=pass\r\n", True),
     (b'authentication-results:\r\n (a (b) c) "mx.opm.go.th" ; none\r\n', True),
@@ -108,8 +107,8 @@ def test_an_authserv_id_is_the_same_as_a_and_u_label() -> None:
 
 
 def test_neighbours_are_one_range_and_the_body_is_never_touched() -> None:
-    header = b"Return-Path: <a>\r\nReturn-Path: <b>\r\n\r\nReturn-Path: <c>\r\n"
-    assert hidden_ranges(header, "mx.opm.go.th") == ((0, 36),)
+    field = b"Authentication-Results: mx.opm.go.th; none\r\n"
+    assert hidden_ranges(field * 2 + b"\r\n" + field, "mx.opm.go.th") == ((0, 2 * len(field)),)
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 200), max_size=8, unique=True), st.data())

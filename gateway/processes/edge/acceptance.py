@@ -19,7 +19,7 @@ from gateway.processes.intake import Incoming, Intake
 
 SHORT_OF_SPACE = reply(452, "4.3.1", "Short of space, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header too large")
-TOO_MANY_TRACES = reply(554, "5.6.0", "Too many Return-Path or Authentication-Results fields")
+TOO_MANY_TRACES = reply(554, "5.6.0", "Too many Authentication-Results fields in our name")
 CANNOT_ANSWER = reply(451, "4.3.0", "Temporary local problem, try again later")
 
 
