@@ -12,12 +12,14 @@ from gateway.cli.output import as_json, cell, nothing, print_json, print_line, p
 from gateway.mail.ids import MailId
 from gateway.wiring import Desk
 from projections.queue import query as queue_rows
+from projections.readmodel import Rows
 from projections.trace import query as trace_rows
 from projections.trace.query import Step, Wanted
 
 FOLLOW_EVERY_S = 1.0
-MAILS_MAX = 100
+MAILS_DEFAULT = 100
 PAGE = 1_000
+STEPS_PAGE = 10_000
 
 
 class Instant(click.ParamType[datetime]):
@@ -42,6 +44,7 @@ class Instant(click.ParamType[datetime]):
 @click.option("--ip", help="The address of the host that sent it.")
 @click.option("--subject", help="A part of the subject.")
 @click.option("--since", type=Instant(), help="Not before, e.g. 2026-11-23T09:00+07:00.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=MAILS_DEFAULT, show_default=True)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens to these mails.")
 @at_desk
 async def trace(
@@ -53,9 +56,10 @@ async def trace(
     ip: str | None,
     subject: str | None,
     since: datetime | None,
+    limit: int,
     follow: bool,
 ) -> None:
-    """The whole story of the mails that match, in the order of the log.
+    """The whole story of the mails that match, the last of them, in the order of the log.
 
     Example: saraban trace --subject ประชุม --since 2026-11-23
     """
@@ -67,8 +71,8 @@ async def trace(
     seen = 0
     while True:
         async with desk.pool.snapshot() as rows:
-            mails = await trace_rows.find_mails(rows, wanted, limit=MAILS_MAX)
-            steps = await trace_rows.story_of(rows, [mail.mail_id for mail in mails], after=seen)
+            mails = await trace_rows.find_mails(rows, wanted, limit=limit, newest=True)
+            steps = await _story(rows, [mail.mail_id for mail in mails], seen)
         if seen == 0 and not mails and not follow:
             nothing("no mail matches")
         if as_json() and not follow:
@@ -78,12 +82,20 @@ async def trace(
                 print_line(asdict(step))
         else:
             _tell(mails if seen == 0 else [], steps)
-        if len(mails) == MAILS_MAX and not as_json():
-            click.echo(f"(the first {MAILS_MAX} mails; narrow the search for others)", err=True)
+        if len(mails) == limit:
+            click.echo(f"(the last {limit} mails that match; --limit for more)", err=True)
         if not follow:
             return
         seen = max([seen, *(step.position for step in steps)])
         await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+async def _story(rows: Rows, mails: list[MailId], after: int) -> list[Step]:
+    found: list[Step] = []
+    while page := await trace_rows.story_of(rows, mails, after=after, limit=STEPS_PAGE):
+        found += page
+        after = page[-1].position
+    return found
 
 
 def _steps(steps: list[Step], mail_id: MailId) -> list[dict[str, Any]]:

@@ -73,8 +73,13 @@ _STEPS = ", ".join(field.name for field in fields(Step) if field.name != "addres
 _MAILS = ", ".join(field.name for field in fields(MailRow))
 
 
-async def find_mails(rows: Rows, wanted: Wanted, *, after: int = 0, limit: int = 1_000) -> list[MailRow]:
-    """Mails that match, in log order; after: position of the last one of the page before."""
+async def find_mails(
+    rows: Rows, wanted: Wanted, *, after: int = 0, limit: int = 1_000, newest: bool = False
+) -> list[MailRow]:
+    """Mails that match, in log order; after: position of the last one of the page before.
+
+    newest: of more than `limit`, the last ones instead of the first.
+    """
     conditions, values = ["position > $1"], [after]
 
     def want(condition: str, value: object) -> None:
@@ -94,10 +99,11 @@ async def find_mails(rows: Rows, wanted: Wanted, *, after: int = 0, limit: int =
     want("at >= $", wanted.since)
     found = await rows.fetch(
         f"""SELECT {_MAILS} FROM {_SCHEMA}.mail
-        WHERE {" AND ".join(conditions)} ORDER BY position LIMIT {limit:d}""",
+        WHERE {" AND ".join(conditions)} ORDER BY position {"DESC" if newest else "ASC"}
+        LIMIT {limit:d}""",
         *values,
     )
-    return [MailRow(*row.values()) for row in found]
+    return sorted((MailRow(*row.values()) for row in found), key=lambda mail: mail.position)
 
 
 def _literally(text: str) -> str:

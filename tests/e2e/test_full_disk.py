@@ -32,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_disk_that_runs_full_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
-    """Without a reserve: every server finds no room at some point, and one stays stuck until started again."""
+    """Without a reserve: every server finds no room at some point; one stays stuck until it is restarted."""
     gateway = Gateway(small_disk / "data", env={"SARABAN_DISK_RESERVE_OCTETS": "0"})
     gateway.start()
     try:
