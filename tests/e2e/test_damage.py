@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.gateway import CommandFailed, Gateway, running_gateway
+from tests.e2e.gateway import CommandFailed, Gateway
 from tests.e2e.load import Load, Plan, host_and_port, send_one
 from tests.e2e.stores import objects, s3_client
 
@@ -71,18 +71,18 @@ def _flip_a_bit(gateway: Gateway, name: str, offset: int) -> None:
         client.put_object(bucket, name, io.BytesIO(octets), len(octets))
 
 
-def test_a_message_gone_from_a_copied_stream_stops_its_readers(own_gateway: Gateway, tmp_path: Path) -> None:
+def test_nothing_starts_on_a_copied_stream_that_lacks_a_message(own_gateway: Gateway, tmp_path: Path) -> None:
     fill(own_gateway)
     victim = own_gateway.events("mail.accepted/1")[MAILS // 2]["position"]
     own_gateway.stop()
     copied = tmp_path / "copied"
     shutil.copytree(own_gateway.data, copied, symlinks=True)
     assert _delete(copied, victim), f"no block holds position {victim}"
-    with running_gateway(tmp_path, data=copied) as gateway:
-        for command in (("check",), ("projection", "rebuild", "mailbox"), ("events", "tail", "-n", "100000")):
-            with pytest.raises(CommandFailed) as failed:
-                gateway.cli_octets("--json", *command)
-            assert f"damaged at position {victim}:" in failed.value.said, command
+    refused = Gateway(copied)
+    refused.launch()
+    refused.wait(lambda: refused.exit_code is not None, "a gateway that does not start on a damaged log")
+    assert refused.exit_code != 0
+    assert f"damaged at position {victim}:" in refused.said()
     own_gateway.start()
     assert own_gateway.cli("check")["verdict"] == "whole", "the original has not suffered"
 
