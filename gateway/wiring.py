@@ -108,6 +108,13 @@ class Ground:
         return jetstream.open_lane(self.log, name, clock=self.clock, actor=actor, by=self.by)
 
     @asynccontextmanager
+    async def rows(self, size: int = 8) -> AsyncIterator[Pool]:
+        """The rows; raises LogCorrupt when the log no longer holds what they were folded from."""
+        async with open_pool(self.settings.postgres_dsn, size=size) as pool:
+            await checkpoint.compare_all(pool, self.log)
+            yield pool
+
+    @asynccontextmanager
     async def write_ahead(self) -> AsyncIterator[JetStreamWriteAhead]:
         """A lane of its own in CT."""
         actor = Actor("system", self.role)
@@ -175,6 +182,7 @@ async def prepare(settings: Settings) -> None:
         await jetstream.prepare(link, settings.ct_octets_max)
     async with ground(settings, "prepare") as g, open_pool(settings.postgres_dsn) as pool:
         await checkpoint.create(pool, models(g.keys))
+        await checkpoint.compare_all(pool, g.log)
         await relay_leases.create(pool)
         async with g.objects() as objects:
             await objects.make_bucket()
@@ -196,7 +204,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         g = await enter(ground(settings, "edge"))
-        pool = await enter(open_pool(settings.postgres_dsn, size=4))
+        pool = await enter(g.rows(4))
         objects = await enter(g.objects())
         write_ahead = await enter(g.write_ahead())
         acceptance = Acceptance(
@@ -227,7 +235,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
 
 
 async def projector(settings: Settings, serving: Callable[[], None]) -> None:
-    async with ground(settings, "projector") as g, open_pool(settings.postgres_dsn) as pool:
+    async with ground(settings, "projector") as g, g.rows() as pool:
         projections = [Projection(model, pool) for model in models(g.keys)]
         maillog.role_ready()
         serving()
@@ -238,7 +246,7 @@ async def router(settings: Settings, serving: Callable[[], None]) -> None:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         g = await enter(ground(settings, "router"))
-        pool = await enter(open_pool(settings.postgres_dsn, size=4))
+        pool = await enter(g.rows(4))
         objects = await enter(g.objects())
         write_ahead = await enter(g.write_ahead())
         directory = DirectoryRows(pool)
@@ -277,7 +285,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         g = await enter(ground(settings, "relay"))
-        pool = await enter(open_pool(settings.postgres_dsn, size=8))
+        pool = await enter(g.rows(8))
         objects = await enter(g.objects())
         means = Means(
             hostname=settings.hostname,
@@ -301,7 +309,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
 async def packer(settings: Settings, serving: Callable[[], None]) -> None:
     async with (
         ground(settings, "packer") as g,
-        open_pool(settings.postgres_dsn, size=2) as pool,
+        g.rows(2) as pool,
         g.objects() as objects,
     ):
         world = packing.World(
@@ -322,7 +330,7 @@ async def packer(settings: Settings, serving: Callable[[], None]) -> None:
 async def steward(settings: Settings, serving: Callable[[], None]) -> None:
     async with (
         ground(settings, "steward") as g,
-        open_pool(settings.postgres_dsn, size=2) as pool,
+        g.rows(2) as pool,
         g.objects() as objects,
     ):
         maillog.role_ready()
@@ -339,7 +347,7 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
-    async with ground(settings, "web") as g, open_pool(settings.postgres_dsn, size=4) as pool:
+    async with ground(settings, "web") as g, g.rows(4) as pool:
         await serve(gauge(g, pool), settings.listen_http, serving)
 
 

@@ -165,6 +165,16 @@ class Projection:
                 raise LogCorrupt(checkpoint.position, f"{self.schema} has folded another event there")
 
 
+async def compare_all(pool: Pool, log: EventLog) -> None:
+    """Raises LogCorrupt when the log no longer holds what any rows were folded from; for who starts."""
+    async with pool.rows() as rows:
+        known = await rows.fetch(
+            "SELECT DISTINCT position, digest FROM checkpoints.checkpoint WHERE position > 0 ORDER BY 1"
+        )
+    for row in known:
+        await _compare(log, Checkpoint(Position(row["position"]), row["digest"]))
+
+
 async def _compare(log: EventLog, checkpoint: Checkpoint) -> None:
     try:
         event = await log.read(checkpoint.position)
