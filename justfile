@@ -45,11 +45,11 @@ soak ISSUE:
 
 # load the public corpus into the running gateway
 demo-corpus *ARGS:
-    python -m tests.e2e.corpus "$@"
+    python -m tests.corpus.load_corpus "$@"
 
 # side by side with the peers that are installed: inbound or relay
 bench *ARGS:
-    python -m tests.bench "$@"
+    python -m tests.bench.bench "$@"
 
 # write requirements.lock anew from pyproject.toml (needs uv)
 lock:

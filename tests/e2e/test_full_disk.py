@@ -31,28 +31,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-async def test_a_disk_that_runs_full_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
-    """Without a reserve: every server finds no room at some point; one stays stuck until it is restarted."""
-    gateway = Gateway(small_disk / "data", env={"SARABAN_DISK_RESERVE_OCTETS": "0"})
-    gateway.start()
-    try:
-        async with storm(gateway, tmp_path) as at:
-            ballast = small_disk / "ballast"
-            before = _put_off(at)
-            await at.harm(lambda: _fill(ballast, LEFT_OCTETS))
-            await at.until(
-                lambda: _put_off(at) >= before + PUT_OFF and "is full: mail is refused" in gateway.said(),
-                "the disk runs full",
-            )
-            assert _free(small_disk) < LEFT_OCTETS
-            await asyncio.to_thread(ballast.unlink)
-            print(f"works again {await at.recovered():.1f} s after the disk began to run full")
-            await at.settled()
-        assert gateway.cli("check", "--all")["verdict"] == "whole"
-    finally:
-        gateway.stop()
-
-
 async def test_a_disk_at_its_reserve_refuses_mail_and_delivers_what_it_took(
     small_disk: Path, tmp_path: Path
 ) -> None:
