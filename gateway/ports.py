@@ -219,6 +219,12 @@ class ContentStore(Protocol):
         event could name is left behind but garbage the sweep finds.
         """
 
+    async def read_ahead(self, contents: Sequence[Content]) -> None:
+        """A hint that these will be opened soon: small ones are fetched in sets and held until then.
+
+        What cannot be had now is left to `open`; at most 16 MiB are held.
+        """
+
     def open(
         self, content: Content, *, data_key: bytes, salt: bytes, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
@@ -240,10 +246,8 @@ class Place:
 class Places(Protocol):
     """The content rows, as content store, packer and sweep need them."""
 
-    async def place(self, digest: str) -> Place | None: ...
-
-    async def packed(self, digests: Collection[str]) -> set[str]:
-        """Those of the contents that are in a pack."""
+    async def places(self, digests: Collection[str]) -> dict[str, Place]:
+        """Where those of the contents are that are in a pack."""
 
     async def named(self, objects: Collection[str]) -> set[str]:
         """Those of the objects and packs that an event names."""
@@ -276,6 +280,9 @@ class WriteAhead(Protocol):
         """The content's sequence, on disk. Raises Full, Unavailable, Deposed; waits as Lane.append does."""
 
     async def get(self, sequence: int) -> Unpacked | None: ...
+
+    async def get_all(self, sequences: Collection[int]) -> list[Unpacked]:
+        """Those that are found; a missing one may be there all the same, `get` tells."""
 
     async def read(self, after: int) -> Unread:
         """About a thousand contents or 4 MiB of what is there; nothing new: `up_to` is `after`."""

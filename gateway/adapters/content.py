@@ -9,10 +9,11 @@ Source: architecture §5; ADR 0005.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
+from gateway.adapters.read_ahead import ReadAhead
 from gateway.adapters.stored import HeldContent, PiecedObject, Source, get_range
 from gateway.domain import contents, pieces
 from gateway.domain.contents import Filling, Head
@@ -49,6 +50,7 @@ class KeptContents:
     ) -> None:
         self._write_ahead, self._objects, self._places = write_ahead, objects, places
         self._keys, self._log = keys, log
+        self._ahead = ReadAhead(write_ahead, objects, places)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._uploading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -106,6 +108,9 @@ class KeptContents:
 
     # --- reading --------------------------------------------------------------------------------------
 
+    async def read_ahead(self, contents: Sequence[Content]) -> None:
+        await self._ahead.fetch(contents)
+
     async def open(
         self, content: Content, *, data_key: bytes, salt: bytes, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
@@ -153,6 +158,8 @@ class KeptContents:
         """Where the kept content is: its own object, a pack, or the write-ahead."""
         if content.large:
             return PiecedObject(self._objects, content.large, key, 2 * content.octets, content.digest)
+        if held := self._ahead.take(content.digest):
+            return HeldContent(held.octets, key, held.place, held.offset, content.digest)
         if found := await self._packed(content, key) or await self._unpacked(content, key):
             return found
         # Neither: it was packed and purged after we looked at the rows, or it is not there at all.
@@ -164,7 +171,7 @@ class KeptContents:
         raise ContentMissing(f"no store has the content {content.digest}")
 
     async def _packed(self, content: Content, key: bytes) -> Source | None:
-        place = await self._places.place(content.digest)
+        place = (await self._places.places([content.digest])).get(content.digest)
         if place is None:
             return None
         try:

@@ -4,6 +4,8 @@ A content is one message on `ct.<lane>` with its digest in a header; the lanes' 
 are told by their topic. Source: architecture §5, ADR 0005.
 """
 
+from bisect import bisect_right
+from collections.abc import Collection
 from typing import Final
 
 from gateway.adapters.jetstream import wire
@@ -15,6 +17,7 @@ from gateway.ports import Unpacked, Unread
 
 DIGEST: Final = "Ct-Digest"
 READ_MAX: Final = 1000
+GAP_MAX: Final = 8  # messages that are cheaper to read over than to ask twice
 
 
 class JetStreamWriteAhead:
@@ -34,6 +37,21 @@ class JetStreamWriteAhead:
             return _unpacked(near[0])
         found = await self._link.get(CONTENT, seq=sequence)
         return _unpacked(found) if found else None
+
+    async def get_all(self, sequences: Collection[int]) -> list[Unpacked]:
+        asked = set(sequences)
+        wanted, found, at = sorted(asked), list[Unpacked](), 0
+        while at < len(wanted):
+            end = at + 1
+            while end < len(wanted) and wanted[end] - wanted[end - 1] <= GAP_MAX:
+                end += 1
+            stored = await self._link.read(CONTENT, "ct.>", wanted[at], wanted[end - 1] - wanted[at] + 1)
+            if not stored:
+                break
+            found += [one for each in stored if each.sequence in asked and (one := _unpacked(each))]
+            # A long run comes in several answers; where messages are gone, one reaches into the next run.
+            at = bisect_right(wanted, stored[-1].sequence)
+        return found
 
     async def read(self, after: int) -> Unread:
         found = await self._link.read(CONTENT, "ct.>", after + 1, READ_MAX)

@@ -3,7 +3,7 @@
 Source: architecture §4 (an event is small; at most 500 events and 1 MB in one write).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +53,20 @@ def encode_group(facts: Sequence[Fact], versions: Mapping[str, int] | None = Non
         limit = f"at most {GROUP_FACTS_MAX} of {GROUP_OCTETS_MAX} octets are"
         raise ValueError(f"{len(group)} facts of {octets} octets are no group, {limit}")
     return group
+
+
+def parts(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
+    """Facts that need not be appended together, in order, in as few groups as there may be."""
+    part, octets = list[Fact](), 0
+    for fact in facts:
+        (encoded,) = encode_group([fact])
+        if part and (len(part) == GROUP_FACTS_MAX or octets + encoded.octets > GROUP_OCTETS_MAX):
+            yield part
+            part, octets = [], 0
+        part.append(fact)
+        octets += encoded.octets
+    if part:
+        yield part
 
 
 def carriers(subjects: Sequence[str], expected: Mapping[str, int]) -> list[str | None]:

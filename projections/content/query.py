@@ -11,11 +11,10 @@ from projections.readmodel import Pool, schema_of
 
 _SCHEMA: Final = schema_of(ContentModel)
 
-PLACE: Final = f"""
-SELECT pack.name, content.place, content.octets
-FROM {_SCHEMA}.content JOIN {_SCHEMA}.pack ON pack.id = content.pack WHERE content.digest = $1
+PLACES: Final = f"""
+SELECT content.digest, pack.name, content.place, content.octets
+FROM {_SCHEMA}.content JOIN {_SCHEMA}.pack ON pack.id = content.pack WHERE content.digest = ANY($1::bytea[])
 """
-PACKED: Final = f"SELECT digest FROM {_SCHEMA}.content WHERE digest = ANY($1::bytea[])"
 NAMED: Final = f"""
 SELECT name FROM {_SCHEMA}.object WHERE name = ANY($1::text[])
 UNION ALL SELECT name FROM {_SCHEMA}.pack WHERE name = ANY($1::text[])
@@ -28,15 +27,10 @@ class ContentRows:
     def __init__(self, pool: Pool, hint: asyncio.Event | None = None) -> None:
         self._pool, self._hint = pool, hint
 
-    async def place(self, digest: str) -> Place | None:
+    async def places(self, digests: Collection[str]) -> dict[str, Place]:
         async with self._pool.rows() as rows:
-            found = await rows.fetchrow(PLACE, bytes.fromhex(digest))
-        return Place(found["name"], found["place"], found["octets"]) if found else None
-
-    async def packed(self, digests: Collection[str]) -> set[str]:
-        async with self._pool.rows() as rows:
-            found = await rows.fetch(PACKED, [bytes.fromhex(digest) for digest in digests])
-        return {row["digest"].hex() for row in found}
+            found = await rows.fetch(PLACES, [bytes.fromhex(digest) for digest in digests])
+        return {digest.hex(): Place(*place) for digest, *place in found}
 
     async def named(self, objects: Collection[str]) -> set[str]:
         async with self._pool.rows() as rows:

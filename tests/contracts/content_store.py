@@ -75,6 +75,30 @@ class ContentStoreContract:
         assert len(stored.objects) == 1
         assert await opened(world, [kept])
 
+    async def test_what_was_read_ahead_opens_from_wherever_it_lies(self, world: ContentWorld) -> None:
+        kept = [(await world.put(mail(noise(3000, seed))))[0] for seed in range(20)]
+        kept.append((await world.put(mail(noise(100_000, 5))))[0])
+        contents = [one.content for one in kept]
+        await world.contents.read_ahead(contents)
+        await world.pack()
+        await world.contents.read_ahead(contents)
+        assert await opened(world, kept)
+        await world.purge()
+        await world.contents.read_ahead([*contents[::2], type(contents[0])("0" * 64, 5, hint=10**6)])
+        assert await opened(world, kept)
+        assert await opened(world, kept), "opening does not depend on it"
+
+    async def test_what_was_read_ahead_damaged_is_named(self, world: ContentWorld) -> None:
+        kept, _ = await world.put(SMALL)
+        await world.pack()
+        await world.purge()
+        digest = kept.content.digest
+        place = (await world.places.places([digest]))[digest]
+        await world.damage(place.pack, place.offset + place.octets // 2)
+        await world.contents.read_ahead([kept.content])
+        with pytest.raises(ContentCorrupt, match=place.pack):
+            await world.get(kept)
+
     async def test_what_is_large_after_carving_is_an_object_of_its_own(self, world: ContentWorld) -> None:
         message = mail(*(noise(40_000, seed) for seed in range(60)))
         kept, stored = await world.put(message)
@@ -101,8 +125,8 @@ class ContentStoreContract:
         kept = [(await world.put(mail(noise(3000, seed))))[0] for seed in range(10)]
         await world.pack()
         await world.purge()
-        place = await world.places.place(kept[4].content.digest)
-        assert place is not None
+        digest = kept[4].content.digest
+        place = (await world.places.places([digest]))[digest]
         await world.damage(place.pack, place.offset + 100)
         with pytest.raises(ContentCorrupt) as found:
             await world.get(kept[4])

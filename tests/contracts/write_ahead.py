@@ -48,3 +48,13 @@ class WriteAheadContract:
     async def test_a_sequence_that_never_was_holds_nothing(self, write_ahead: WriteAhead) -> None:
         at = await write_ahead.append(digest(1), b"one")
         assert await write_ahead.get(at + 1000) is None
+
+    async def test_a_set_is_what_is_still_there_of_it(self, write_ahead: WriteAhead) -> None:
+        sequences = [
+            await write_ahead.append(digest(number), bytes([number]) * 60_000) for number in range(90)
+        ]
+        await write_ahead.purge(sequences[9])
+        for wanted in (sequences, sequences[::-1], sequences[5:15], sequences[::20], sequences[:10], []):
+            found = await write_ahead.get_all(wanted)
+            assert {one.sequence for one in found} == {one for one in wanted if one > sequences[9]}
+            assert [await write_ahead.get(one.sequence) for one in found] == found

@@ -75,6 +75,7 @@ class Contents:
 
     def __init__(self) -> None:
         self.messages: dict[str, bytes] = {}
+        self.read_ahead_of: list[str] = []
 
     def keep(self, message: bytes, salt: bytes) -> Content:
         digest = hashlib.sha256(salt + message).hexdigest()
@@ -85,6 +86,9 @@ class Contents:
         self, message: Spooled, *, skeleton: object, data_key: bytes, salt: bytes, agency_id: str
     ) -> StoredContent:
         return StoredContent(self.keep(b"".join(message.read(0, message.octets)), salt), ())
+
+    async def read_ahead(self, contents: Sequence[Content]) -> None:
+        self.read_ahead_of = [*self.read_ahead_of, *(content.digest for content in contents)]
 
     async def open(
         self, content: Content, *, data_key: bytes, salt: bytes, start: int = 0, end: int | None = None

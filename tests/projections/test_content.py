@@ -53,11 +53,11 @@ async def test_a_content_is_where_it_was_packed_first(pool: Pool, projection: Pr
     await projection.take(
         log_of(packed("packs/1", ("a", 0, 10), ("b", 10, 20)), packed("packs/2", ("b", 0, 20), ("c", 20, 5)))
     )
-    assert await rows.place(sha("a")) == Place("packs/1", 0, 10)
-    assert await rows.place(sha("b")) == Place("packs/1", 10, 20)
-    assert await rows.place(sha("c")) == Place("packs/2", 20, 5)
-    assert await rows.place(sha("d")) is None
-    assert await rows.packed({sha("a"), sha("c"), sha("d")}) == {sha("a"), sha("c")}
+    assert await rows.places([sha(name) for name in "abcd"]) == {
+        sha("a"): Place("packs/1", 0, 10),
+        sha("b"): Place("packs/1", 10, 20),
+        sha("c"): Place("packs/2", 20, 5),
+    }
 
 
 async def test_objects_and_packs_are_named_by_events(pool: Pool, projection: Projection) -> None:

@@ -40,6 +40,10 @@ class MemoryWriteAhead:
         self._ask()
         return self.contents.get(sequence)
 
+    async def get_all(self, sequences: Collection[int]) -> list[Unpacked]:
+        self._ask()
+        return [self.contents[sequence] for sequence in sequences if sequence in self.contents]
+
     async def read(self, after: int) -> Unread:
         self._ask()
         found = [content for sequence, content in self.contents.items() if sequence > after][:1000]
@@ -122,13 +126,9 @@ class MemoryPlaces:
         self._places: dict[str, Place] = {}
         self._named: set[str] = set()
 
-    async def place(self, digest: str) -> Place | None:
+    async def places(self, digests: Collection[str]) -> dict[str, Place]:
         await self._fold()
-        return self._places.get(digest)
-
-    async def packed(self, digests: Collection[str]) -> set[str]:
-        await self._fold()
-        return self._places.keys() & set(digests)
+        return {digest: self._places[digest] for digest in digests if digest in self._places}
 
     async def named(self, objects: Collection[str]) -> set[str]:
         await self._fold()

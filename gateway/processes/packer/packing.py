@@ -133,7 +133,7 @@ class Packer:
             await self._cut()
         before = self._read_up_to
         unread = await self._world.write_ahead.read(before)
-        known = await self._world.places.packed({content.digest for content in unread.contents})
+        known = await self._world.places.places({content.digest for content in unread.contents})
         for content in unread.contents:
             if content.digest not in known:
                 if not self._cutting.has_room_for(content):

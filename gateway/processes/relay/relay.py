@@ -32,6 +32,7 @@ from gateway.ports import (
     START,
     Clock,
     ContentStore,
+    Deposed,
     Entropy,
     KeyForgotten,
     KeyStore,
@@ -49,6 +50,7 @@ from gateway.processes.relay.connection import (
     refused_all,
 )
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
+from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.protocols.smtp.client import LOST, Refused
 from gateway.protocols.smtp.transaction import Answer, Stage
@@ -109,7 +111,8 @@ class Relay:
         self._destinations: dict[NextHop, Destination] = {}
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
-        self._recording: set[asyncio.Task[None]] = set()
+        self._recorder = Recorder(self._append, self._recorded)
+        self._has_room = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
     async def run(self) -> None:
@@ -118,33 +121,37 @@ class Relay:
             async with self._tasks as tasks:
                 tasks.create_task(self._take_all(), name="take")
                 tasks.create_task(self._renew_all(), name="renew")
+                tasks.create_task(self._recorder.run(), name="record")
                 tasks.create_task(self._release_all(), name="release")
         finally:
-            if self._recording:  # what a host has said is not forgotten on the way out
-                await asyncio.wait(self._recording, timeout=SHUTDOWN_TIMEOUT_S)
+            with suppress(Deposed):
+                await self._recorder.finish(SHUTDOWN_TIMEOUT_S)  # what a host has said is not forgotten
             await self._give_back()
 
     # --- the queue --------------------------------------------------------------------------------------
 
     async def _take_all(self) -> None:
         while True:
-            room = JOBS_MAX - len(self._jobs)
-            jobs = (
-                await self._patiently("take", partial(self._queue.take, min(room, TAKE_MAX)))
-                if room > 0
-                else ()
-            )
+            await self._room()
+            jobs = await self._patiently("take", partial(self._queue.take, TAKE_MAX))
             if not jobs:
                 await self._clock.sleep(POLL_S)
                 continue
             agencies = list({job.queued.agency_id for job in jobs if job.queued.agency_id is not None})
             hops = await self._patiently("take", partial(self._queue.next_hops, agencies))
+            await self._content.read_ahead([job.queued.message.content for job in jobs])
             for job in jobs:
                 keys = [(job.position, recipient) for recipient in job.recipients]
                 if not self._jobs.keys() & keys:  # else its lease was lost here, and the attempt goes on
                     self._jobs |= dict.fromkeys(keys, job)
                     agency_id = job.queued.agency_id
                     self._assign(job, hops.get(agency_id) if agency_id else None)
+
+    async def _room(self) -> None:
+        """Wait until a whole set can be taken: what is in hand keeps every connection busy meanwhile."""
+        while len(self._jobs) > JOBS_MAX - TAKE_MAX:
+            self._has_room.clear()
+            await self._has_room.wait()
 
     def _assign(self, job: Job, hop: NextHop | None) -> None:
         if hop is None or (self._means.demo and not _is_loopback(hop.host)):
@@ -190,6 +197,7 @@ class Relay:
     def _forget(self, job: Job) -> None:
         for recipient in job.recipients:
             self._jobs.pop((job.position, recipient), None)
+        self._has_room.set()
 
     # --- connections ------------------------------------------------------------------------------------
 
@@ -284,7 +292,8 @@ class Relay:
                 "open mail", partial(open_mail, job.queued, job.recipients, self._keys)
             )
         except KeyForgotten:
-            await self._recorded(job, [erased_fact(job.queued, job.position, job.recipients, self._stamp())])
+            erased = erased_fact(job.queued, job.position, job.recipients, self._stamp())
+            await self._recorder.add(Conclusion(job, [erased], 0.0))
             return None
 
     async def _go_nowhere(self, job: Job, said: Reply) -> None:
@@ -305,7 +314,7 @@ class Relay:
         tls: str = "",
         started_s: float | None = None,
     ) -> None:
-        """Decide what the answers mean and see that the log has it."""
+        """Decide what the answers mean and have it recorded."""
         attempts = tuple(
             Attempt(recipient, made + 1, answer.reply, answer.is_ours, is_about_mail(answer.stage))
             for recipient, made, answer in zip(job.recipients, job.attempts, answers, strict=True)
@@ -322,21 +331,17 @@ class Relay:
         doubtful = sum(answer.is_uncertain for answer in answers)
         if doubtful:
             maillog.possible_double(mail_id=job.queued.mail_id, recipients=doubtful)
-        await self._recorded(job, facts)
         took_s = 0.0 if started_s is None else self._clock.monotonic() - started_s
-        for fact in facts:
-            _log_conclusion(fact, took_s)
+        await self._recorder.add(Conclusion(job, facts, took_s))
 
-    async def _recorded(self, job: Job, facts: Sequence[Fact]) -> None:
-        """Wait until the log has the facts, also when this relay is told to stop meanwhile."""
-        task = asyncio.create_task(self._record(job, facts))
-        self._recording.add(task)
-        task.add_done_callback(self._recording.discard)
-        await asyncio.shield(task)
+    async def _append(self, facts: Sequence[Fact]) -> Position:
+        return await self._patiently("record outcomes", partial(self._lane.append, facts))
 
-    async def _record(self, job: Job, facts: Sequence[Fact]) -> None:
-        position = await self._patiently("record outcomes", partial(self._lane.append, facts))
-        self._concluded.put_nowait((job, position))
+    def _recorded(self, conclusions: Sequence[Conclusion], position: Position) -> None:
+        for conclusion in conclusions:
+            self._concluded.put_nowait((conclusion.job, position))
+            for fact in conclusion.facts:
+                _log_conclusion(fact, conclusion.took_s)
 
     def _stamp(self) -> Stamp:
         return Stamp(at=self._clock.now(), actor=Actor("system", "relay"), by=self._by)

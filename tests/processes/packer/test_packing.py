@@ -216,7 +216,7 @@ class _dying:  # noqa: N801  (a context manager, used as one)
             (self._world.write_ahead, "purge"),
             (self._world.objects, "put"),
             (self._world.objects, "get"),
-            (self._world.places, "packed"),
+            (self._world.places, "places"),
             (self._world.lane, "append"),
         ]:
             self._patch.setattr(port, name, self._counted(getattr(port, name)))

@@ -41,6 +41,7 @@ class Host:
     connections: int = 0
     open_now: int = 0
     at_dot: asyncio.Event = field(default_factory=asyncio.Event)
+    has_more: asyncio.Event = field(default_factory=asyncio.Event)
     hop: NextHop = field(default_factory=lambda: NextHop("", 0))
 
     @asynccontextmanager
@@ -51,6 +52,12 @@ class Host:
             yield self
         finally:
             server.close()
+
+    async def has_taken(self, mails: int) -> None:
+        """Wait until it has."""
+        while len(self.taken) < mails:
+            self.has_more.clear()
+            await self.has_more.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -105,6 +112,7 @@ class Host:
                         was_tls = writer.get_extra_info("ssl_object") is not None
                         message = message.replace(b"\r\n..", b"\r\n.")
                         self.taken.append(Taken(mail_from, rcpt_to, message, was_tls))
+                        self.has_more.set()
                         mails += 1
                 case "QUIT":
                     return

@@ -28,10 +28,12 @@ from gateway.domain.events import (
     MailQueued,
     MailRelayed,
 )
+from gateway.domain.group import GROUP_FACTS_MAX
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.ports import START, Position, Unavailable
 from gateway.processes.relay.connection import Timeouts, opportunistic_context
+from gateway.processes.relay.recording import WAITING_MAX
 from gateway.processes.relay.relay import Means, Relay
 from tests.processes.relay.host import Host
 from tests.processes.relay.queue import MemoryQueue
@@ -168,6 +170,13 @@ async def test_a_host_that_refuses_a_third_connection_gets_all_mail_over_two(set
     async with Host(connections_max=2).listening() as host, setting.relay(host):
         outcomes = await setting.outcomes(30)
     assert [type(outcome) for outcome in outcomes] == [MailRelayed] * 30
+
+
+async def test_contents_of_a_set_are_asked_for_at_once(setting: Setting) -> None:
+    await setting.queued(mails=5)
+    async with Host().listening() as host, setting.relay(host):
+        await setting.outcomes(5)
+    assert sorted(setting.world.contents.read_ahead_of) == sorted(setting.world.contents.messages)
 
 
 async def test_leases_are_released_when_the_outcome_is_recorded(setting: Setting) -> None:
@@ -343,6 +352,42 @@ async def test_what_a_host_said_is_recorded_when_the_log_comes_back(setting: Set
     assert refused.is_set()
     assert isinstance(relayed, MailRelayed)
     assert len(host.taken) == 1
+
+
+async def test_while_the_log_is_away_only_so_much_is_said_that_nobody_knows_of(setting: Setting) -> None:
+    """Mails do not wait until the one before is recorded, but what is not would be sent twice by a crash."""
+    mails = 2 * WAITING_MAX
+    await setting.queued(mails=mails)
+    setting.means = replace(setting.means, connections_max=1)
+    # One more is being recorded, one waits for room.
+    bound = WAITING_MAX + 2
+    async with Host().listening() as host, setting.relay(host) as lane:
+        append, is_back = lane.append, asyncio.Event()
+
+        async def away(facts: Sequence[Fact]) -> Position:
+            await is_back.wait()
+            return await append(facts)
+
+        lane.append = away  # type: ignore[method-assign]
+        await host.has_taken(bound)
+        for _ in range(1_000):  # whoever could run on would have by now
+            await asyncio.sleep(0)
+        assert len(host.taken) == bound
+        is_back.set()
+        await setting.outcomes(mails)
+    assert len(host.taken) == mails
+
+
+async def test_more_fates_than_one_write_takes_are_all_recorded(setting: Setting) -> None:
+    """A host that says something else to each recipient: as many facts as recipients."""
+    recipients = [f"r{number}@dld.go.th" for number in range(GROUP_FACTS_MAX + 100)]
+    await setting.queued(*recipients)
+    says = {f"RCPT TO:<{address}>": f"550 5.1.1 no {address} here" for address in recipients}
+    async with Host(says=says).listening() as host, setting.relay(host):
+        outcomes = await setting.outcomes(len(recipients))
+    assert sorted(number for outcome in outcomes for number in outcome.recipients) == [
+        *range(len(recipients))
+    ]
 
 
 async def test_what_a_host_said_is_recorded_by_a_relay_told_to_stop(setting: Setting) -> None:
