@@ -125,7 +125,7 @@ class Connection:
         return self._events.popleft()
 
     async def _perform(self, effects: Sequence[ClientEffect]) -> None:
-        for effect in effects:
+        for effect in _joined(effects):
             match effect:
                 case Send(octets=octets):
                     await self._write(octets)
@@ -157,18 +157,35 @@ class Connection:
         await self._perform(self._client.tls_started())
 
     async def _send_content(self, content: AsyncIterator[bytes], may_end: Callable[[], bool]) -> None:
+        # One piece is held back: the last goes out with the final dot, a small mail in one write.
+        held: Sequence[ClientEffect] = ()
         try:
             async for octets in content:
+                await self._perform(held)
                 if self._client.is_closed:
                     return
-                await self._perform(self._client.content(octets))
+                held = self._client.content(octets)
         except (ContentMissing, ContentCorrupt, Unavailable) as error:
-            await self._perform(self._client.lost(str(error), UNREADABLE))
-            return
-        if may_end():
-            await self._perform(self._client.content_ended())
+            end = self._client.lost(str(error), UNREADABLE)
         else:
-            await self._perform(self._client.lost("the lease ends", OUT_OF_TIME))
+            is_in_time = may_end()
+            end = (
+                self._client.content_ended()
+                if is_in_time
+                else self._client.lost("the lease ends", OUT_OF_TIME)
+            )
+        await self._perform([*held, *end])
+
+
+def _joined(effects: Sequence[ClientEffect]) -> list[ClientEffect]:
+    """The same, with octets that are sent one after the other as one."""
+    joined: list[ClientEffect] = []
+    for effect in effects:
+        if isinstance(effect, Send) and joined and isinstance(before := joined[-1], Send):
+            joined[-1] = Send(before.octets + effect.octets)
+        else:
+            joined.append(effect)
+    return joined
 
 
 def opportunistic_context() -> ssl.SSLContext:

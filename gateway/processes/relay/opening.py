@@ -43,10 +43,12 @@ async def open_mail(queued: MailQueued, recipients: tuple[int, ...], keys: KeySt
 
 async def content_of(opened: OpenMail, message: Message, store: ContentStore) -> AsyncIterator[bytes]:
     """The message as it goes out. Raises ContentMissing, ContentCorrupt, Unavailable."""
-    yield opened.front
-    content = message.content
+    content, front = message.content, opened.front
     for start, end in presented.stored_ranges(0, message.hidden, content.octets):
         async for octets in store.open(
             content, data_key=opened.data_key, salt=opened.salt, start=start, end=end
         ):
-            yield octets
+            yield front + octets
+            front = b""
+    if front:
+        yield front

@@ -70,11 +70,14 @@ class QueueRows:
         if not due:
             return []
         leased = await self._lease(due)
-        last = await self._log.last()
-        if not await reached(self._pool, QueueModel, last, ROWS_TIMEOUT_S):
+        try:
+            last = await self._log.last()
+            if not await reached(self._pool, QueueModel, last, ROWS_TIMEOUT_S):
+                raise Unavailable("queue", f"its rows have not reached position {last}")
+            return await self._look_again(leased)
+        except Unavailable:  # nothing was begun: nobody need wait until these leases run out
             await self._give_back([lease for _, lease in leased])
-            raise Unavailable("queue", f"its rows have not reached position {last}")
-        return await self._look_again(leased)
+            raise
 
     async def renew(self, jobs: Sequence[Job]) -> None:
         held = [(job, job.lease) for job in jobs if job.lease is not None]

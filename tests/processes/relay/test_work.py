@@ -12,7 +12,7 @@ from gateway.domain.events import Actor, MailDelivered, MailRelayed, Stamp
 from gateway.domain.group import encode_group
 from gateway.mail.address import parse_address
 from gateway.mail.reply import reply
-from gateway.ports import Position
+from gateway.ports import Position, Unavailable
 from gateway.processes.registry.registry import Registry
 from gateway.processes.relay import work
 from gateway.processes.relay.opening import open_mail
@@ -131,6 +131,15 @@ async def test_what_was_concluded_meanwhile_is_not_tried_again(setting: Rows) ->
     await setting.fold()
     assert recipients(await taking) == [(second.position, 0)]
     assert await setting.leased() == 1
+
+
+async def test_while_the_log_is_away_nothing_stays_under_lease(setting: Rows) -> None:
+    await setting.queued(mails=3)
+    await setting.fold()
+    setting.world.log.fault = Unavailable("nats", "no leader")
+    with pytest.raises(Unavailable):
+        await setting.rows().take(10)
+    assert await setting.leased() == 0
 
 
 async def test_the_lease_of_a_dead_relay_runs_out_and_is_counted(
