@@ -15,7 +15,7 @@ from typing import Self
 
 from gateway.processes.up.credentials import write_secret
 
-PATIENCE_S = 20.0
+PATIENCE_MAX_S = 20.0  # somebody waits for the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class Mark:
     pid: int
     started: str  # clock ticks since boot
     stop_signal: int
+    stop_patience_s: float  # how long it may take to end in its own way
 
     @classmethod
-    def of(cls, name: str, pid: int, stop_signal: signal.Signals) -> Self:
-        return cls(name, pid, _started(pid) or "", int(stop_signal))
+    def of(cls, name: str, pid: int, stop_signal: signal.Signals, stop_patience_s: float) -> Self:
+        return cls(name, pid, _started(pid) or "", int(stop_signal), stop_patience_s)
 
     @property
     def is_alive(self) -> bool:
@@ -45,7 +46,7 @@ def remembered(file: Path) -> list[Mark]:
     """Who was running when it was last written down."""
     try:
         return [Mark(**written) for written in json.loads(file.read_bytes())]
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, TypeError):  # TypeError: another build wrote other fields
         return []
 
 
@@ -54,10 +55,11 @@ async def end(file: Path) -> list[str]:
     alive = [mark for mark in remembered(file) if mark.is_alive]
     for mark in alive:
         _signal(mark, mark.stop_signal)
-    until = time.monotonic() + PATIENCE_S
+    asked_at = time.monotonic()
     while any(mark.is_alive for mark in alive):
-        if time.monotonic() > until:
-            for mark in alive:
+        waited_s = time.monotonic() - asked_at
+        for mark in alive:
+            if waited_s > min(mark.stop_patience_s, PATIENCE_MAX_S):
                 _signal(mark, signal.SIGKILL)
         await asyncio.sleep(0.02)
     remember(file, ())

@@ -298,7 +298,7 @@ class Supervisor:
 
     def _remember(self) -> None:
         marks = [
-            orphans.Mark.of(service.name, child.pid, child.launch.stop_signal)
+            orphans.Mark.of(service.name, child.pid, child.launch.stop_signal, child.launch.stop_patience_s)
             for service, child in self._running()
         ]
         orphans.remember(self._children_file, marks)

@@ -81,7 +81,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
 
 def is_alive(pid: int) -> bool:
-    return Mark.of("any", pid, signal.SIGTERM).is_alive
+    return Mark.of("any", pid, signal.SIGTERM, 20.0).is_alive
 
 
 def test_everything_starts_is_kept_running_stops_and_resumes(up: Up) -> None:
