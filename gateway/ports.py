@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NewType, Protocol
+from typing import NewType, Protocol, TypeVar
 
 from gateway.domain import codec
 from gateway.domain.aggregate import A, Aggregate
@@ -63,6 +63,18 @@ class ContentCorrupt(Exception):
 
 class KeyForgotten(Exception):
     """The key was destroyed: what it opened counts as erased."""
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
+    """The errors themselves, out of however many groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 # --- the log ------------------------------------------------------------------------------------

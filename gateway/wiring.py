@@ -4,6 +4,7 @@ One function per role; each opens what it needs in `async with`, so everything i
 happens. No conditions on behaviour here: what differs by settings is a value that is handed down.
 """
 
+import asyncio
 import os
 import platform
 import ssl
@@ -109,10 +110,18 @@ class Ground:
 
     @asynccontextmanager
     async def rows(self, size: int = 8) -> AsyncIterator[Pool]:
-        """The rows; raises LogCorrupt when the log no longer holds what they were folded from."""
+        """The rows. Raises LogCorrupt, now or later (in an ExceptionGroup), when the log no longer holds what
+        they were folded from: a server that was away may come back with less.
+        """
+        line_was_lost = asyncio.Event()
         async with open_pool(self.settings.postgres_dsn, size=size) as pool:
             await checkpoint.compare_all(pool, self.log)
-            yield pool
+            with self.link.when_regained(line_was_lost.set):
+                async with asyncio.TaskGroup() as group:
+                    comparing = checkpoint.keep_comparing(pool, self.log, line_was_lost, self.clock)
+                    task = group.create_task(comparing, name="compare log and rows")
+                    yield pool
+                    task.cancel()
 
     @asynccontextmanager
     async def write_ahead(self) -> AsyncIterator[JetStreamWriteAhead]:

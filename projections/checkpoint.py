@@ -13,9 +13,20 @@ from typing import Final
 import asyncpg
 
 from gateway.domain.events import EVENT_TYPES, ConsumerHeld, ConsumerReleased
-from gateway.ports import START, Checkpoint, Deposed, EventLog, LogCorrupt, Position, Recorded, Unavailable
+from gateway.ports import (
+    START,
+    Checkpoint,
+    Clock,
+    Deposed,
+    EventLog,
+    LogCorrupt,
+    Position,
+    Recorded,
+    Unavailable,
+)
 from projections.readmodel import ALL_SLOTS, Pool, ReadModel, Rows, schema_of, slot_of_subject
 
+COMPARE_AGAIN_AFTER_S: Final = 0.5
 POLL_FIRST_S: Final = 0.004
 POLL_LAST_S: Final = 1.0  # hints may be lost: who waits also looks once a second (architecture §6)
 
@@ -173,6 +184,18 @@ async def compare_all(pool: Pool, log: EventLog) -> None:
         )
     for row in known:
         await _compare(log, Checkpoint(Position(row["position"]), row["digest"]))
+
+
+async def keep_comparing(pool: Pool, log: EventLog, is_due: asyncio.Event, clock: Clock) -> None:
+    """compare_all whenever `is_due` is set, until cancelled; waits while log or rows cannot answer."""
+    while True:
+        await is_due.wait()
+        is_due.clear()
+        try:
+            await compare_all(pool, log)
+        except Unavailable:
+            is_due.set()
+            await clock.sleep(COMPARE_AGAIN_AFTER_S)
 
 
 async def _compare(log: EventLog, checkpoint: Checkpoint) -> None:

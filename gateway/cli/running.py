@@ -13,16 +13,29 @@ from gateway.adapters.keys import BadMasterKey
 from gateway.cli.demonstration import demonstrate
 from gateway.cli.logfiles import follow, tail
 from gateway.cli.output import fail, nothing, say
-from gateway.ports import Deposed, LogCorrupt, Unavailable
+from gateway.ports import Deposed, LogCorrupt, Unavailable, leaves
 from gateway.processes.readiness import until_told
+from gateway.processes.router.decisions import Undecidable
 from gateway.processes.up.announcement import read_gateway
 from gateway.processes.up.children import StartFailed
 from gateway.processes.up.folder import claim, sentence, wipe
 from gateway.processes.up.ports import Ports
 from gateway.processes.up.supervisor import Supervisor, Work
 from gateway.settings import Settings, SettingsError, load
+from projections.checkpoint import Poison
 
-EXPECTED = (StartFailed, SettingsError, Misconfigured, BadMasterKey, Unavailable, LogCorrupt, Deposed)
+# Each says in a sentence what happened, and where there is something to do, what.
+EXPECTED = (
+    StartFailed,
+    SettingsError,
+    Misconfigured,
+    BadMasterKey,
+    Unavailable,
+    LogCorrupt,
+    Deposed,
+    Poison,
+    Undecidable,
+)
 
 
 @click.command()
@@ -146,6 +159,11 @@ def _role(name: str) -> click.Command:
             uvloop.run(until_told(wiring.run_role(name, settings)))
         except EXPECTED as error:
             fail(str(error))
+        except BaseExceptionGroup as group:
+            expected, bugs = group.split(EXPECTED)
+            if expected is None or bugs is not None:
+                raise
+            fail("; ".join(str(error) for error in leaves(expected)))
 
     return command
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.gateway import CommandFailed, Gateway
+from tests.conftest import RunningNats
+from tests.e2e.gateway import CommandFailed, Gateway, eventually
 from tests.e2e.load import Load, Plan, host_and_port, send_one
 from tests.e2e.stores import objects, s3_client
 
@@ -131,6 +132,28 @@ def test_a_block_cut_short_stops_every_role(own_gateway: Gateway, has_index: boo
         told = {int(at) for role in ROLES for at in DAMAGED_AT.findall(own_gateway.log_of(role))}
     assert told
     assert all(last - MAILS <= position <= last + 1 for position in told), (told, last)
+
+
+async def test_a_log_that_comes_back_shorter_stops_the_roles_that_run(
+    own_nats_server: RunningNats, tmp_path: Path
+) -> None:
+    """Only the log's server is started again: those that hold no place in the log notice as well."""
+    outside = {
+        "SARABAN_NATS_URL": own_nats_server.url("admin"),
+        "SARABAN_NATS_MONITOR_URL": own_nats_server.monitor_url,
+    }
+    gateway = Gateway(tmp_path / "data", env=outside)
+    await asyncio.to_thread(gateway.start)
+    try:
+        await asyncio.to_thread(fill, gateway)
+        own_nats_server.kill()
+        block = max(own_nats_server.folder.rglob("EV_1/msgs/*.blk"))
+        block.write_bytes(block.read_bytes()[:-CUT_OCTETS])
+        (block.parent / "index.db").unlink(missing_ok=True)
+        await asyncio.to_thread(own_nats_server.start)
+        await eventually(lambda: not _silent(gateway), "every role has stopped and named the position")
+    finally:
+        await asyncio.to_thread(gateway.stop)
 
 
 def _silent(gateway: Gateway) -> list[str]:

@@ -7,10 +7,10 @@ Source: architecture §6.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
-from gateway.ports import Clock, EventLog, Notifier, Recorded, Unavailable
+from gateway.ports import Clock, EventLog, Notifier, Recorded, Unavailable, leaves
 from gateway.processes import maillog
 from projections.checkpoint import Poison, Projection
 from projections.readmodel import account_of_subject
@@ -36,10 +36,10 @@ async def run(log: EventLog, projections: Sequence[Projection], notifier: Notifi
         try:
             await _follow(log, projections, notifier, clock)
         except* Unavailable as group:
-            for error in _leaves(group):
+            for error in leaves(group):
                 maillog.service_unavailable(service=error.service, reason=error.reason, doing="projector")
         except* Poison as group:
-            for poison in _leaves(group):
+            for poison in leaves(group):
                 maillog.poison_event(
                     consumer=poison.model, position=poison.position, topic=poison.topic, reason=poison.reason
                 )
@@ -94,15 +94,3 @@ async def _wake_readers(batch: Sequence[Recorded], notifier: Notifier) -> None:
             await notifier.changed(accounts)
         except Unavailable:  # a hint may be lost: who waits also looks once a second
             return
-
-
-E = TypeVar("E", bound=Exception)
-
-
-def _leaves(group: ExceptionGroup[E]) -> Iterator[E]:
-    """The errors themselves, out of however many groups."""
-    for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
