@@ -71,14 +71,15 @@ class Summary:
     cut: bool = False  # something was left out or shortened
 
 
-def summarise(tree: Part) -> Summary:
-    """The summary of a scanned message, in at most 8 KiB of JSON."""
+def summarise(tree: Part) -> bytes:
+    """The summary of a scanned message, encoded: at most 8 KiB."""
     found = _first_fields(tree)
     whole = Summary(_envelope(found), _part(tree, found), cut=_is_cut(tree))
-    if len(encode(whole)) <= SUMMARY_OCTETS_MAX:
-        return whole
-    shortened = (_Shortener(*limits).summary(whole) for limits in _LIMITS)
-    return next(summary for summary in shortened if len(encode(summary)) <= SUMMARY_OCTETS_MAX)
+    octets = encode(whole)
+    if len(octets) <= SUMMARY_OCTETS_MAX:
+        return octets
+    shortened = (encode(_Shortener(*limits).summary(whole)) for limits in _LIMITS)
+    return next(octets for octets in shortened if len(octets) <= SUMMARY_OCTETS_MAX)
 
 
 def encode(summary: Summary) -> bytes:

@@ -26,9 +26,10 @@ from gateway.domain.events import (
 )
 from gateway.domain.histories import CONTENT, mail_history
 from gateway.domain.routing import envelope_label, message_label, traffic_key_name, transit_key_name
-from gateway.mail import carving, presented, summary
+from gateway.mail import carving, presented
 from gateway.mail.ids import AgencyId, MailId
 from gateway.mail.mime import Part
+from gateway.mail.summary import summarise
 from gateway.ports import ContentStore, Entropy, KeyStore, Spooled
 
 SALT_OCTETS: Final = 16
@@ -75,9 +76,7 @@ class Intake:
         stored = await self._content.put(
             message, skeleton=skeleton, data_key=data_key, salt=salt, agency_id=agency_id
         )
-        secret = MessageSecret(
-            front=incoming.front, salt=salt, summary=summary.encode(summary.summarise(incoming.tree))
-        )
+        secret = MessageSecret(front=incoming.front, salt=salt, summary=summarise(incoming.tree))
         octets = presented.presented_octets(len(incoming.front), incoming.hidden, message.octets)
         described = Message(
             content=stored.content,

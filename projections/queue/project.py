@@ -7,8 +7,9 @@ Source: architecture §1 (the queue is a projection), RFC 5321 §4.5.4.1.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from operator import attrgetter
 
 from gateway.domain.events import (
     Attempted,
@@ -49,6 +50,7 @@ SELECT r.* FROM recipient AS r
 JOIN unnest($1::text[], $2::int[]) AS touched (mail_id, recipient) USING (mail_id, recipient)
 """
 _COLUMNS = [field.name for field in fields(Recipient)]
+_VALUES = attrgetter(*_COLUMNS)
 _CHANGING = ["outcome", "attempt", "next_attempt_at", "code", "status", "changed_at"]
 WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
@@ -87,7 +89,7 @@ class QueueModel(ReadModel):
         changed = [row for key, row in after.items() if row != before.get(key)]
         if not changed:
             return
-        await rows.execute(WRITE, *map(list, zip(*map(astuple, changed), strict=True)))
+        await rows.execute(WRITE, *map(list, zip(*map(_VALUES, changed), strict=True)))
         ended: dict[int, int] = {}
         for row in changed:
             if row.outcome != "waiting":

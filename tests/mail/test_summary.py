@@ -24,8 +24,12 @@ THAI = (
 ).encode()
 
 
+def read(octets: bytes) -> Summary:
+    return msgspec.json.decode(octets, type=Summary)
+
+
 def test_tells_the_envelope_and_every_part() -> None:
-    summary = summarise(scan(THAI))
+    summary = read(summarise(scan(THAI)))
     envelope = summary.envelope
     somchai = HeaderAddress("สมชาย", "somchai", "opm.go.th")
     assert envelope.subject == "หนังสือราชการ"
@@ -48,13 +52,13 @@ def test_tells_the_envelope_and_every_part() -> None:
 
 @pytest.mark.parametrize("content_type", [b"multipart/mixed; boundary=nowhere", b"multipart/mixed"])
 def test_a_multipart_without_parts_is_shown_as_text(content_type: bytes) -> None:
-    body = summarise(scan(b"Content-Type: " + content_type + b"\r\n\r\nhello")).body
+    body = read(summarise(scan(b"Content-Type: " + content_type + b"\r\n\r\nhello"))).body
     assert (body.type, body.subtype, body.octets) == ("text", "plain", 5)
 
 
 def test_a_message_that_was_not_looked_into_is_shown_as_octets() -> None:
     head = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-    body = summarise(scan(head + b"eA==")).body
+    body = read(summarise(scan(head + b"eA=="))).body
     assert (body.type, body.subtype, body.envelope) == ("application", "octet-stream", None)
 
 
@@ -81,35 +85,32 @@ LARGE = [
 
 @pytest.mark.parametrize("header", [*LARGE, b"".join(LARGE[:5]) + LARGE[5]])
 def test_a_large_summary_is_shortened_and_says_so(header: bytes) -> None:
-    tree = scan(header + b"\r\nbody")
-    summary = summarise(tree)
-    assert summary.cut
-    octets = encode(summary)
+    octets = summarise(scan(header + b"\r\nbody"))
     assert len(octets) <= SUMMARY_OCTETS_MAX
-    assert msgspec.json.decode(octets, type=Summary) == summary
+    summary = read(octets)
+    assert summary.cut
     assert count(summary.body) <= 1000
 
 
 def test_shortening_keeps_as_much_as_fits() -> None:
-    summary = summarise(scan(LARGE[0] + b"Subject: kept\r\n\r\n"))
+    summary = read(summarise(scan(LARGE[0] + b"Subject: kept\r\n\r\n")))
     assert summary.envelope.subject == "kept"
     assert 50 <= len(summary.envelope.to) < 900
 
 
 def test_a_cut_header_makes_a_cut_summary() -> None:
-    assert summarise(scan(b"Subject: x\r\n" + b"X: y\r\n" * 40_000 + b"\r\n")).cut
+    assert read(summarise(scan(b"Subject: x\r\n" + b"X: y\r\n" * 40_000 + b"\r\n"))).cut
 
 
 @given(broken)
 def test_any_message_has_a_summary_that_reads_back(message: bytes) -> None:
-    summary = summarise(scan(message))
-    octets = encode(summary)
+    octets = summarise(scan(message))
     assert len(octets) <= SUMMARY_OCTETS_MAX
-    assert msgspec.json.decode(octets, type=Summary) == summary
+    summary = read(octets)
+    assert encode(summary) == octets
 
 
 @pytest.mark.parametrize(("name", "message"), samples().items(), ids=samples().keys())
 def test_cpythons_samples_have_summaries(name: str, message: bytes) -> None:
-    summary = summarise(scan(message))
-    assert msgspec.json.decode(encode(summary), type=Summary) == summary
+    summary = read(summarise(scan(message)))
     assert summary.body.body_end == len(message)
