@@ -124,7 +124,7 @@ class Projection:
 
     async def _fold(self, batch: Sequence[Recorded]) -> None:
         wanted = [event for event in batch if self._wants(event)]
-        await self.model.prepare(wanted)
+        keys = await self.model.keys_for(wanted)
         slots, known = list(self._at), [checkpoint.position for checkpoint in self._at.values()]
         reached = Checkpoint(batch[-1].position, batch[-1].digest)
         async with self._pool.transaction() as rows:
@@ -133,7 +133,7 @@ class Projection:
             if moved != f"UPDATE {len(slots)}":
                 raise await self._refused(rows)
             if wanted:
-                await self.model.apply(wanted, rows)
+                await self.model.apply(wanted, rows, keys)
         self._at = dict.fromkeys(slots, reached)
 
     async def _refused(self, rows: Rows) -> Exception:

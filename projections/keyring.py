@@ -6,7 +6,7 @@ was, or a seal that does not open under a key we have, is a fault and stops the 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -38,7 +38,7 @@ class Keyring:
         for start in range(0, len(ordered), FETCHES_AT_ONCE):
             some = ordered[start : start + FETCHES_AT_ONCE]
             holders |= zip(some, await asyncio.gather(*map(self._holder_key, some)), strict=True)
-        return Keys(self, holders)
+        return Keys(self.data_key, holders)
 
     async def _holder_key(self, name: str) -> bytes | None:
         try:
@@ -58,22 +58,26 @@ class Keyring:
 class Keys:
     """What was fetched for one batch."""
 
-    def __init__(self, ring: Keyring, holders: Mapping[str, bytes | None]) -> None:
-        self._ring = ring
-        self._holders = holders
+    def __init__(
+        self, data_key: Callable[[bytes, bytes], bytes], holders: Mapping[str, bytes | None]
+    ) -> None:
+        self._data_key, self._holders = data_key, holders
 
     def unseal(self, kind: type[S], sealed: bytes, wraps: Sequence[Wrap], *, label: str) -> S | None:
         """The secret, or None when every key that opened it is gone. Raises BrokenSeal."""
         for wrap in wraps:
             holder_key = self._holders[wrap.key]
             if holder_key is not None:
-                return unseal(kind, sealed, self._ring.data_key(wrap.wrapped, holder_key), label=label)
+                return unseal(kind, sealed, self._data_key(wrap.wrapped, holder_key), label=label)
         return None
 
     def unseal_with(self, kind: type[S], sealed: bytes, name: str, *, label: str) -> S | None:
         """As `unseal`, for what is sealed under a named key itself."""
         key = self._holders[name]
         return None if key is None else unseal(kind, sealed, key, label=label)
+
+
+NO_KEYS: Final = Keys(unwrap, {})
 
 
 def clear(text: str) -> str:

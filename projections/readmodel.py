@@ -17,6 +17,7 @@ import orjson
 
 from gateway.mail.ids import SLOTS, AccountId, slot_of
 from gateway.ports import Recorded, Unavailable
+from projections.keyring import NO_KEYS, Keys
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -54,11 +55,12 @@ class ReadModel(ABC):
     def schema(self) -> str:
         return schema_of(type(self))
 
-    async def prepare(self, batch: Sequence[Recorded]) -> None:  # noqa: B027  (most models need nothing)
-        """Fetch what the fold of this batch wants from elsewhere (keys), before its transaction begins."""
+    async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
+        """What opens the seals this batch's fold wants opened; fetched before its transaction begins."""
+        return NO_KEYS
 
     @abstractmethod
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         """Fold events of `topics` in, in order, up to 1,000. Tables are named without their schema.
 
         The transaction is the caller's; the checkpoint is moved in it.

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.domain.events import ContentPacked, ContentStored, MailAccepted
 from gateway.ports import Recorded
+from projections.keyring import Keys
 from projections.readmodel import ReadModel, Rows
 
 ADD_PACKS: Final = """
@@ -34,7 +35,7 @@ class ContentModel(ReadModel):
     name = "content"
     topics = frozenset({ContentStored.TOPIC, ContentPacked.TOPIC, MailAccepted.TOPIC})
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         packs: dict[str, tuple[int, str, int, bytes]] = {}
         places: dict[str, tuple[bytes, str, int, int]] = {}
         objects: dict[str, tuple[str, int | None, bytes | None]] = {}

@@ -36,55 +36,56 @@ class DirectoryModel(ReadModel):
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
-        self._keys = Keys(ring, {})
 
-    async def prepare(self, batch: Sequence[Recorded]) -> None:
-        self._keys = await self._ring.fetch_named(
+    async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
+        return await self._ring.fetch_named(
             account_key_name(account_id) for event in batch for account_id in _sealed_for(event.event)
         )
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         by_topic: dict[str, list[tuple[object, ...]]] = {}
         for event in batch:
-            by_topic.setdefault(event.topic, []).append(self._row(event.event))
+            by_topic.setdefault(event.topic, []).append(_row(event.event, keys))
         for topic, values in by_topic.items():
             await rows.execute(INSERT[topic], *map(list, zip(*values, strict=True)))
 
-    def _row(self, event: Event) -> tuple[object, ...]:
-        match event:
-            case AgencyCreated(originator_id=agency_id, name=name, relay_to=None):
-                return agency_id, clear(name), None, None, event.at
-            case AgencyCreated(originator_id=agency_id, name=name, relay_to=hop):
-                assert hop is not None, event
-                return agency_id, clear(name), hop.host, hop.port, event.at
-            case DomainClaimed():
-                return event.domain, event.agency_id
-            case AccountCreated():
-                return self._account(event)
-            case TreeCreated():
-                return event.account_id, event.mailbox_id
-            case AddressClaimed():
-                name = account_key_name(event.account_id)
-                label = address_label(event.account_id)
-                secret = self._keys.unseal_with(AddressSecret, event.sealed, name, label=label)
-                address = clear(secret.address) if secret else None
-                return event.name, address, event.account_id, event.agency_id
-        raise AssertionError(event)
 
-    def _account(self, event: AccountCreated) -> tuple[object, ...]:
-        account_id = AccountId(event.originator_id)
-        secret = self._keys.unseal_with(
-            AccountSecret, event.sealed, account_key_name(account_id), label=account_label(account_id)
-        )
-        return (
-            account_id,
-            event.agency_id,
-            event.kind,
-            event.quota_octets,
-            clear(secret.address) if secret else "",
-            clear(secret.display_name) if secret else "",
-            event.at,
-        )
+def _row(event: Event, keys: Keys) -> tuple[object, ...]:
+    match event:
+        case AgencyCreated(originator_id=agency_id, name=name, relay_to=None):
+            return agency_id, clear(name), None, None, event.at
+        case AgencyCreated(originator_id=agency_id, name=name, relay_to=hop):
+            assert hop is not None, event
+            return agency_id, clear(name), hop.host, hop.port, event.at
+        case DomainClaimed():
+            return event.domain, event.agency_id
+        case AccountCreated():
+            return _account(event, keys)
+        case TreeCreated():
+            return event.account_id, event.mailbox_id
+        case AddressClaimed():
+            name = account_key_name(event.account_id)
+            label = address_label(event.account_id)
+            secret = keys.unseal_with(AddressSecret, event.sealed, name, label=label)
+            address = clear(secret.address) if secret else None
+            return event.name, address, event.account_id, event.agency_id
+    raise AssertionError(event)
+
+
+def _account(event: AccountCreated, keys: Keys) -> tuple[object, ...]:
+    account_id = AccountId(event.originator_id)
+    secret = keys.unseal_with(
+        AccountSecret, event.sealed, account_key_name(account_id), label=account_label(account_id)
+    )
+    return (
+        account_id,
+        event.agency_id,
+        event.kind,
+        event.quota_octets,
+        clear(secret.address) if secret else "",
+        clear(secret.display_name) if secret else "",
+        event.at,
+    )
 
 
 def _sealed_for(event: Event) -> list[AccountId]:

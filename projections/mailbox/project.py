@@ -60,13 +60,12 @@ class MailboxModel(ReadModel):
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
-        self._keys = Keys(ring, {})
 
-    async def prepare(self, batch: Sequence[Recorded]) -> None:
+    async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
         delivered = [event.event for event in batch if isinstance(event.event, MailDelivered)]
-        self._keys = await self._ring.fetch(wrap for event in delivered for wrap in event.keys)
+        return await self._ring.fetch(wrap for event in delivered for wrap in event.keys)
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         await _open_mailboxes(batch, rows)
         delivered = [(e.position, e.event) for e in batch if isinstance(e.event, MailDelivered)]
         if not delivered:
@@ -80,49 +79,51 @@ class MailboxModel(ReadModel):
         first = {row["position"] for row in found}
         counted = [(position, event) for position, event in delivered if position in first]
         if counted:
-            await self._add(counted, rows)
+            await _add(counted, rows, keys)
 
-    async def _add(self, delivered: Sequence[tuple[int, MailDelivered]], rows: Rows) -> None:
-        mailboxes = [
-            Mailbox(*row.values())
-            for row in await rows.fetch(
-                MAILBOXES,
-                list({event.account_id for _, event in delivered}),
-                list({event.mailbox_id for _, event in delivered}),
-            )
-        ]
-        places = number([_arrival(*item) for item in delivered], mailboxes)
-        records = [
-            self._row(position, event, *place)
-            for (position, event), place in zip(delivered, places, strict=True)
-        ]
-        await rows.copy_records_to_table("message", records=records, columns=MESSAGE_COLUMNS)
-        changed = [mailbox for mailbox in mailboxes if mailbox.messages]
-        await rows.execute(
-            COUNT_IN,
-            [mailbox.account_id for mailbox in changed],
-            [mailbox.mailbox_id for mailbox in changed],
-            [mailbox.uidnext for mailbox in changed],
-            [mailbox.highestmodseq for mailbox in changed],
-            [mailbox.messages for mailbox in changed],
-            [mailbox.octets for mailbox in changed],
+
+async def _add(delivered: Sequence[tuple[int, MailDelivered]], rows: Rows, keys: Keys) -> None:
+    mailboxes = [
+        Mailbox(*row.values())
+        for row in await rows.fetch(
+            MAILBOXES,
+            list({event.account_id for _, event in delivered}),
+            list({event.mailbox_id for _, event in delivered}),
         )
+    ]
+    places = number([_arrival(*item) for item in delivered], mailboxes)
+    records = [
+        _row(position, event, *place, keys)
+        for (position, event), place in zip(delivered, places, strict=True)
+    ]
+    await rows.copy_records_to_table("message", records=records, columns=MESSAGE_COLUMNS)
+    changed = [mailbox for mailbox in mailboxes if mailbox.messages]
+    await rows.execute(
+        COUNT_IN,
+        [mailbox.account_id for mailbox in changed],
+        [mailbox.mailbox_id for mailbox in changed],
+        [mailbox.uidnext for mailbox in changed],
+        [mailbox.highestmodseq for mailbox in changed],
+        [mailbox.messages for mailbox in changed],
+        [mailbox.octets for mailbox in changed],
+    )
 
-    def _row(self, position: int, event: MailDelivered, mailbox_id: str, uid: int) -> tuple[object, ...]:
-        message, content = event.message, event.message.content
-        label = f"message:{event.mail_id}"
-        secret = self._keys.unseal(MessageSecret, message.sealed, event.keys, label=label)
-        heading = heading_of(secret.summary if secret else b"")
-        return (
-            event.account_id, mailbox_id, uid, event.mail_id, position, position, event.internal_date,
-            content.digest, content.octets, message.presented_octets,
-            content.hint, content.large, list(content.attachments),
-            [bound for span in message.hidden for bound in span],
-            message.sealed, msgspec.json.encode(event.keys),
-            heading.subject, heading.from_, heading.message_id,
-            secret.front if secret else b"", secret.summary if secret else b"",
-            None,
-        )  # fmt: skip
+
+def _row(position: int, event: MailDelivered, mailbox_id: str, uid: int, keys: Keys) -> tuple[object, ...]:
+    message, content = event.message, event.message.content
+    label = f"message:{event.mail_id}"
+    secret = keys.unseal(MessageSecret, message.sealed, event.keys, label=label)
+    heading = heading_of(secret.summary if secret else b"")
+    return (
+        event.account_id, mailbox_id, uid, event.mail_id, position, position, event.internal_date,
+        content.digest, content.octets, message.presented_octets,
+        content.hint, content.large, list(content.attachments),
+        [bound for span in message.hidden for bound in span],
+        message.sealed, msgspec.json.encode(event.keys),
+        heading.subject, heading.from_, heading.message_id,
+        secret.front if secret else b"", secret.summary if secret else b"",
+        None,
+    )  # fmt: skip
 
 
 def _arrival(position: int, event: MailDelivered) -> Arrival:

@@ -73,17 +73,16 @@ class QueueModel(ReadModel):
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
-        self._keys = Keys(ring, {})
 
-    async def prepare(self, batch: Sequence[Recorded]) -> None:
+    async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
         queued = [event.event for event in batch if isinstance(event.event, MailQueued)]
-        self._keys = await self._ring.fetch(wrap for event in queued for wrap in event.keys)
+        return await self._ring.fetch(wrap for event in queued for wrap in event.keys)
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         touched = {key for event in batch for key in _touches(event)}
         found = await rows.fetch(READ, [key[0] for key in touched], [key[1] for key in touched])
         before = {(row["mail_id"], row["recipient"]): Recipient(*row.values()) for row in found}
-        after, kept = self._fold(batch, before)
+        after, kept = _fold(batch, before, keys)
         if kept:
             await rows.execute(KEEP, *map(list, zip(*kept, strict=True)))
         changed = [row for key, row in after.items() if row != before.get(key)]
@@ -98,49 +97,51 @@ class QueueModel(ReadModel):
             await rows.execute(END, list(ended), list(ended.values()))
             await rows.execute(FORGET, list(ended))
 
-    def _fold(
-        self, batch: Sequence[Recorded], before: dict[Key, Recipient]
-    ) -> tuple[dict[Key, Recipient], list[tuple[int, str, bytes, int]]]:
-        """The rows after the batch, and what the relay needs of each new mail.queued."""
-        after, kept = dict(before), list[tuple[int, str, bytes, int]]()
-        for recorded in batch:
-            event = recorded.event
-            if isinstance(event, MailQueued):
-                fresh = self._queue(recorded.position, event, after)
-                if fresh:
-                    kept.append((recorded.position, event.mail_id, recorded.state, fresh))
-            elif isinstance(event, Attempted):
-                _conclude(recorded.position, event, after)
-        return after, kept
 
-    def _queue(self, position: int, event: MailQueued, after: dict[Key, Recipient]) -> int:
-        """How many recipients it adds: one that was queued before is not queued again."""
-        fresh = [
-            (place, number)
-            for place, number in enumerate(event.recipients)
-            if (event.mail_id, number) not in after
-        ]
-        if not fresh:
-            return 0
-        label = f"envelope:{event.mail_id}"
-        secret = self._keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
-        for place, number in fresh:
-            after[event.mail_id, number] = Recipient(
-                mail_id=event.mail_id,
-                recipient=number,
-                position=position,
-                agency_id=event.agency_id,
-                address=clear(secret.rcpt_to[place]) if secret else "",
-                outcome="waiting",
-                attempt=0,
-                next_attempt_at=event.at,
-                accepted_at=event.accepted_at,
-                expires_at=event.expires_at,
-                code=0,
-                status="",
-                changed_at=position,
-            )
-        return len(fresh)
+def _fold(
+    batch: Sequence[Recorded], before: dict[Key, Recipient], keys: Keys
+) -> tuple[dict[Key, Recipient], list[tuple[int, str, bytes, int]]]:
+    """The rows after the batch, and what the relay needs of each new mail.queued."""
+    after, kept = dict(before), list[tuple[int, str, bytes, int]]()
+    for recorded in batch:
+        event = recorded.event
+        if isinstance(event, MailQueued):
+            fresh = _queue(recorded.position, event, after, keys)
+            if fresh:
+                kept.append((recorded.position, event.mail_id, recorded.state, fresh))
+        elif isinstance(event, Attempted):
+            _conclude(recorded.position, event, after)
+    return after, kept
+
+
+def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: Keys) -> int:
+    """How many recipients it adds: one that was queued before is not queued again."""
+    fresh = [
+        (place, number)
+        for place, number in enumerate(event.recipients)
+        if (event.mail_id, number) not in after
+    ]
+    if not fresh:
+        return 0
+    label = f"envelope:{event.mail_id}"
+    secret = keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
+    for place, number in fresh:
+        after[event.mail_id, number] = Recipient(
+            mail_id=event.mail_id,
+            recipient=number,
+            position=position,
+            agency_id=event.agency_id,
+            address=clear(secret.rcpt_to[place]) if secret else "",
+            outcome="waiting",
+            attempt=0,
+            next_attempt_at=event.at,
+            accepted_at=event.accepted_at,
+            expires_at=event.expires_at,
+            code=0,
+            status="",
+            changed_at=position,
+        )
+    return len(fresh)
 
 
 def _conclude(position: int, event: Attempted, after: dict[Key, Recipient]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gateway.domain.events import MailDelivered
 from gateway.ports import Recorded
+from projections.keyring import Keys
 from projections.readmodel import ReadModel, Rows
 
 # The first delivery of a mail to an account counts, whichever event it came by.
@@ -32,7 +33,7 @@ class QuotaModel(ReadModel):
     topics = frozenset({MailDelivered.TOPIC})
     is_sharded = True
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         delivered = [event.event for event in batch if isinstance(event.event, MailDelivered)]
         await rows.execute(
             COUNT,

@@ -55,68 +55,69 @@ class TraceModel(ReadModel):
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
-        self._keys = Keys(ring, {})
 
-    async def prepare(self, batch: Sequence[Recorded]) -> None:
-        self._keys = await self._ring.fetch_named(name for event in batch for name in _wanted(event.event))
+    async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
+        return await self._ring.fetch_named(name for event in batch for name in _wanted(event.event))
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
-        steps = [self._step(recorded) for recorded in batch]
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
+        steps = [_step(recorded, keys) for recorded in batch]
         await rows.copy_records_to_table("step", records=steps, columns=STEP_COLUMNS)
         mails: list[tuple[object, ...]] = []
         recipients: list[tuple[object, ...]] = []
         for recorded in batch:
             if isinstance(event := recorded.event, MailAccepted):
-                envelope = self._envelope(event)
-                mails.append(self._mail(recorded.position, event, envelope))
+                envelope = _envelope(event, keys)
+                mails.append(_mail(recorded.position, event, envelope, keys))
                 recipients += _addresses(event.mail_id, envelope)
         if mails:
             await rows.execute(FOUND_BY, *map(list, zip(*mails, strict=True)))
         if recipients:
             await rows.execute(NAME, *map(list, zip(*recipients, strict=True)))
 
-    def _step(self, recorded: Recorded) -> tuple[object, ...]:
-        event = _mail_event(recorded.event)
-        attempt = event if isinstance(event, Attempted) else None
-        said = self._said(attempt) if attempt else AttemptSecret("", "")
-        return (
-            recorded.position, event.mail_id, event.at, recorded.topic, event.actor.kind, event.actor.id,
-            event.by.role, event.by.version, event.by.settings, event.cause,
-            _recipients(event), _agency(event), _account(event),
-            attempt and attempt.attempt, attempt and attempt.code, attempt and attempt.status,
-            event.reason if isinstance(event, MailBounced) else None,
-            event.next_attempt_at if isinstance(event, MailDeferred) else None,
-            clear(said.remote_host), clear(said.reply_text),
-        )  # fmt: skip
 
-    def _said(self, event: Attempted) -> AttemptSecret:
-        label = f"attempt:{event.mail_id}"
-        return self._keys.unseal(AttemptSecret, event.sealed, event.keys, label=label) or AttemptSecret(
-            "", ""
-        )
+def _step(recorded: Recorded, keys: Keys) -> tuple[object, ...]:
+    event = _mail_event(recorded.event)
+    attempt = event if isinstance(event, Attempted) else None
+    said = _said(attempt, keys) if attempt else AttemptSecret("", "")
+    return (
+        recorded.position, event.mail_id, event.at, recorded.topic, event.actor.kind, event.actor.id,
+        event.by.role, event.by.version, event.by.settings, event.cause,
+        _recipients(event), _agency(event), _account(event),
+        attempt and attempt.attempt, attempt and attempt.code, attempt and attempt.status,
+        event.reason if isinstance(event, MailBounced) else None,
+        event.next_attempt_at if isinstance(event, MailDeferred) else None,
+        clear(said.remote_host), clear(said.reply_text),
+    )  # fmt: skip
 
-    def _envelope(self, event: MailAccepted) -> EnvelopeSecret | None:
-        """From the mail's own seal, or from the traffic copy, whose key lives as long as the law wants."""
-        label = f"envelope:{event.mail_id}"
-        secret = self._keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
-        if secret is None and event.traffic:
-            label = f"traffic:{event.mail_id}"
-            secret = self._keys.unseal_with(EnvelopeSecret, event.traffic, event.traffic_key, label=label)
-        return secret
 
-    def _mail(
-        self, position: int, event: MailAccepted, envelope: EnvelopeSecret | None
-    ) -> tuple[object, ...]:
-        label = f"message:{event.mail_id}"
-        secret = self._keys.unseal(MessageSecret, event.message.sealed, event.keys, label=label)
-        heading = heading_of(secret.summary if secret else b"")
-        sender = (envelope.mail_from if envelope else None) or ""
-        return (
-            event.mail_id, position, event.at, event.message.content.octets,
-            clear(sender), address_key(sender),
-            heading.from_, heading.subject, heading.message_id,
-            clear(envelope.helo) if envelope else "", envelope.remote_ip if envelope else "", event.report_of,
-        )  # fmt: skip
+def _said(event: Attempted, keys: Keys) -> AttemptSecret:
+    label = f"attempt:{event.mail_id}"
+    return keys.unseal(AttemptSecret, event.sealed, event.keys, label=label) or AttemptSecret("", "")
+
+
+def _envelope(event: MailAccepted, keys: Keys) -> EnvelopeSecret | None:
+    """From the mail's own seal, or from the traffic copy, whose key lives as long as the law wants."""
+    label = f"envelope:{event.mail_id}"
+    secret = keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
+    if secret is None and event.traffic:
+        label = f"traffic:{event.mail_id}"
+        secret = keys.unseal_with(EnvelopeSecret, event.traffic, event.traffic_key, label=label)
+    return secret
+
+
+def _mail(
+    position: int, event: MailAccepted, envelope: EnvelopeSecret | None, keys: Keys
+) -> tuple[object, ...]:
+    label = f"message:{event.mail_id}"
+    secret = keys.unseal(MessageSecret, event.message.sealed, event.keys, label=label)
+    heading = heading_of(secret.summary if secret else b"")
+    sender = (envelope.mail_from if envelope else None) or ""
+    return (
+        event.mail_id, position, event.at, event.message.content.octets,
+        clear(sender), address_key(sender),
+        heading.from_, heading.subject, heading.message_id,
+        clear(envelope.helo) if envelope else "", envelope.remote_ip if envelope else "", event.report_of,
+    )  # fmt: skip
 
 
 def _wanted(event: Event) -> Iterator[str]:

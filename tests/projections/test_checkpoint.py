@@ -10,7 +10,7 @@ import pytest
 from gateway.domain.events import ConsumerHeld, ConsumerReleased, LaneOpened, MailDelivered
 from gateway.ports import START, Deposed, Fact, LogCorrupt, Position, Recorded, Unavailable
 from projections.checkpoint import Poison, Projection, create, drop, position_of, reached
-from projections.keyring import Keyring
+from projections.keyring import Keyring, Keys
 from projections.mailbox.project import MailboxModel
 from projections.queue.project import QueueModel
 from projections.quota.project import QuotaModel
@@ -24,8 +24,8 @@ class Fragile(QuotaModel):
 
     fails_at: int | None = None
 
-    async def apply(self, batch: Sequence[Recorded], rows: Rows) -> None:
-        await super().apply(batch, rows)
+    async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
+        await super().apply(batch, rows, keys)
         if any(event.position == self.fails_at for event in batch):
             raise ValueError("cannot be folded")
 
