@@ -88,6 +88,7 @@ class Session:
         self._helo = ""
         self._is_esmtp = False
         self._transaction: _Transaction | None = None
+        self._is_sender_refused = False  # by what the last MAIL was answered
         self._bad_commands = 0
         self._buffer = b""  # received; from _start on not yet read
         self._start = 0
@@ -128,6 +129,7 @@ class Session:
             self._state = State.SENDER if verdict.is_success else State.GREETED
             if not verdict.is_success:
                 self._transaction = None
+                self._is_sender_refused = True
         return self._advance()
 
     def recipient_checked(self, verdict: Reply) -> list[Effect]:
@@ -222,6 +224,9 @@ class Session:
                 self._greet(command)
             case Mail():
                 self._begin(command)
+            case Rcpt() | Data() if self._is_sender_refused:
+                # RFC 2920 §3.1: sent together with MAIL, before the client could know. No bad command.
+                self._say(replies.BAD_SEQUENCE)
             case Rcpt():
                 self._add(command)
             case Data():
@@ -250,6 +255,7 @@ class Session:
 
     def _greet(self, command: Ehlo | Helo) -> None:
         self._transaction = None  # RFC 5321 §4.1.4: EHLO does what RSET does
+        self._is_sender_refused = False
         self._state = self._on_yes(command)
         self._helo = command.client
         self._is_esmtp = isinstance(command, Ehlo)
@@ -265,13 +271,16 @@ class Session:
 
     def _begin(self, mail: Mail) -> None:
         self._on_yes(mail)
+        self._is_sender_refused = False
         if mail.is_extended and not self._is_esmtp:
             raise PeerError(replies.UNKNOWN_PARAMETER, "MAIL parameter after HELO")
         if mail.mail_from is not None and not mail.mail_from.is_ascii and not mail.is_smtputf8:
             self._say(replies.NEEDS_SMTPUTF8)
+            self._is_sender_refused = True
             return
         if mail.octets is not None and mail.octets > self._config.message_octets_max:
             self._say(replies.MESSAGE_TOO_LARGE)
+            self._is_sender_refused = True
             return
         self._transaction = _Transaction(mail, mail.path_octets)
         self._await(Awaited.SENDER, effects.CheckSender(mail.mail_from, mail.octets))
@@ -363,6 +372,7 @@ class Session:
 
     def _reset(self) -> None:
         self._transaction = None
+        self._is_sender_refused = False
         if self._state is not State.CONNECTED:
             self._state = State.GREETED
 
