@@ -91,6 +91,7 @@ class RunningS3(Running):
         self.secure = False
         self.bucket = "saraban-onsite"  # not made yet: who needs it makes it
         self.folder = server.folder
+        self.inner_ports = server.inner_ports
 
     @contextlib.contextmanager
     def client(self, secret_key: str | None = None) -> Iterator[minio.Minio]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,13 @@ class Launch:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_patience_s: float = 30.0  # how long stop() waits before it kills
     pass_fds: tuple[int, ...] = ()
+    leaves: tuple[Path, ...] = ()  # files outside the data folder that it leaves behind when it is killed
+
+    def clear(self) -> None:
+        """Remove what it leaves. Not while it runs."""
+        for file in self.leaves:
+            with suppress(OSError):  # nobody depends on it
+                file.unlink(missing_ok=True)
 
 
 class Child:
@@ -51,6 +59,7 @@ class Child:
             if os.getppid() != supervisor_pid:
                 os._exit(1)
 
+        launch.clear()
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with launch.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -82,6 +91,7 @@ class Child:
         """End it at once, as a crash would, and wait until it is gone."""
         self.signal(signal.SIGKILL)
         self._process.wait()
+        self.launch.clear()
 
     async def stop(self) -> None:
         """Ask it to end in its own way; when its patience is over it is killed."""
@@ -91,6 +101,7 @@ class Child:
             if time.monotonic() > until:
                 self.kill()
             await asyncio.sleep(0.02)
+        self.launch.clear()
 
     async def ended(self) -> int:
         """Wait until it is gone; its exit code."""

@@ -69,6 +69,7 @@ class S3Server:
             },
             # Its filer waits 15 s for a subscription to itself to end. All it answered is on disk (ADR 0001).
             stop_patience_s=2.0,
+            leaves=(self._socket("filer"), self._socket("s3"), *map(_grpc_socket, self._grpc_ports)),
         )
 
     async def start(self) -> Child:
@@ -119,9 +120,19 @@ class S3Server:
     def _filer(self) -> str:
         return f"http://{LOOPBACK}:{self.inner_ports[4]}"
 
+    @property
+    def _grpc_ports(self) -> tuple[tuple[str, int], ...]:
+        _, master, _, volume, _, filer, s3 = self.inner_ports
+        return ("master", master), ("volume", volume), ("filer", filer), ("s3", s3)
+
     def _socket(self, name: str) -> Path:
         """A socket path that fits in 107 octets however deep the data folder is."""
         return Path(tempfile.gettempdir()) / f"saraban-{self.port}-{name}.sock"
+
+
+def _grpc_socket(server: tuple[str, int]) -> Path:
+    """It makes one beside each gRPC port, always there."""
+    return Path("/tmp") / "seaweedfs-{}-grpc-{}.sock".format(*server)
 
 
 def _ask(url: str, put: bytes | None = None) -> bytes:

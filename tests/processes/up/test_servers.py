@@ -4,8 +4,10 @@ import asyncio
 import dataclasses
 import io
 import os
+import re
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import asyncpg
@@ -82,6 +84,20 @@ def test_objects_survive_a_kill(s3_server: RunningS3) -> None:
     s3_server.restart()
     with s3_server.client() as client, client.get_object("survives", "packs/one") as answer:
         assert answer.read() == b"x" * 100_000
+
+
+def test_a_stopped_s3_server_leaves_nothing_outside_its_folder(s3_server: RunningS3) -> None:
+    ports = {s3_server.endpoint.rpartition(":")[2], *map(str, s3_server.inner_ports)}
+
+    def sockets() -> list[str]:
+        made = Path(tempfile.gettempdir()).glob("*.sock")
+        return [file.name for file in made if ports & set(re.findall(r"\d+", file.name))]
+
+    assert sockets(), "it makes some, and this looks for the right ones"
+    s3_server.stop()
+    left = sockets()
+    s3_server.start()
+    assert left == []
 
 
 async def test_no_folder_that_was_there_changes_its_mode(tmp_path: Path) -> None:
