@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-
 from tests.corpus.load_corpus import MESSAGES, NotInstalled, Sample, cpython_samples, send_all, spam_assassin
 from tests.e2e.gateway import Gateway
 from tests.e2e.messages import front_of
+from tests.needs import lacks
 from tests.sizes import size
 
 
@@ -28,7 +27,7 @@ def _or_skip(samples: Callable[[], list[Sample]]) -> list[Sample]:
     try:
         return samples()
     except NotInstalled as reason:
-        pytest.skip(str(reason))
+        lacks(str(reason))
 
 
 def _there_and_back(gateway: Gateway, folder: Path, samples: Sequence[Sample], address: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,43 +14,28 @@ import pytest
 from gateway.adapters import jetstream
 from gateway.adapters.jetstream.wire import Outgoing, Unanswered
 from gateway.ports import Unavailable
+from tests.disks import BALLAST, fill, small_disk
 from tests.processes.up.test_supervisor import Up
 
-DISK_MIB = 320
+DISK_OCTETS = 320 * 1024 * 1024
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m,mode=700", "tmpfs", str(folder)]
-    tried = subprocess.run(command, capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"no tmpfs can be mounted here, which takes root: {tried.stderr.strip()}")
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", DISK_OCTETS) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
-def up(small_disk: Path, tmp_path: Path) -> Iterator[Up]:
-    gateway = Up(small_disk / "data", SARABAN_DISK_RESERVE_OCTETS="0")
+def up(disk: Path, tmp_path: Path) -> Iterator[Up]:
+    gateway = Up(disk / "data", SARABAN_DISK_RESERVE_OCTETS="0")
     gateway.output = tmp_path / "up.out"
     yield gateway
     if gateway.process is not None and gateway.process.poll() is None:
         gateway.stop()
 
 
-def fill(disk: Path) -> Path:
-    ballast = disk / "ballast"
-    free = os.statvfs(disk)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
-    return ballast
-
-
-def test_servers_work_again_by_themselves_when_a_full_disk_has_room(up: Up, small_disk: Path) -> None:
+def test_servers_work_again_by_themselves_when_a_full_disk_has_room(up: Up, disk: Path) -> None:
     up.start()
     up.wait_until_ready()
     url = json.loads((up.data / "prepared.json").read_bytes())["SARABAN_NATS_URL"]
@@ -59,7 +43,7 @@ def test_servers_work_again_by_themselves_when_a_full_disk_has_room(up: Up, smal
     asyncio.run(write(url))
     before = up.pids()
 
-    ballast = fill(small_disk)
+    fill(disk)
     with pytest.raises((Unanswered, Unavailable)):
         asyncio.run(write(url))
     os.kill(before["postgres"], signal.SIGKILL)  # it cannot start without room for its files
@@ -68,7 +52,7 @@ def test_servers_work_again_by_themselves_when_a_full_disk_has_room(up: Up, smal
     up.wait_for(lambda: up.said.count("postgres") >= 4)
     assert "nats is stuck" not in up.said, "it was started again while the disk was full"
 
-    ballast.unlink()
+    (disk / BALLAST).unlink()
     up.wait_for(lambda: "has room again" in up.said)
     up.wait_for(lambda: all(up.pids().get(name, pid) != pid for name, pid in before.items() if name in ENDED))
     assert up.said.count("nats is stuck and there is room on the disk: starting it again") == 1

@@ -16,17 +16,15 @@ from pathlib import Path
 
 import asyncpg
 import nats
-import pytest
 
 from tests.conftest import RunningNats, RunningPostgres, RunningS3
+from tests.needs import lacks
 
 ROUNDS = 5
 SYNC = re.compile(r"(?:fsync|fdatasync)\(\d+<(?P<path>[^>]*)>")
 # A call that another thread interrupted ends on a line of its own: what counts is when it has returned.
 UNFINISHED = re.compile(r"^(?P<pid>\d+) .*?(?:fsync|fdatasync)\(\d+<(?P<path>[^>]*)> <unfinished")
 RESUMED = re.compile(r"^(?P<pid>\d+) .*?<\.\.\. (?:fsync|fdatasync) resumed>.*= 0")
-
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
 @contextmanager
@@ -35,6 +33,8 @@ def traced(pids: Sequence[int], file: Path) -> Iterator[None]:
     each = [argument for pid in family(pids) for argument in ("-p", str(pid))]
     calls = "trace=fsync,fdatasync,write,writev,sendto,sendmsg"
     argv = ["strace", "-f", "-yy", "-s", "400", "-e", calls, "-e", "signal=none", "-o", str(file), *each]
+    if shutil.which("strace") is None:
+        lacks("strace: apt-get install strace")
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
         seen = 0
@@ -42,7 +42,7 @@ def traced(pids: Sequence[int], file: Path) -> Iterator[None]:
             line = tracer.stderr.readline()
             if "Operation not permitted" in line or not line:
                 tracer.kill()
-                pytest.skip(f"strace may not attach here: {line.strip()}")
+                lacks(f"strace may not attach here: {line.strip()}")
             seen += "attached" in line
         try:
             yield
