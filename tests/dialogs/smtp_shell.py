@@ -17,9 +17,9 @@ from gateway.protocols.smtp.effects import (
     Close,
     Effect,
     MessageBegin,
+    MessageDropped,
     MessageEnd,
     MessageOctets,
-    MessageTooLarge,
     Send,
     StartTls,
 )
@@ -60,7 +60,7 @@ class Shell:
     kept: list[tuple[Envelope, str, bytes]] = field(default_factory=list)
     close: Close | None = None
     is_tls_wanted: bool = False
-    too_large: int = 0
+    dropped: int = 0
 
     def __post_init__(self) -> None:
         self.session = Session(self.config)
@@ -97,9 +97,9 @@ class Shell:
                 self._begin, self._message = effect, []
             case MessageOctets(octets):
                 self._message.append(octets)
-            case MessageTooLarge():
+            case MessageDropped():
                 self._begin = None
-                self.too_large += 1
+                self.dropped += 1
             case MessageEnd(octets):
                 message = b"".join(self._message)
                 assert octets == len(message)

@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
                     self._transactions += 1
                     self._begun, self._spool_failed = effect, None
                     self._spool, self._scanner = self._services.new_spool(), StructureScanner()
-                case effects.MessageTooLarge():
+                case effects.MessageDropped():
                     self._forget_message()
                 case effects.MessageEnd():
                     self._later(self._conclude())

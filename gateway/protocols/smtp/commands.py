@@ -1,6 +1,7 @@
 """SMTP commands as values, read from their lines.
 
-Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3207.
+Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3030
+(CHUNKING), RFC 3207.
 """
 
 import re
@@ -49,6 +50,14 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Bdat:
+    """octets: of the chunk that follows; None: it cannot be told where the chunk ends."""
+
+    octets: int | None
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rset:
     pass
 
@@ -83,11 +92,12 @@ class Foreign:
     """The first word of another protocol, as a browser that was talked into it would send."""
 
 
-Command = Ehlo | Helo | Mail | Rcpt | Data | Rset | Noop | Help | Vrfy | Quit | StartTls | Foreign
+Command = Ehlo | Helo | Mail | Rcpt | Data | Bdat | Rset | Noop | Help | Vrfy | Quit | StartTls | Foreign
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 5321 §4.1.1.1 wants a domain or address literal; hosts send their bare names, also with underscores.
 _CLIENT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+_CHUNK = re.compile(r"([0-9]{1,20})( LAST)?", re.ASCII | re.IGNORECASE)  # RFC 3030 §2
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)  # RFC 1870 §3
 
 
@@ -146,6 +156,11 @@ def _rcpt(arguments: str, hostname: str) -> Rcpt:
     return Rcpt(rcpt_to, len(path.encode()))
 
 
+def _bdat(arguments: str, hostname: str) -> Bdat:
+    read = _CHUNK.fullmatch(arguments)
+    return Bdat(int(read[1]), read[2] is not None) if read else Bdat(None, False)
+
+
 def _path(arguments: str, keyword: str, bad_path: Reply) -> tuple[str, dict[str, str | None]]:
     """The path after FROM: or TO:, and the parameters."""
     if arguments[: len(keyword)].upper() != keyword:
@@ -190,6 +205,7 @@ _READERS: dict[str, Callable[[str, str], Command]] = {
     "MAIL": _mail,
     "RCPT": _rcpt,
     "DATA": _alone(Data()),
+    "BDAT": _bdat,
     "RSET": _alone(Rset()),
     "NOOP": _any(Noop()),
     "HELP": _any(Help()),
@@ -202,4 +218,4 @@ _READERS: dict[str, Callable[[str, str], Command]] = {
     "CONNECT": _any(Foreign()),
 }
 # RFC 5321 §4.2.4: known, but not implemented. (SEND, SOML, SAML and TURN: appendix F.)
-_NOT_IMPLEMENTED = frozenset({"EXPN", "AUTH", "BDAT", "ETRN", "ATRN", "SEND", "SOML", "SAML", "TURN"})
+_NOT_IMPLEMENTED = frozenset({"EXPN", "AUTH", "ETRN", "ATRN", "SEND", "SOML", "SAML", "TURN"})

@@ -1,8 +1,11 @@
-"""The message on the wire: out of what follows DATA, and into it.
+"""The message on the wire: out of what follows DATA or BDAT, and into what follows DATA.
 
-Source: RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines end in CRLF, and in nothing else).
+Source: RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines end in CRLF, and in nothing else);
+RFC 3030 §2 (BDAT).
 Both directions work on whole chunks with searches of the bytes type; there is no step per line (ADR 0003).
 """
+
+from abc import ABC, abstractmethod
 
 from gateway.mail.reply import PeerError
 from gateway.protocols.smtp import replies
@@ -11,10 +14,10 @@ CRLF = b"\r\n"
 END_OF_MESSAGE = b"\r\n.\r\n"
 
 
-class DataDecoder:
-    """Turns what a client sends after DATA into the message it meant.
+class MessageDecoder(ABC):
+    """Turns what a client sends into the message it meant.
 
-    Any split of the same octets gives the same message.
+    Any split of the same octets gives the same message, and of several faults the same one is found.
     """
 
     def __init__(self, line_octets_max: int) -> None:
@@ -22,6 +25,55 @@ class DataDecoder:
         assert line_octets_max >= 1, line_octets_max
         self._line_octets_max = line_octets_max
         self._line_octets = 0  # of the line that is not ended yet
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take received octets, give the message octets they complete.
+
+        Raises PeerError on a bare CR, a bare LF or an endless line; the session must then close.
+        """
+        step = self._line_octets_max  # no line can begin and end too long within one step
+        return b"".join(
+            self._take_exactly(octets[start : start + step]) for start in range(0, len(octets), step)
+        )
+
+    @abstractmethod
+    def _take(self, octets: bytes) -> bytes: ...
+
+    def _take_exactly(self, octets: bytes) -> bytes:
+        """Take octets. Of several faults in them the first is raised, as if they had come one by one."""
+        before = dict(self.__dict__)
+        try:
+            return self._take(octets)
+        except PeerError:
+            if len(octets) == 1:
+                raise
+        self.__dict__.update(before)
+        middle = len(octets) // 2
+        self._take_exactly(octets[:middle])
+        self._take_exactly(octets[middle:])
+        raise AssertionError("octets are broken as a whole and sound in their halves")
+
+    def _check(self, message: bytes) -> None:
+        """Look at the next octets of the message; a CR and its LF come together."""
+        pairs = message.count(CRLF)
+        if len(message) - len(message.translate(None, CRLF)) != 2 * pairs:
+            raise PeerError(replies.BARE_NEWLINE, "bare CR or LF in the message")
+        first = message.find(CRLF)
+        if first < 0:
+            self._line_octets += len(message)
+        elif self._line_octets + first <= self._line_octets_max:
+            self._line_octets = len(message) - message.rfind(CRLF) - len(CRLF)
+        else:
+            self._line_octets += first
+        if self._line_octets > self._line_octets_max:
+            raise PeerError(replies.LINE_TOO_LONG, "endless line in the message")
+
+
+class DataDecoder(MessageDecoder):
+    """What follows DATA, up to the dot on a line of its own."""
+
+    def __init__(self, line_octets_max: int) -> None:
+        super().__init__(line_octets_max)
         # The last octets received, while they may be the beginning of END_OF_MESSAGE. At first the CRLF
         # of the DATA command: a message that is only the dot is empty (RFC 5321 §4.1.1.4).
         self._held = CRLF
@@ -39,39 +91,10 @@ class DataDecoder:
         assert self._rest is not None, "the message has not ended"
         return self._rest
 
-    def feed(self, octets: bytes) -> bytes:
-        """Take received octets, give the message octets they complete.
-
-        Raises PeerError on a bare CR, a bare LF or an endless line; the session must then close.
-        """
-        step = self._line_octets_max  # no line can begin and end too long within one step
-        if len(octets) <= step:
-            return self._take_exactly(octets)
-        message: list[bytes] = []
-        for start in range(0, len(octets), step):
-            message.append(self._take_exactly(octets[start : start + step]))
-            if self._rest is not None:
-                self._rest += octets[start + step :]
-                break
-        return b"".join(message)
-
-    def _take_exactly(self, octets: bytes) -> bytes:
-        """Take octets. Of several faults in them the first is raised, as if they had come one by one."""
-        before = self._held, self._line_octets, self._is_begun
-        try:
-            return self._take(octets)
-        except PeerError:
-            if len(octets) == 1:
-                raise
-        self._held, self._line_octets, self._is_begun = before
-        self._rest = None
-        middle = len(octets) // 2
-        self._take_exactly(octets[:middle])
-        self._take_exactly(octets[middle:])
-        raise AssertionError("octets are broken as a whole and sound in their halves")
-
     def _take(self, octets: bytes) -> bytes:
-        assert self._rest is None, "the message has ended"
+        if self._rest is not None:
+            self._rest += octets
+            return b""
         octets = self._held + octets
         dot = octets.find(b"\r\n.")
         end = -1 if dot < 0 else octets.find(END_OF_MESSAGE, dot)
@@ -82,8 +105,7 @@ class DataDecoder:
             cut = len(octets) - _held_octets(octets)
             message, self._held = octets[:cut], octets[cut:]
 
-        self._check_newlines(message)
-        self._check_lines(message)
+        self._check(message)
         if dot >= 0:
             message = message.replace(b"\r\n.", CRLF)
         if message and not self._is_begun:
@@ -91,21 +113,25 @@ class DataDecoder:
             message = message[len(CRLF) :]
         return message
 
-    def _check_newlines(self, message: bytes) -> None:
-        pairs = message.count(CRLF)
-        if len(message) - len(message.translate(None, CRLF)) != 2 * pairs:
-            raise PeerError(replies.BARE_NEWLINE, "bare CR or LF in the message")
 
-    def _check_lines(self, message: bytes) -> None:
-        first = message.find(CRLF)
-        if first < 0:
-            self._line_octets += len(message)
-        elif self._line_octets + first <= self._line_octets_max:
-            self._line_octets = len(message) - message.rfind(CRLF) - len(CRLF)
-        else:
-            self._line_octets += first
-        if self._line_octets > self._line_octets_max:
-            raise PeerError(replies.LINE_TOO_LONG, "endless line in the message")
+class ChunkDecoder(MessageDecoder):
+    """The octets of BDAT chunks, one after the other: the message as it is, without dots (RFC 3030 §2)."""
+
+    def __init__(self, line_octets_max: int) -> None:
+        super().__init__(line_octets_max)
+        self._held = b""  # a CR whose LF may be the first octet of what comes next
+
+    def _take(self, octets: bytes) -> bytes:
+        message = self._held + octets
+        self._held = b"\r" if message.endswith(b"\r") else b""
+        if self._held:
+            message = message[:-1]
+        self._check(message)
+        return message
+
+    def finish(self) -> None:
+        """The last chunk has ended. Raises PeerError when the message ends in a bare CR."""
+        self._check(self._held)
 
 
 def _held_octets(octets: bytes) -> int:

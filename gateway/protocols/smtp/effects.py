@@ -39,7 +39,7 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class MessageBegin:
-    """A message begins; its octets follow, until MessageEnd, MessageTooLarge or Close."""
+    """A message begins; its octets follow, until MessageEnd, MessageDropped or Close."""
 
     envelope: Envelope
     helo: str  # as the client named itself, printable ASCII without spaces
@@ -54,8 +54,9 @@ class MessageOctets:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageTooLarge:
-    """The message has passed the limit: forget it. The core reads to its end and refuses it."""
+class MessageDropped:
+    """Forget the message. It has passed the limit (the core reads to its end and refuses it), or the client
+    has given it up between two chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ Effect = (
     | StartTls
     | MessageBegin
     | MessageOctets
-    | MessageTooLarge
+    | MessageDropped
     | MessageEnd
     | Close
 )

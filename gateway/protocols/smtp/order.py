@@ -1,11 +1,12 @@
 """Which command may come when: the states of an SMTP session, and what leads from one to the next.
 
-Source: RFC 5321 §4.1.4 (order of commands), RFC 3207 §4.2 (STARTTLS begins anew).
+Source: RFC 5321 §4.1.4 (order of commands), RFC 3030 §2 (BDAT), RFC 3207 §4.2 (STARTTLS begins
+anew).
 """
 
 from enum import Enum, auto
 
-from gateway.protocols.smtp.commands import Command, Data, Ehlo, Helo, Mail, Rcpt, StartTls
+from gateway.protocols.smtp.commands import Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, StartTls
 
 
 class State(Enum):
@@ -13,7 +14,8 @@ class State(Enum):
     GREETED = auto()
     SENDER = auto()
     RECIPIENTS = auto()
-    CONTENT = auto()
+    CONTENT = auto()  # after DATA
+    CHUNKS = auto()  # after a BDAT that was not the last
     CLOSED = auto()
 
 
@@ -33,4 +35,8 @@ ON_YES: dict[tuple[State, type[Command]], State] = {
     (State.RECIPIENTS, Helo): State.GREETED,
     (State.RECIPIENTS, Rcpt): State.RECIPIENTS,
     (State.RECIPIENTS, Data): State.CONTENT,
+    (State.RECIPIENTS, Bdat): State.CHUNKS,
+    (State.CHUNKS, Bdat): State.CHUNKS,
+    (State.CHUNKS, Ehlo): State.GREETED,
+    (State.CHUNKS, Helo): State.GREETED,
 }

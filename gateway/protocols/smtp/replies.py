@@ -12,6 +12,7 @@ HELP = reply(214, "2.0.0", "Commands are those of RFC 5321")
 GOODBYE = reply(221, "2.0.0", "Goodbye")
 CANNOT_VERIFY = reply(252, "2.5.0", "Send some mail, it will be tried")  # RFC 5321 §3.5.3, §7.3
 TLS_READY = reply(220, "2.0.0", "Ready to start TLS")
+CHUNK_TAKEN = reply(250, "2.0.0", "Chunk taken")
 SEND_MESSAGE = reply(354, None, "End the message with a dot on a line of its own")
 
 UNRECOGNISED = reply(500, "5.5.2", "Command unrecognised")

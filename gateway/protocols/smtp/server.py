@@ -1,20 +1,20 @@
 """One SMTP session seen from the server: octets in, effects out. No socket, no clock.
 
 Source: RFC 5321 §3 and §4 (session, order of commands, limits), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS),
-RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES). ADR 0003.
+RFC 1870 (SIZE), RFC 3030 (CHUNKING), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034
+(ENHANCEDSTATUSCODES). ADR 0003.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
-from gateway.mail.address import Address
-from gateway.mail.envelope import Body, Envelope
 from gateway.mail.reply import PeerError, Reply, reply
 from gateway.protocols.smtp import commands, effects, replies
-from gateway.protocols.smtp.commands import Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
-from gateway.protocols.smtp.data import DataDecoder
+from gateway.protocols.smtp.commands import Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
+from gateway.protocols.smtp.data import ChunkDecoder, DataDecoder
 from gateway.protocols.smtp.effects import Effect
+from gateway.protocols.smtp.incoming import OVERSIZE_FACTOR, Chunk, Incoming
 from gateway.protocols.smtp.order import ON_YES, State
 
 # RFC 5321 §4.5.3.1.4 asks for 512 octets with CRLF, and for more with each extension that adds
@@ -25,8 +25,6 @@ ENDLESS_COMMAND_OCTETS = 16 * 1024
 # What a client may send ahead while an answer is awaited (RFC 2920 §3.1): 1,000 recipients at their
 # longest are 264 KB, and one read of the shell may come on top.
 AHEAD_OCTETS_MAX = 1024 * 1024
-# An oversized message is read on to its end, but not for ever: so many times the limit.
-OVERSIZE_FACTOR = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +53,6 @@ class Awaited(Enum):
     TLS = auto()
 
 
-@dataclass(slots=True)
-class _Transaction:
-    """A mail on its way in: the envelope so far, then the message."""
-
-    mail: Mail
-    envelope_octets: int
-    rcpt_to: list[Address] = field(default_factory=list)
-    asked: Rcpt | None = None  # the recipient whose answer is awaited
-    decoder: DataDecoder | None = None
-    message_octets: int = 0
-    is_too_large: bool = False
-
-    def envelope(self) -> Envelope:
-        mail = self.mail
-        body = mail.body or Body.SEVEN_BIT
-        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets)
-
-
 class Session:
     """An SMTP session. Any split of the same octets gives the same conversation.
 
@@ -87,8 +67,10 @@ class Session:
         self._is_tls = config.is_tls
         self._helo = ""
         self._is_esmtp = False
-        self._transaction: _Transaction | None = None
-        self._is_sender_refused = False  # by what the last MAIL was answered
+        self._transaction: Incoming | None = None
+        self._chunk: Chunk | None = None
+        # A MAIL or a BDAT was refused: what a pipelining client sent behind it is refused and no bad command.
+        self._is_behind_refusal = False
         self._bad_commands = 0
         self._buffer = b""  # received; from _start on not yet read
         self._start = 0
@@ -129,7 +111,7 @@ class Session:
             self._state = State.SENDER if verdict.is_success else State.GREETED
             if not verdict.is_success:
                 self._transaction = None
-                self._is_sender_refused = True
+                self._is_behind_refusal = True
         return self._advance()
 
     def recipient_checked(self, verdict: Reply) -> list[Effect]:
@@ -177,7 +159,11 @@ class Session:
         """Read on until an answer is awaited, octets are, or the session has ended."""
         try:
             while self._awaited is None and self._state is not State.CLOSED:
-                if self._state is State.CONTENT:
+                if self._chunk is not None:
+                    if self._chunk.left and self._start == len(self._buffer):
+                        break
+                    self._take_chunk(self._chunk)
+                elif self._state is State.CONTENT:
                     if self._start == len(self._buffer):
                         break
                     self._take_content()
@@ -214,6 +200,9 @@ class Session:
             return
         except PeerError as error:
             self._say(error.reply)
+        self._count_bad_command()
+
+    def _count_bad_command(self) -> None:
         self._bad_commands += 1
         if self._bad_commands >= self._config.bad_commands_max:
             raise PeerError(replies.TOO_MANY_ERRORS, "too many bad commands")
@@ -224,8 +213,9 @@ class Session:
                 self._greet(command)
             case Mail():
                 self._begin(command)
-            case Rcpt() | Data() if self._is_sender_refused:
-                # RFC 2920 §3.1: sent together with MAIL, before the client could know. No bad command.
+            case Bdat():
+                self._begin_chunk(command)
+            case Rcpt() | Data() if self._is_behind_refusal:  # RFC 2920 §3.1: sent before it could know
                 self._say(replies.BAD_SEQUENCE)
             case Rcpt():
                 self._add(command)
@@ -254,16 +244,16 @@ class Session:
     # --- commands -------------------------------------------------------------------------------
 
     def _greet(self, command: Ehlo | Helo) -> None:
-        self._transaction = None  # RFC 5321 §4.1.4: EHLO does what RSET does
-        self._is_sender_refused = False
-        self._state = self._on_yes(command)
+        state = self._on_yes(command)
+        self._reset()  # RFC 5321 §4.1.4: EHLO does what RSET does
+        self._state = state
         self._helo = command.client
         self._is_esmtp = isinstance(command, Ehlo)
         config = self._config
         if not self._is_esmtp:
             self._say(reply(250, None, config.hostname))
             return
-        offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "SMTPUTF8"]
+        offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING", "SMTPUTF8"]
         offers += ["ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
@@ -271,18 +261,18 @@ class Session:
 
     def _begin(self, mail: Mail) -> None:
         self._on_yes(mail)
-        self._is_sender_refused = False
+        self._is_behind_refusal = False
         if mail.is_extended and not self._is_esmtp:
             raise PeerError(replies.UNKNOWN_PARAMETER, "MAIL parameter after HELO")
         if mail.mail_from is not None and not mail.mail_from.is_ascii and not mail.is_smtputf8:
             self._say(replies.NEEDS_SMTPUTF8)
-            self._is_sender_refused = True
+            self._is_behind_refusal = True
             return
         if mail.octets is not None and mail.octets > self._config.message_octets_max:
             self._say(replies.MESSAGE_TOO_LARGE)
-            self._is_sender_refused = True
+            self._is_behind_refusal = True
             return
-        self._transaction = _Transaction(mail, mail.path_octets)
+        self._transaction = Incoming(mail, mail.path_octets)
         self._await(Awaited.SENDER, effects.CheckSender(mail.mail_from, mail.octets))
 
     def _add(self, rcpt: Rcpt) -> None:
@@ -303,10 +293,34 @@ class Session:
             self._say(replies.NO_RECIPIENTS)
             return
         self._state = self._on_yes(Data())
-        transaction = self._in_transaction()
-        transaction.decoder = DataDecoder(self._config.line_octets_max)
         self._say(replies.SEND_MESSAGE)
+        self._begin_message(DataDecoder(self._config.line_octets_max))
+
+    def _begin_message(self, decoder: DataDecoder | ChunkDecoder) -> None:
+        transaction = self._in_transaction()
+        transaction.decoder = decoder
         self._do(effects.MessageBegin(transaction.envelope(), self._helo, self._protocol(transaction)))
+
+    def _begin_chunk(self, bdat: Bdat) -> None:
+        """RFC 3030 §2: what a BDAT announces comes at once, also when the answer is no."""
+        if bdat.octets is None:
+            self._say(replies.BAD_ARGUMENTS)  # and what comes next could be taken for commands
+            self._close("BDAT without a size")
+            return
+        if bdat.octets > OVERSIZE_FACTOR * self._config.message_octets_max:
+            self._say(replies.MESSAGE_TOO_LARGE)
+            self._close("endless chunk")
+            return
+        refusal = None
+        if self._state is State.SENDER:
+            refusal = replies.NO_RECIPIENTS
+        elif (state := ON_YES.get((self._state, Bdat))) is None:
+            refusal = replies.BAD_SEQUENCE
+        else:
+            self._state = state
+            if self._in_transaction().decoder is None:
+                self._begin_message(ChunkDecoder(self._config.line_octets_max))
+        self._chunk = Chunk(bdat.octets, bdat.is_last, refusal)
 
     def _start_tls(self) -> None:
         config = self._config
@@ -325,16 +339,10 @@ class Session:
     def _take_content(self) -> None:
         transaction = self._in_transaction()
         decoder = transaction.decoder
-        assert decoder is not None
+        assert isinstance(decoder, DataDecoder), decoder
         octets = self._buffer[self._start :] if self._start else self._buffer
         self._buffer, self._start = b"", 0
-        message = decoder.feed(octets)
-
-        transaction.message_octets += len(message)
-        if transaction.message_octets > self._config.message_octets_max:
-            self._drop(transaction)
-        elif message:
-            self._do(effects.MessageOctets(message))
+        self._keep(transaction, decoder.feed(octets))
         if decoder.is_complete:
             self._buffer = decoder.rest
             if transaction.is_too_large:
@@ -343,14 +351,44 @@ class Session:
             else:
                 self._await(Awaited.CONCLUSION, effects.MessageEnd(transaction.message_octets))
 
-    def _drop(self, transaction: _Transaction) -> None:
-        """Read an oversized message on to its end: stopping early would make the rest of it look like
-        commands, which is how smuggling starts."""
-        if not transaction.is_too_large:
-            transaction.is_too_large = True
-            self._do(effects.MessageTooLarge())
-        if transaction.message_octets > OVERSIZE_FACTOR * self._config.message_octets_max:
-            raise PeerError(replies.MESSAGE_TOO_LARGE, "endless message")
+    def _take_chunk(self, chunk: Chunk) -> None:
+        end = min(len(self._buffer), self._start + chunk.left)
+        octets, self._start = self._buffer[self._start : end], end
+        chunk.left -= len(octets)
+        if chunk.refusal is None:
+            transaction = self._in_transaction()
+            decoder = transaction.decoder
+            assert isinstance(decoder, ChunkDecoder), decoder
+            self._keep(transaction, decoder.feed(octets))
+            if chunk.is_last and not chunk.left:
+                decoder.finish()
+            if transaction.is_too_large:
+                chunk.refusal = replies.MESSAGE_TOO_LARGE
+        if not chunk.left:
+            self._chunk = None
+            self._end_chunk(chunk)
+
+    def _end_chunk(self, chunk: Chunk) -> None:
+        if chunk.refusal is replies.BAD_SEQUENCE:
+            self._say(chunk.refusal)
+            if not self._is_behind_refusal:
+                self._count_bad_command()
+        elif chunk.refusal is not None:
+            self._say(chunk.refusal)
+            if chunk.refusal is replies.MESSAGE_TOO_LARGE:
+                self._reset()
+                self._is_behind_refusal = True
+        elif chunk.is_last:
+            octets = self._in_transaction().message_octets
+            self._state = State.CONTENT  # nothing can be given up any more
+            self._await(Awaited.CONCLUSION, effects.MessageEnd(octets))
+        else:
+            self._say(replies.CHUNK_TAKEN)
+
+    def _keep(self, incoming: Incoming, message: bytes) -> None:
+        effect = incoming.take(message, self._config.message_octets_max)
+        if effect is not None:
+            self._do(effect)
 
     # --- helpers --------------------------------------------------------------------------------
 
@@ -360,19 +398,21 @@ class Session:
             raise PeerError(replies.BAD_SEQUENCE, "bad sequence of commands")
         return state
 
-    def _protocol(self, transaction: _Transaction) -> str:
+    def _protocol(self, transaction: Incoming) -> str:
         """How the mail came, for its Received field (RFC 3848 §1, RFC 6531 §4.3)."""
         if not self._is_esmtp:
             return "SMTP"
         return ("UTF8SMTP" if transaction.mail.is_smtputf8 else "ESMTP") + ("S" if self._is_tls else "")
 
-    def _in_transaction(self) -> _Transaction:
+    def _in_transaction(self) -> Incoming:
         assert self._transaction is not None, self._state
         return self._transaction
 
     def _reset(self) -> None:
+        if self._state is State.CHUNKS and not self._in_transaction().is_too_large:
+            self._do(effects.MessageDropped())
         self._transaction = None
-        self._is_sender_refused = False
+        self._is_behind_refusal = False
         if self._state is not State.CONNECTED:
             self._state = State.GREETED
 
@@ -404,7 +444,7 @@ class Session:
     def _close(self, reason: str | None) -> None:
         self._state = State.CLOSED
         self._awaited = None
-        self._transaction = None
+        self._transaction = self._chunk = None
         self._buffer, self._start = b"", 0
         self._do(effects.Close(reason))
 

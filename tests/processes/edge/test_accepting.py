@@ -94,6 +94,35 @@ async def test_smtplib_sends_thai_and_a_large_attachment(world: EdgeWorld) -> No
     assert name in world.objects.objects
 
 
+async def test_a_message_in_chunks_is_the_same_message(world: EdgeWorld) -> None:
+    """RFC 3030: chunks of any size, the next sent before the one before is answered."""
+    large = MESSAGE + b"".join(b"%d%s\r\n" % (line, b"x" * 70) for line in range(5_000))
+    chunks = [large[:100], large[100:101], large[101:-3], b"", large[-3:]]
+    async with await world.client() as client:
+        await client.say(b"EHLO client.example\r\n")
+        await client.recipients("suda@opm.go.th")
+        sent = [b"BDAT %d%s\r\n%s" % (len(c), b" LAST" * (c is chunks[-1]), c) for c in chunks]
+        client.writer.write(b"".join(sent))
+        said = [await client.reply() for _ in chunks]
+    assert [line[:9] for line in said] == [b"250 2.0.0"] * len(chunks)
+    (event,) = await world.accepted()
+    assert said[-1].split()[2].decode() == event.mail_id
+    assert await world.presented(event) == (await world.open(event)).secret.front + large
+
+
+async def test_a_message_given_up_between_chunks_leaves_nothing(world: EdgeWorld) -> None:
+    async with await world.client() as client:
+        await client.say(b"EHLO client.example\r\n")
+        await client.recipients("suda@opm.go.th")
+        assert (await client.say(b"BDAT 6\r\nHello.")).startswith(b"250 2.0.0")
+        assert (await client.say(b"RSET\r\n")).startswith(b"250 2.0.0")
+        assert world.has_forgotten_spools
+        await client.recipients("suda@opm.go.th")
+        assert (await client.say(b"BDAT 3 LAST\r\nYes")).startswith(b"250 2.0.0 mail_")
+    (event,) = await world.accepted()
+    assert (await world.presented(event)).endswith(b"\r\nYes")
+
+
 async def test_two_mails_on_one_connection(world: EdgeWorld) -> None:
     async with await world.client() as client:
         await client.envelope("suda@opm.go.th")

@@ -277,10 +277,14 @@ class Client:
         await self.transaction(*rcpt_to, mail=mail)
 
     async def transaction(self, *rcpt_to: str, mail: str = "MAIL FROM:<ann@example.org>") -> None:
+        """MAIL and RCPTs that are said yes to, and DATA."""
+        await self.recipients(*rcpt_to, mail=mail)
+        assert (await self.say(b"DATA\r\n")).startswith(b"354 ")
+
+    async def recipients(self, *rcpt_to: str, mail: str = "MAIL FROM:<ann@example.org>") -> None:
         assert (await self.say(f"{mail}\r\n".encode())).startswith(b"250 2.1.0 ")
         for address in rcpt_to:
             assert (await self.say(f"RCPT TO:<{address}>\r\n".encode())).startswith(b"250 2.1.5 ")
-        assert (await self.say(b"DATA\r\n")).startswith(b"354 ")
 
     async def message(self, message: bytes) -> bytes:
         """The message and its final dot; the reply."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.mail.reply import PeerError
-from gateway.protocols.smtp.data import DataDecoder, DotStuffer
+from gateway.mail.reply import PeerError, Reply
+from gateway.protocols.smtp.data import ChunkDecoder, DataDecoder, DotStuffer
 
 LINE_OCTETS_MAX = 1024 * 1024
 
@@ -115,6 +115,33 @@ def test_any_octets_in_any_split_decode_or_raise_peer_error(octets: bytes, place
             decoder.feed(chunk)
         except PeerError:
             break
+
+
+@given(
+    st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b".", b"a", b"\r\n.\r\n", b"\x00", b"bc"]), max_size=25),
+    st.lists(st.integers(0, 200), max_size=8),
+    st.sampled_from([1, 3, 5, 1000]),
+)
+def test_chunks_give_what_was_sent_or_a_fault_in_any_split(
+    pieces: list[bytes], places: list[int], line_octets_max: int
+) -> None:
+    octets = b"".join(pieces)
+
+    def outcome(chunks: list[bytes]) -> bytes | Reply:
+        decoder = ChunkDecoder(line_octets_max)
+        try:
+            message = b"".join(map(decoder.feed, chunks))
+            decoder.finish()
+        except PeerError as error:
+            return error.reply
+        return message
+
+    whole = outcome([octets])
+    assert outcome([octets[i : i + 1] for i in range(len(octets))]) == whole
+    assert outcome(splits(octets, places)) == whole
+    lines = octets.split(b"\r\n")
+    is_sound = all(b"\r" not in line and b"\n" not in line for line in lines)
+    assert (whole == octets) == (is_sound and max(map(len, lines)) <= line_octets_max)
 
 
 LINES = st.lists(

@@ -23,6 +23,8 @@ PIECES = [
     b"RCPT TO:<nobody@example.org>\r\n", b"RCPT TO:<closing@example.org>\r\n",
     b".\r\n", b"..\r\n", b"hello\r\n", b"\r\n", b"\n", b"\r", b"\x00", b"\xff", b"x" * 41,
     b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n",
+    b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.org>\r\nBDAT 7\r\n", b"BDAT 7 LAST\r\n",
+    b"BDAT 0 LAST\r\n", b"BDAT 61\r\n", b"BDAT x\r\n",
 ]  # fmt: skip
 
 
