@@ -107,7 +107,7 @@ async def show(desk: Desk, address: Address, uid: int, reason: str) -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A file (mboxrd, one EML) or a folder (EMLs)."
 )
-@click.option("--reason", prompt="Why are these messages exported", help="Why; it stands in the log.")
+@click.option("--reason", prompt="Why are these messages exported (--reason)", help="Why; it stands in the log.")
 @at_desk
 async def export(
     desk: Desk, address: Address, uid: int | None, form: str, output: Path | None, reason: str

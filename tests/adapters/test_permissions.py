@@ -11,6 +11,7 @@ from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.system import SystemClock
 from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.ports import KeyForgotten
 from tests.conftest import RunningNats
 from tests.contracts.content_world import ContentWorld, mail, noise
 from tests.contracts.facts import ACTOR, BY
@@ -55,3 +56,14 @@ async def test_the_packer_reads_and_purges(site: Link, nats_server: RunningNats)
         await write_ahead.purge(sequence)
         assert await write_ahead.waiting() == 0
     assert await site.last(streams.CONTENT, "ct.edge-test-0") is None
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("role", ["cli", "web"])
+async def test_who_registers_makes_keys_and_destroys_them(nats_server: RunningNats, role: str) -> None:
+    async with connect(nats_server.url(role), name=role) as link:
+        keys = JetStreamKeyStore(link, bytes(32), clock=SystemClock(), entropy=os.urandom)
+        assert len(await keys.get_or_make(f"account.acc_of_{role}")) == 32
+        await keys.forget(f"account.acc_of_{role}")
+        with pytest.raises(KeyForgotten):
+            await keys.get(f"account.acc_of_{role}")

@@ -91,12 +91,12 @@ class Registry:
         )
         site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
         claimed = address_history(address_name(address, site_key))
-        key_name = account_key_name(new.account_id)
-        account_key = await self._keys.get_or_make(key_name)
+        key_name, account_key = account_key_name(new.account_id), b""
         for _ in range(DECISIONS_MAX):
             try:
                 if await self._log.latest(claimed) is not None:
                     raise Refused(f"the address {address} is given out already")
+                account_key = account_key or await self._keys.get_or_make(key_name)
                 registration = register_account(
                     new,
                     self._stamp(),
@@ -105,7 +105,8 @@ class Registry:
                     site_key=site_key,
                 )
             except Refused:
-                await self._keys.forget(key_name)  # nothing was sealed under it
+                if account_key:
+                    await self._keys.forget(key_name)  # nothing was sealed under it
                 raise
             try:
                 await self._append(registration)

@@ -1,0 +1,34 @@
+"""Two of a thing where one may be, and what is not there: one sentence, an exit code, nothing in the log."""
+
+import pytest
+
+from tests.e2e.gateway import CommandFailed, Gateway
+
+REFUSED = [
+    ("agency add Again --domain opm.go.th", 1, "opm.go.th belongs to an agency already"),
+    ("agency add None", 2, "--domain"),
+    ("account add malee@opdc.go.th --name x --password secret-1", 1, "malee@opdc.go.th is given out already"),
+    ("account add MALEE@OPDC.go.th --name x --password secret-1", 1, "is given out already"),
+    ("account add ann@nowhere.example --name x --password secret-1", 1, "nowhere.example"),
+    ("account add nobody --name x --password secret-1", 2, "nobody"),
+    ("mailbox list ann@opdc.go.th", 3, "ann@opdc.go.th"),
+    ("mailbox export malee@opdc.go.th --uid 999999 --reason test", 3, "999999"),
+    ("mailbox export malee@opdc.go.th --uid 1", 1, "(--reason)"),
+    ("trace --mail-id mail_00000000000000000000000000", 3, "no mail"),
+    ("events show 99999999", 3, "99999999"),
+    ("projection rebuild nothing", 2, "nothing"),
+    ("log release 1 --consumer trace", 3, "trace holds nothing at 1"),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "said"), REFUSED, ids=[command for command, _, _ in REFUSED])
+def test_a_refusal_is_one_sentence_and_changes_nothing(
+    gateway: Gateway, command: str, code: int, said: str
+) -> None:
+    before = len(gateway.events(""))
+    with pytest.raises(CommandFailed) as failed:
+        gateway.cli_octets(*command.split())
+    assert said in failed.value.said
+    assert "Traceback" not in failed.value.said
+    assert failed.value.code == code, failed.value.said
+    assert [event["topic"] for event in gateway.events("")[before:] if "lane" not in event["topic"]] == []
