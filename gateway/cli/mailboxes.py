@@ -67,7 +67,7 @@ async def list_(desk: Desk, address: Address) -> None:
 @mailbox.command()
 @click.argument("address", type=ADDRESS)
 @click.option("--uid", required=True, type=click.IntRange(min=1), help="Which message.")
-@click.option("--reason", prompt="Why is this message opened", help="Why; it stands in the log.")
+@click.option("--reason", prompt="Why is this opened (--reason)", help="Why; it stands in the log.")
 @at_desk
 async def show(desk: Desk, address: Address, uid: int, reason: str) -> None:
     """One message as a person reads it: fields, text, names of attachments.
@@ -107,7 +107,7 @@ async def show(desk: Desk, address: Address, uid: int, reason: str) -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A file (mboxrd, one EML) or a folder (EMLs)."
 )
-@click.option("--reason", prompt="Why are these messages exported (--reason)", help="Why; it stands in the log.")
+@click.option("--reason", prompt="Why are these exported (--reason)", help="Why; it stands in the log.")
 @at_desk
 async def export(
     desk: Desk, address: Address, uid: int | None, form: str, output: Path | None, reason: str
