@@ -6,16 +6,21 @@ the environment wins. An unknown name or a wrong value stops the process with na
 
 import difflib
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
+from urllib.parse import urlsplit
 
 PREFIX: Final = "SARABAN_"
 FILE: Final = "saraban.toml"
 # Read by others: the hand-shake with the supervisor (processes/readiness.py), tests/sizes.py.
 NOT_SETTINGS: Final = frozenset({"SARABAN_READY_FD", "SARABAN_TEST_SIZE"})
+
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # what every S3 takes
 
 
 class SettingsError(Exception):
@@ -32,6 +37,10 @@ def _number(default: int, low: int, high: int) -> Any:
 
 def _one_of(default: str, *choices: str) -> Any:
     return field(default=default, metadata={"choices": choices})
+
+
+def _url(*schemes: str, secret: bool = False) -> Any:
+    return field(default="", repr=not secret, metadata={"schemes": schemes})
 
 
 def _secret() -> Any:
@@ -53,14 +62,14 @@ class Settings:
     log_level: str = _one_of("info", "debug", "info", "warning", "error")
 
     # --- the three servers; empty: `up` starts its own ---
-    nats_url: str = _secret()
-    nats_monitor_url: str = ""
-    postgres_dsn: str = _secret()
+    nats_url: str = _url("nats", "tls", secret=True)
+    nats_monitor_url: str = _url("http", "https")  # shows whether it syncs before it acknowledges
+    postgres_dsn: str = _url("postgresql", "postgres", secret=True)
     s3_endpoint: str = field(default="", metadata={"kind": "address"})
     s3_access_key: str = ""
     s3_secret_key: str = _secret()
     s3_secure: bool = False
-    s3_bucket: str = "saraban-onsite"
+    s3_bucket: str = field(default="saraban-onsite", metadata={"kind": "bucket"})
     master_key_file: Path | None = None  # None: secrets/master.key in the data folder
 
     # --- where we listen: host:port; empty: not at all ---
@@ -199,13 +208,17 @@ def _value(setting: "Field[Any]", text: str) -> Any:
         raise ValueError(f"one of {', '.join(meta['choices'])}")
     if meta.get("kind") == "address" and text:
         split_address(text)
+    if meta.get("kind") == "bucket" and not _BUCKET.fullmatch(text):
+        raise ValueError("3 to 63 small letters, digits, dots and hyphens")
+    if "schemes" in meta and text and urlsplit(text).scheme not in meta["schemes"]:
+        raise ValueError(f"{meta['schemes'][0]}://...")
     return text
 
 
 def split_address(text: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port` as (host, port). Raises ValueError, whose text says what is expected."""
     host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
+    if not (colon and host and "/" not in host and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ValueError("host:port, the port from 0 to 65535")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

@@ -86,7 +86,7 @@ class Ground:
     role: str
     link: jetstream.Link
     log: jetstream.JetStreamLog
-    keys: KeyStore
+    keys: JetStreamKeyStore
     clock: Clock
     by: By
 
@@ -185,16 +185,22 @@ async def prepare(settings: Settings) -> None:
 
     Needs NATS' `admin`. Raises Misconfigured or Unavailable, naming the server and what it must be.
     """
-    if settings.nats_monitor_url:
-        await jetstream.check_server(settings.nats_monitor_url)
+    if not settings.nats_monitor_url:
+        raise jetstream.Misconfigured(
+            "SARABAN_NATS_MONITOR_URL is needed with SARABAN_NATS_URL (such as http://127.0.0.1:8222): "
+            "it shows whether the server syncs before it acknowledges"
+        )
+    await jetstream.check_server(settings.nats_monitor_url)
     async with jetstream.connect(settings.nats_url, name="prepare") as link:
         await jetstream.prepare(link, settings.ct_octets_max)
     async with ground(settings, "prepare") as g, open_pool(settings.postgres_dsn) as pool:
         await checkpoint.create(pool, models(g.keys))
+        await g.keys.check()
         await checkpoint.compare_all(pool, g.log)
         await relay_leases.create(pool)
         async with g.objects() as objects:
-            await objects.make_bucket()
+            if await g.log.last() == 0:  # later a bucket that is not there is lost, or named wrong
+                await objects.make_bucket()
             await objects.check()
 
 
@@ -380,6 +386,7 @@ def gauge(g: Ground, pool: Pool) -> Gauge:
         models=READ_MODELS,
         shares=g.settings.router_shares,
         data=g.settings.data,
+        clock=g.clock,
     )
 
 

@@ -36,6 +36,7 @@ AWAY: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,  # no such database: somebody has to make it
 )
 
 COMMAND_TIMEOUT_S: Final = 60.0

@@ -107,6 +107,19 @@ class JetStreamKeyStore:
             await self._store(Outgoing(_tombstone_of(name), b"", {}), name, last.sequence if last else 0)
         raise Unavailable(SERVICE, f"{name} is written by others all the time")
 
+    async def check(self) -> None:
+        """Raises BadMasterKey when what is kept was encrypted under another master key; Unavailable."""
+        newest = await self._link.last(KEYS, "key.*.value")
+        if newest is None:
+            return
+        try:
+            self._opened(_name_of(newest.subject), newest)
+        except Unavailable as error:
+            raise BadMasterKey(
+                "the master key is not the one that the keys in NATS were encrypted under: use the key file "
+                f"of the gateway that made them (SARABAN_MASTER_KEY_FILE). {error.reason}"
+            ) from error
+
     # --- what is remembered ---------------------------------------------------------------------------
 
     async def _notice_changes(self) -> None:

@@ -69,7 +69,9 @@ class S3Store:
     async def check(self) -> None:
         """Raises Unavailable when server, credentials or bucket are not usable."""
         if not await self._run(lambda: self._client.bucket_exists(self._bucket)):
-            raise Unavailable(SERVICE, f"there is no bucket {self._bucket}")
+            raise Unavailable(
+                SERVICE, f"there is no bucket {self._bucket}: set SARABAN_S3_BUCKET, or make it"
+            )
 
     async def put(self, name: str, octets: Callable[[], Iterable[bytes]], size: int = -1) -> StoredObject:
         return await self._run(lambda: self._put(name, octets, size))

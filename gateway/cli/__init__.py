@@ -14,7 +14,7 @@ import click
 from gateway.cli.output import fail
 from gateway.processes.up.announcement import read_gateway
 from gateway.processes.up.children import StartFailed
-from gateway.processes.up.folder import gateway_file
+from gateway.processes.up.folder import gateway_file, is_held
 from gateway.settings import Settings, SettingsError, load
 
 # Command and the module it is in; the function has the command's name.
@@ -76,9 +76,13 @@ def settings_of(data: Path | None) -> Settings:
     """The settings of this process; a gateway that runs on the folder lends what they leave open."""
     try:
         settings = load(os.environ, data=data)
-        if settings.nats_url or not gateway_file(settings.data).exists():
+        if not gateway_file(settings.data).exists():
             return settings
-        return replace(read_gateway(settings.data).settings_for("cli"), data=settings.data.absolute())
+        running = replace(read_gateway(settings.data).settings_for("cli"), data=settings.data.absolute())
+        if is_held(settings.data):
+            return running
+        # It has stopped: what it was started with serves who looks at its files, and no server answers.
+        return settings if settings.nats_url else replace(running, nats_url="")
     except (SettingsError, StartFailed) as error:
         fail(str(error))
 

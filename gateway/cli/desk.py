@@ -7,8 +7,9 @@ with the name of the person at the keyboard.
 import asyncio
 import functools
 import getpass
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -27,6 +28,7 @@ from gateway.ports import (
 )
 from gateway.settings import Settings
 from gateway.wiring import Desk, open_desk
+from projections.checkpoint import Poison
 
 P = ParamSpec("P")
 
@@ -40,6 +42,7 @@ EXPECTED = (
     ContentCorrupt,
     ContentMissing,
     KeyForgotten,
+    Poison,
 )
 
 
@@ -50,6 +53,8 @@ def at_desk(work: Callable[Concatenate[Desk, P], Awaitable[None]]) -> Callable[P
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         settings = click.get_current_context().find_object(Settings)
         assert settings is not None, "the main group puts the settings into the context"
+        if not settings.nats_url:
+            fail(f"no gateway runs on the data folder {settings.data}: start one with `saraban up`")
 
         async def run() -> None:
             async with open_desk(settings) as desk:
@@ -61,6 +66,22 @@ def at_desk(work: Callable[Concatenate[Desk, P], Awaitable[None]]) -> Callable[P
             fail(str(error) or type(error).__name__)
 
     return command
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def reason_option(question: str) -> Callable[[F], F]:
+    """`--reason`, asked for on a terminal when it is not given: on stderr, for stdout may be a file."""
+
+    def answer(context: click.Context, parameter: click.Parameter, given: str | None) -> str:
+        if given is None and sys.stdin.isatty():
+            given = click.prompt(question, err=True)
+        if given is None or not given.strip():
+            raise click.UsageError("say why with --reason TEXT; it stands in the log", context)
+        return given.strip()
+
+    return click.option("--reason", callback=answer, help="Why; it stands in the log for ever.")
 
 
 def operator() -> Actor:

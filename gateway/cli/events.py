@@ -1,14 +1,15 @@
 """`saraban events` and `saraban log`: the log itself, and setting an event aside."""
 
 import asyncio
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import click
 import orjson
 
-from gateway.cli.desk import at_desk, stamp
+from gateway.cli.desk import at_desk, reason_option, stamp
 from gateway.cli.output import as_json, fail, nothing, print_json, print_line, say
 from gateway.domain.events import ConsumerHeld, ConsumerReleased, Fact
 from gateway.domain.histories import consumer_history
@@ -27,7 +28,14 @@ def events() -> None:
 
 
 @events.command()
-@click.option("-n", "--count", default=TAIL_DEFAULT, show_default=True, help="How many of the last events.")
+@click.option(
+    "-n",
+    "--count",
+    default=TAIL_DEFAULT,
+    show_default=True,
+    type=click.IntRange(1, 100_000_000),
+    help="How many of the last events.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 @click.option("--topic", default="", help="Only topics that begin so, e.g. mail.")
 @at_desk
@@ -37,16 +45,37 @@ async def tail(desk: Desk, count: int, follow: bool, topic: str) -> None:
     Example: saraban events tail --topic mail. -f
     """
     last = await desk.log.last()
-    begin = Position(max(last - count, 0))
-    after = START if begin == 0 else Checkpoint(begin, (await desk.log.read(begin)).digest)
-    if last == 0 and not follow:
-        nothing("the log is empty")
-    async for batch in desk.log.follow(after):
+    found = await _last_of(desk, topic, count, last)
+    if not found and not follow:
+        nothing(f"the log has no event whose topic begins with {topic!r}" if topic else "the log is empty")
+    for recorded in found:
+        _show(recorded)
+    if not follow:
+        return
+    async for batch in desk.log.follow(await _at(desk, last)):
         for recorded in batch:
             if recorded.topic.startswith(topic):
                 _show(recorded)
-        if not follow and batch[-1].position >= last:
-            return
+
+
+async def _last_of(desk: Desk, topic: str, count: int, last: Position) -> Sequence[Recorded]:
+    """The last events of a topic up to a position: looked for from the end, further back each time."""
+    window = count
+    while True:
+        begin = Position(max(last - window, 0))
+        found: deque[Recorded] = deque(maxlen=count)
+        if begin < last:
+            async for batch in desk.log.follow(await _at(desk, begin)):
+                found += [r for r in batch if r.position <= last and r.topic.startswith(topic)]
+                if batch[-1].position >= last:
+                    break
+        if len(found) == count or begin == 0:
+            return found
+        window *= 16
+
+
+async def _at(desk: Desk, position: Position) -> Checkpoint:
+    return Checkpoint(position, (await desk.log.read(position)).digest) if position else START
 
 
 @events.command()
@@ -99,7 +128,7 @@ def log() -> None:
 @log.command()
 @click.argument("position", type=click.IntRange(min=1))
 @click.option("--consumer", required=True, type=click.Choice(CONSUMERS), help="Who passes over it.")
-@click.option("--reason", required=True, help="Why; it stands in the log for ever.")
+@reason_option("Why is it passed over")
 @at_desk
 async def hold(desk: Desk, position: int, consumer: str, reason: str) -> None:
     """Let one consumer pass over a position until it is released.

@@ -4,14 +4,16 @@ import email
 import email.policy
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from email.message import MIMEPart
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
 
-from gateway.cli.desk import ADDRESS, at_desk, operator, stamp
+from gateway.cli.desk import ADDRESS, at_desk, operator, reason_option, stamp
 from gateway.cli.output import as_json, cell, fail, nothing, print_json, print_rows, say
 from gateway.domain import sealing
 from gateway.domain.account import account_key_name
@@ -67,7 +69,7 @@ async def list_(desk: Desk, address: Address) -> None:
 @mailbox.command()
 @click.argument("address", type=ADDRESS)
 @click.option("--uid", required=True, type=click.IntRange(min=1), help="Which message.")
-@click.option("--reason", prompt="Why is this opened (--reason)", help="Why; it stands in the log.")
+@reason_option("Why is this message opened")
 @at_desk
 async def show(desk: Desk, address: Address, uid: int, reason: str) -> None:
     """One message as a person reads it: fields, text, names of attachments.
@@ -107,7 +109,7 @@ async def show(desk: Desk, address: Address, uid: int, reason: str) -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A file (mboxrd, one EML) or a folder (EMLs)."
 )
-@click.option("--reason", prompt="Why are these exported (--reason)", help="Why; it stands in the log.")
+@reason_option("Why are these messages exported")
 @at_desk
 async def export(
     desk: Desk, address: Address, uid: int | None, form: str, output: Path | None, reason: str
@@ -128,36 +130,47 @@ async def export(
         uids = [uid]
     for start in range(0, len(uids), PAGE):
         rows = await _messages(desk, account_id, uids[start : start + PAGE])
-        await _export(desk, account_id, rows, reason, form, output, single=uid is not None)
+        into = Into(form, output, is_single=uid is not None, goes_on=start > 0)
+        await _export(desk, account_id, rows, reason, into)
     if output is not None:
         say(f"{len(uids)} messages in {output}", messages=len(uids), output=str(output))
 
 
+@dataclass(frozen=True, slots=True)
+class Into:
+    """Where exported messages go. output: None is standard output; goes_on: it has some of them already."""
+
+    form: str  # "eml" or "mboxrd"
+    output: Path | None
+    is_single: bool
+    goes_on: bool
+
+    @contextmanager
+    def file(self, head: Head, *, is_first: bool) -> Iterator[BinaryIO]:
+        """What one message is written to. Raises OSError."""
+        if self.output is None:
+            yield sys.stdout.buffer
+            return
+        path, mode = self.output, "wb"
+        if self.form == "mboxrd":
+            mode = "wb" if is_first and not self.goes_on else "ab"
+        elif not self.is_single:
+            path.mkdir(parents=True, exist_ok=True)
+            path /= f"{head.uid:08d}-{head.mail_id}.eml"
+        with path.open(mode) as file:
+            yield cast(BinaryIO, file)
+
+
 async def _export(
-    desk: Desk,
-    account_id: AccountId,
-    rows: Sequence[MessageRow],
-    reason: str,
-    form: str,
-    output: Path | None,
-    *,
-    single: bool,
+    desk: Desk, account_id: AccountId, rows: Sequence[MessageRow], reason: str, into: Into
 ) -> None:
     await _note_read(desk, account_id, rows, reason, "export")
     for row in rows:
-        pieces = _presented(desk, row)
         try:
-            if output is None:
-                await _write(sys.stdout.buffer, pieces, row.head, form)
-            elif form == "mboxrd" or single:
-                with output.open("ab" if form == "mboxrd" else "wb") as file:
-                    await _write(file, pieces, row.head, form)
-            else:
-                output.mkdir(parents=True, exist_ok=True)
-                with (output / f"{row.head.uid:08d}-{row.head.mail_id}.eml").open("wb") as file:
-                    await _write(file, pieces, row.head, form)
+            with into.file(row.head, is_first=row is rows[0]) as file:
+                await _write(file, _presented(desk, row), row.head, into.form)
         except OSError as error:
-            fail(f"cannot write {output or 'to standard output'}: {error.strerror}")
+            fail(f"cannot write {into.output or 'to standard output'}: {error.strerror}")
 
 
 async def _write(file: BinaryIO, pieces: AsyncIterator[bytes], head: Head, form: str) -> None:

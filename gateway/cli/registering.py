@@ -11,7 +11,7 @@ import click
 from argon2 import PasswordHasher
 
 from gateway.cli.desk import ADDRESS, at_desk, operator, stamp
-from gateway.cli.output import fail, print_rows, say
+from gateway.cli.output import fail, nothing, print_rows, say
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.domain.agency import NextHop
 from gateway.domain.events import Fact, OperatorAppointed
@@ -157,6 +157,8 @@ async def list_accounts(desk: Desk, agency_id: str | None) -> None:
         ):
             found += page
             after = page[-1].account_id
+    if not found:
+        nothing("no account" + (f" of an agency {agency_id}" if agency_id else ""))
     print_rows(
         [asdict(row) for row in found],
         ("account_id", "address", "display_name", "kind", "quota_octets", "agency_id"),
@@ -180,11 +182,12 @@ async def init(desk: Desk, name: str) -> None:
     except Conflict:
         fail("this gateway has its first operator already")
     await _keep_verifier(desk, f"verifier.operator.{name}", password)
+    saraban = f"saraban --data {desk.settings.data}"
     say(
         f"operator {name}, password {password} (shown once)\n\nNext:\n"
-        "  saraban agency add 'Office of the Prime Minister' --domain opm.go.th\n"
-        "  saraban account add somchai@opm.go.th --name 'สมชาย ใจดี'\n"
-        "  saraban send --from you@example.org --to somchai@opm.go.th --subject 'ทดสอบ' --text 'hello'",
+        f"  {saraban} agency add 'Office of the Prime Minister' --domain opm.go.th\n"
+        f"  {saraban} account add somchai@opm.go.th --name 'สมชาย ใจดี'\n"
+        f"  {saraban} send --from you@example.org --to somchai@opm.go.th --subject 'ทดสอบ' --text 'hello'",
         operator=name,
         password=password,
     )

@@ -3,6 +3,7 @@
 import mimetypes
 import smtplib
 from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate, make_msgid
 from pathlib import Path
 
@@ -58,7 +59,14 @@ def send(
     host, port = split_address(settings.listen_smtp)
     try:
         with _Client(host, port, timeout=600) as client:
-            refused = client.send_message(message, str(mail_from), [str(address) for address in rcpt_to])
+            addresses = [str(mail_from), *map(str, rcpt_to)]
+            # Not send_message: it writes ">From" for a line of the text that begins with "From".
+            is_ascii = all(address.isascii() for address in addresses)
+            octets = message.as_bytes(policy=SMTP if is_ascii else SMTPUTF8)
+            options = [] if octets.isascii() and is_ascii else ["BODY=8BITMIME"]
+            options += [] if is_ascii else ["SMTPUTF8"]
+            client.ehlo()
+            refused = client.sendmail(addresses[0], addresses[1:], octets, options)
             mail_id = client.last_reply
     except smtplib.SMTPRecipientsRefused as error:
         fail(

@@ -7,9 +7,9 @@ import click
 
 from gateway.cli.output import as_json, fail, print_json, print_rows
 from gateway.ports import Unavailable
-from gateway.processes.up import orphans
 from gateway.processes.up.announcement import read_gateway
 from gateway.processes.up.children import StartFailed
+from gateway.processes.up.folder import is_held
 from gateway.processes.web.figures import Figures
 from gateway.settings import Settings
 from gateway.wiring import open_desk
@@ -29,19 +29,18 @@ def status(settings: Settings) -> None:
     except StartFailed as error:
         fail(str(error))
     announcement = gateway.announcement
-    alive = {
-        mark.pid for mark in orphans.remembered(settings.data / "run" / "children.json") if mark.is_alive
-    }
-    if not alive:
+    if not is_held(settings.data):
         fail(f"no gateway runs on the data folder {settings.data}: start one with `saraban up`")
-    processes = [row for row in announcement.processes if row["pid"] in alive | {announcement.pid}]
+    processes = [row for row in announcement.processes if row["role"] not in gateway.down]
+    processes += [{"role": role, "pid": None} for role in gateway.down]
     figures = asyncio.run(_figures(settings))
     shown = {"ready": gateway.ready, "data": announcement.data, "processes": processes, **figures}
     if as_json():
         print_json(shown)
         return
     click.echo(f"{'ready' if gateway.ready else 'starting'}, data in {announcement.data}\n")
-    print_rows(processes, ("role", "pid"))
+    shown_rows = [{**row, "pid": row["pid"] or "is being started again"} for row in processes]
+    print_rows(shown_rows, ("role", "pid"))
     _tell(figures)
 
 

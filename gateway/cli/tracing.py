@@ -82,7 +82,7 @@ async def trace(
                 print_line(asdict(step))
         else:
             _tell(mails if seen == 0 else [], steps)
-        if len(mails) == limit:
+        if seen == 0 and len(mails) == limit:
             click.echo(f"(the last {limit} mails that match; --limit for more)", err=True)
         if not follow:
             return
@@ -143,4 +143,4 @@ async def list_(desk: Desk, count: bool) -> None:
             found += page
             after = page[-1].mail_id, page[-1].recipient
     shown = [asdict(recipient) for recipient in found]
-    print_rows(shown, ("mail_id", "recipient", "agency_id", "attempt", "next_attempt_at", "code", "status"))
+    print_rows(shown, ("mail_id", "address", "agency_id", "attempt", "next_attempt_at", "code", "status"))

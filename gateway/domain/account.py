@@ -11,6 +11,7 @@ from gateway.domain.aggregate import Aggregate, CreatedEvent
 from gateway.domain.events import Stamp
 from gateway.mail.ids import AccountId, AgencyId
 
+QUOTA_OCTETS_MAX: Final = 1024**5  # a pebibyte: more is a slip of the pen
 QUOTA_OCTETS_DEFAULT: Final = 10 * 1024**3
 
 AccountKind = Literal["person", "office"]  # an office's mailbox is read by several people (สารบรรณกลาง)

@@ -5,8 +5,10 @@ Source: issue 1/9, section 5; architecture §4 (two ways in, Subjects).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.domain.account import (
+    QUOTA_OCTETS_MAX,
     Account,
     AccountKind,
     AccountSecret,
@@ -20,6 +22,9 @@ from gateway.domain.mailboxtree import MailboxTree, tree_id
 from gateway.domain.sealing import seal
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
+
+NAME_CHARACTERS_MAX: Final = 200
+NAME_RULE: Final = f"a name has at most {NAME_CHARACTERS_MAX} characters, all of them printable"
 
 
 class Refused(Exception):
@@ -68,6 +73,8 @@ def register_agency(
     """
     if not name.strip():
         raise Refused("an agency has a name")
+    if len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
+        raise Refused(NAME_RULE)
     if relay_to is not None and not (relay_to.host and 1 <= relay_to.port <= 65535):
         raise Refused(f"{relay_to} is no host and port")
     labels = [_domain(domain) for domain in domains]
@@ -101,8 +108,10 @@ def register_account(
         raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
     if claim is None or claim.agency_id != new.agency_id:
         raise Refused(f"the domain {new.address.domain} does not belong to {agency.name}")
-    if new.quota_octets <= 0:
-        raise Refused("a quota is more than 0 octets")
+    if not 0 < new.quota_octets <= QUOTA_OCTETS_MAX:
+        raise Refused("a quota is from 1 octet to 1024T")
+    if len(new.display_name) > NAME_CHARACTERS_MAX or not new.display_name.isprintable():
+        raise Refused(NAME_RULE)
 
     facts = _account_facts(new, stamp, account_key=account_key, site_key=site_key)
     expected = {

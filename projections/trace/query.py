@@ -142,3 +142,13 @@ def _step(values: list[object]) -> Step:
     named["recipients"] = tuple(named["recipients"])  # type: ignore[arg-type]
     named["addresses"] = tuple(named["addresses"])  # type: ignore[arg-type]
     return Step(**named)  # type: ignore[arg-type]
+
+
+async def count_steps(rows: Rows, after: int, up_to: int) -> dict[str, int]:
+    """How many steps of each topic there are behind one position, up to another."""
+    found = await rows.fetch(
+        f"SELECT topic, count(*) FROM {_SCHEMA}.step WHERE position > $1 AND position <= $2 GROUP BY topic",
+        after,
+        up_to,
+    )
+    return {row["topic"]: row["count"] for row in found}

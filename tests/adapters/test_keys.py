@@ -61,6 +61,9 @@ async def test_another_master_key_opens_nothing(keys: JetStreamKeyStore, site: L
     strange = JetStreamKeyStore(site, bytes(32), clock=MovedClock(), entropy=os.urandom)
     with pytest.raises(Unavailable, match="does not open with this master key"):
         await strange.get("account.acc_1")
+    await keys.check()
+    with pytest.raises(BadMasterKey, match="SARABAN_MASTER_KEY_FILE"):
+        await strange.check()
 
 
 async def test_a_secret_is_on_no_disk_in_the_clear_and_gone_when_forgotten(

@@ -43,7 +43,10 @@ async def connect(
     link = Link()
     user = urlsplit(url).username
 
+    told: list[Exception] = []
+
     async def report(error: Exception) -> None:
+        told[:] = [error]
         on_error(error)
 
     client = Client()
@@ -65,7 +68,8 @@ async def connect(
     except (OSError, nats.errors.Error, TimeoutError) as error:
         await client.close()
         address = urlsplit(url).netloc.rpartition("@")[2]
-        raise Unavailable(SERVICE, f"no connection to {address}: {error!r}") from error
+        why = told[-1] if told else error  # a wrong password is told, and then tried again
+        raise Unavailable(SERVICE, f"no connection to {address}: {why!r}") from error
     try:
         yield link
     finally:

@@ -44,6 +44,7 @@ class Gateway:
     settings: Settings  # the supervisor's own, `admin` of NATS
     nats_urls: Mapping[str, str] = field(repr=False)  # by role, with `admin`, `cli` and `auditor`
     ready: bool = False  # every role has said that it serves
+    down: Sequence[str] = ()  # roles and servers that are being started again
 
     def write(self, data: Path) -> None:
         written = {
@@ -51,6 +52,7 @@ class Gateway:
             "settings": self.settings.environment,
             "nats_urls": dict(self.nats_urls),
             "ready": self.ready,
+            "down": list(self.down),
         }
         write_secret(gateway_file(data), json.dumps(written, ensure_ascii=False, indent=1).encode())
 
@@ -72,6 +74,7 @@ def read_gateway(data: Path) -> Gateway:
         settings=load(written["settings"]),
         nats_urls=written["nats_urls"],
         ready=written["ready"],
+        down=written.get("down", ()),
     )
 
 

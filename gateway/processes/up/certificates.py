@@ -4,6 +4,7 @@ Source: RFC 5280 §4.2 (extensions), RFC 9525 §6.3 (the name is in subjectAltNa
 """
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.processes.up.children import StartFailed
 from gateway.processes.up.credentials import write_secret
 
 AUTHORITY_FOR: Final = timedelta(days=3650)
@@ -127,6 +129,16 @@ def _key(file: Path) -> ec.EllipticCurvePrivateKey:
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def check(chain: Path, key: Path) -> None:
+    """Raises StartFailed when a server cannot show this certificate chain with this key."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartFailed(
+            f"the certificate {chain} and the key {key} cannot be used together: {error.strerror or error}"
+        ) from error
 
 
 def utc_now() -> datetime:

@@ -19,7 +19,10 @@ FORMAT: Final = (
 )
 FREE_OCTETS_MIN: Final = 128 * 1024 * 1024  # PostgreSQL's empty files and first log segments
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
-OURS: Final = ("nats", "postgres", "s3", "secrets")
+# What `up` makes in a data folder, beside its format and its lock.
+MADE: Final = ("dld.go.th", "logs", "nats", "postgres", "run", "s3", "secrets", "spool", "tls")
+# What may lie in a folder before the first start.
+BEFORE: Final = frozenset({"lock", "saraban.toml", "format.new", "lost+found"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,28 @@ class DataFolder:
         return self.secrets / "master.key"
 
     def credentials(self) -> Credentials:
-        return Credentials.kept_in(self.secrets / "credentials.json")
+        """The servers' passwords, made at the first start. Raises StartFailed when lost or damaged."""
+        file = self.secrets / "credentials.json"
+        if (self.root / "postgres").exists() and not file.exists():
+            raise StartFailed(f"{file} is missing: put it back from its copy, the servers want its passwords")
+        try:
+            return Credentials.kept_in(file)
+        except (ValueError, TypeError) as error:
+            raise StartFailed(f"{file} is damaged: put it back from its copy ({error})") from error
 
     def make_master_key(self) -> None:
-        """32 random octets, hexadecimal, in a file only its owner reads; made once."""
-        if not self.master_key.exists():
-            write_secret(self.master_key, secrets.token_hex(32).encode() + b"\n")
+        """32 random octets, hexadecimal, in a file only its owner reads; made once.
+
+        Raises StartFailed when there is data that another key was made for.
+        """
+        if self.master_key.exists():
+            return
+        if (self.root / "nats").exists():
+            raise StartFailed(
+                f"{self.master_key} is missing: put it back from its copy; without it nothing that is "
+                "encrypted here can be read again"
+            )
+        write_secret(self.master_key, secrets.token_hex(32).encode() + b"\n")
 
 
 def gateway_file(data: Path) -> Path:
@@ -79,11 +98,11 @@ def claim(root: Path) -> Iterator[DataFolder]:
         with (root / "lock").open("a+") as lock:
             _take(lock.fileno(), root)
             _check_format(root)
+            _check_space(root)
+            _write_format(root)
             folder = DataFolder(root)
             for each in (folder.logs, folder.run, folder.tls, folder.secrets):
                 _make(each)
-            _check_space(root)
-            _write_format(root)
             yield folder
     except OSError as error:
         raise StartFailed(sentence(error, root)) from error
@@ -100,7 +119,7 @@ def sentence(error: OSError, root: Path) -> str:
 
 
 def wipe(root: Path) -> list[str]:
-    """Remove everything of the gateway from the folder; saraban.toml stays. Gives what was removed.
+    """Remove everything the gateway has made in the folder; what else is there stays. Gives what was removed.
 
     Raises StartFailed when the gateway runs or the folder is not one of ours.
     """
@@ -108,14 +127,24 @@ def wipe(root: Path) -> list[str]:
         raise StartFailed(f"{root} is not a data folder of saraban: nothing was removed")
     with (root / "lock").open("a+") as lock:
         _take(lock.fileno(), root)
-        names = sorted(
-            each.name for each in root.iterdir() if each.name not in ("lock", "saraban.toml", "format")
-        )
+        names = [name for name in MADE if (root / name).exists()]
         for name in names:
             path = root / name
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         (root / "format").unlink()
     return names
+
+
+def is_held(root: Path) -> bool:
+    """Whether a gateway runs on the folder."""
+    try:
+        with (root / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _make(folder: Path) -> None:
@@ -133,7 +162,10 @@ def _take(lock: int, root: Path) -> None:
     except BlockingIOError as error:
         os.lseek(lock, 0, os.SEEK_SET)
         owner = os.read(lock, 20).decode("ascii", "replace").strip()
-        raise StartFailed(f"the data folder {root} is in use by process {owner or 'unknown'}") from error
+        raise StartFailed(
+            f"the data folder {root} is in use by process {owner or 'unknown'}: "
+            "stop that, or choose another folder"
+        ) from error
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
 
@@ -142,14 +174,16 @@ def _check_format(root: Path) -> None:
     try:
         found = (root / "format").read_text().strip()
     except FileNotFoundError:
-        if any((root / name).exists() for name in OURS):
+        if strange := sorted({each.name for each in root.iterdir()} - BEFORE):
             raise StartFailed(
-                f"{root} has data without a format number: it is not a folder of saraban"
+                f"{root} has data without a format number ({strange[0]}): it is not a folder of saraban, "
+                "choose an empty one"
             ) from None
         return
     if found != str(FORMAT):
         raise StartFailed(
-            f"the data folder {root} has format {found[:20]!r}, this build reads format {FORMAT}"
+            f"the data folder {root} has format {found[:20]!r}, this build reads format {FORMAT}: start the "
+            "build that made it, or choose another folder"
         )
 
 

@@ -89,6 +89,8 @@ class Supervisor:
     async def run(self, *, ephemeral: bool, ready_file: Path | None = None) -> None:
         """Start everything, say so, and keep it running until cancelled. Raises StartFailed."""
         began = time.monotonic()
+        if ready_file is not None:
+            _prepare_ready_file(ready_file)
         for name in await orphans.end(self._children_file):
             self._say(f"ended {name}, left over from a supervisor that was killed")
         self._make_secrets()
@@ -111,6 +113,8 @@ class Supervisor:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # the keepers never fail: it is what preparing raised
         finally:
+            if ready_file is not None:
+                _forget(ready_file)
             await asyncio.shield(self._stop())
 
     # --- starting ----------------------------------------------------------------------------------
@@ -120,6 +124,10 @@ class Supervisor:
         if settings.master_key_file is None:
             folder.make_master_key()
         made = certificates.self_made(folder.tls, folder.secrets, settings.hostname, certificates.utc_now())
+        if bool(settings.tls_cert) != bool(settings.tls_key):
+            raise StartFailed("a TLS certificate and its key are set together (--tls-cert, --tls-key)")
+        if settings.tls_cert and settings.tls_key:
+            certificates.check(settings.tls_cert, settings.tls_key)
         self._authority = made.authority
         self._settings = replace(
             settings,
@@ -262,6 +270,7 @@ class Supervisor:
             if time.monotonic() - began > STEADY_AFTER_S:
                 back_off_s = BACK_OFF_FIRST_S
             self._say(f"{reason}; starting it again in {back_off_s:g} s")
+            self._announce()
             with suppress(TimeoutError):
                 async with asyncio.timeout(back_off_s):
                     await self._room.wait()
@@ -310,7 +319,8 @@ class Supervisor:
         self._untold = None
         try:
             self._remember()
-            gateway = Gateway(self._announcement, self._settings, self._urls, self._is_ready)
+            down = [s.name for s in self._services if s.child is None or s.child.exit_code is not None]
+            gateway = Gateway(self._announcement, self._settings, self._urls, self._is_ready, down)
             gateway.write(self._folder.root)
         except OSError as error:
             if error.errno not in NO_SPACE:
@@ -362,6 +372,21 @@ class Supervisor:
             self._children_file.unlink(missing_ok=True)
         if running:
             self._say("stopped")
+
+
+def _forget(ready_file: Path) -> None:
+    with suppress(OSError):
+        ready_file.unlink(missing_ok=True)
+
+
+def _prepare_ready_file(file: Path) -> None:
+    """Whoever waits for it must not find that of a former start. Raises StartFailed."""
+    try:
+        file.unlink(missing_ok=True)
+        if not file.parent.is_dir():
+            raise StartFailed(f"the ready file {file} cannot be written: {file.parent} is no folder")
+    except OSError as error:
+        raise StartFailed(f"the ready file {file} cannot be written: {error.strerror}") from error
 
 
 def ending(code: int) -> str:

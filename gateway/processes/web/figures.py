@@ -1,24 +1,27 @@
 """How the gateway is: lag of every consumer, what waits, room on disk."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gateway.domain.events import RouterDecided
 from gateway.domain.histories import route_history
 from gateway.mail.ids import share_of
-from gateway.ports import EventLog, Position, WriteAhead
+from gateway.ports import Clock, EventLog, Position, WriteAhead
 from projections.checkpoint import position_of
 from projections.queue import leases
 from projections.queue import query as queue
 from projections.readmodel import Pool, ReadModel, Rows
 from projections.trace import query as trace
+from projections.trace.project import TraceModel
 from projections.trace.query import Wanted
 
 # A consumer this far behind is worth a look; below it is the ordinary life of batches.
 LAG_MAX = 100_000
+# One that is behind and has not moved for so long does not run.
+STUCK_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Figures:
     write_ahead: int  # contents in CT: no pack holds them yet, or they are kept a while longer
     disk_free_octets: int
     disk_octets: int
+    stuck: tuple[str, ...] = ()  # consumers that are behind and do not move
+    steps: Mapping[str, int] = field(default_factory=dict)  # mail events by topic since this process began
 
     @property
     def lag(self) -> int:
@@ -39,7 +44,7 @@ class Figures:
 
     @property
     def is_well(self) -> bool:
-        return self.lag < LAG_MAX and self.disk_free_octets > 0
+        return self.lag < LAG_MAX and self.disk_free_octets > 0 and not self.stuck
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "lag": self.lag, "is_well": self.is_well}
@@ -57,6 +62,10 @@ class Figures:
         lines = [f"# TYPE {name} {_kind(name)}\n{name} {value}" for name, value in single.items()]
         lines.append("# TYPE saraban_consumer_lag_events gauge")
         lines += [f'saraban_consumer_lag_events{{consumer="{n}"}} {lag}' for n, lag in self.lags.items()]
+        lines.append("# TYPE saraban_consumer_stuck gauge")
+        lines += [f'saraban_consumer_stuck{{consumer="{n}"}} {int(n in self.stuck)}' for n in self.lags]
+        lines.append("# TYPE saraban_mail_events_total counter")
+        lines += [f'saraban_mail_events_total{{topic="{t}"}} {n}' for t, n in sorted(self.steps.items())]
         return "\n".join(lines) + "\n"
 
 
@@ -65,7 +74,10 @@ def _kind(name: str) -> str:
 
 
 class Gauge:
-    """Takes figures. models: whose checkpoints are looked at; shares: how many routers there are."""
+    """Takes figures, and remembers the last ones to see who moves.
+
+    models: whose checkpoints are looked at; shares: how many routers there are.
+    """
 
     def __init__(
         self,
@@ -76,27 +88,66 @@ class Gauge:
         models: Sequence[type[ReadModel]],
         shares: int,
         data: Path,
+        clock: Clock,
     ) -> None:
         self._log, self._pool, self._write_ahead = log, pool, write_ahead
-        self._models, self._shares, self._data = models, shares, data
+        self._models, self._shares, self._data, self._clock = models, shares, data, clock
+        self._moved: dict[str, tuple[int, float]] = {}  # by consumer: its place, and since when
+        self._counted_up_to: Position | None = None
+        self._steps: dict[str, int] = {}
 
     async def read(self) -> Figures:
         """Raises Unavailable, naming the server that does not answer."""
         last = await self._log.last()
         async with self._pool.rows() as rows:
-            lags = {model.name: max(last - await position_of(rows, model), 0) for model in self._models}
+            places = {model.name: await position_of(rows, model) for model in self._models}
+            lags = {name: max(last - place, 0) for name, place in places.items()}
             waiting = await queue.waiting(rows)
             doubles = await leases.ran_out(rows)
             for share in range(self._shares):
-                lags[f"router-{share}"] = await self._undecided(rows, share)
+                name = f"router-{share}"
+                places[name] = await self._decided(share)
+                lags[name] = await self._undecided(rows, share, places[name])
+            await self._count_steps(rows)
         unpacked = await self._write_ahead.waiting()
         disk = shutil.disk_usage(self._data)
-        return Figures(last, lags, waiting, doubles, unpacked, disk.free, disk.total)
+        return Figures(
+            position=last,
+            lags=lags,
+            waiting=waiting,
+            possible_doubles=doubles,
+            write_ahead=unpacked,
+            disk_free_octets=disk.free,
+            disk_octets=disk.total,
+            stuck=self._stuck(places, lags),
+            steps=dict(self._steps),
+        )
 
-    async def _undecided(self, rows: Rows, share: int) -> int:
-        """How many mails of this share its router has not decided, as far as the trace knows."""
+    def _stuck(self, places: Mapping[str, int], lags: Mapping[str, int]) -> tuple[str, ...]:
+        """Who is behind, and where it was a while ago."""
+        now_s = self._clock.monotonic()
+        for name, place in places.items():
+            before = self._moved.get(name)
+            if lags[name] == 0 or before is None or place > before[0]:
+                self._moved[name] = place, now_s
+        return tuple(name for name in lags if now_s - self._moved[name][1] > STUCK_AFTER_S)
+
+    async def _count_steps(self, rows: Rows) -> None:
+        """What has come into the trace since the last look."""
+        reached = await position_of(rows, TraceModel)
+        if self._counted_up_to is not None:
+            for topic, count in (await trace.count_steps(rows, self._counted_up_to, reached)).items():
+                self._steps[topic] = self._steps.get(topic, 0) + count
+        self._counted_up_to = reached
+
+    async def _decided(self, share: int) -> Position:
+        """Up to where a router has decided all mails of its share."""
         decided = await self._log.latest(route_history(share))
         event = decided.event if decided else None
         assert event is None or isinstance(event, RouterDecided), event
-        later = await trace.find_mails(rows, Wanted(), after=event.up_to if event else 0, limit=LAG_MAX)
+        return Position(event.up_to if event else 0)
+
+    async def _undecided(self, rows: Rows, share: int, after: Position) -> int:
+        """How many mails of this share its router has not decided, as far as the trace knows."""
+        later = await trace.find_mails(rows, Wanted(), after=after, limit=LAG_MAX)
         return sum(share_of(mail.mail_id, self._shares) == share for mail in later)

@@ -1,7 +1,7 @@
 """`saraban up` with roles that do nothing, as a process: python -m tests.processes.up.dummy_gateway.
 
 A role writes its environment to DATA/<role>.json and serves until SIGTERM; it fails at its first start when
-DATA/<role>.fails exists. What needs adapters is left out: this is about starting, keeping and stopping.
+DATA/../<role>.fails exists. What needs adapters is left out: this is about starting, keeping and stopping.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ def say(line: str) -> None:
 
 def serve(role: str) -> None:
     settings = load(os.environ)
-    fails = settings.data / f"{role}.fails"
+    fails = settings.data.parent / f"{role}.fails"
     if fails.exists():
         fails.unlink()
         sys.exit(f"{role} fails as it was told")

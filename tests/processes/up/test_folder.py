@@ -9,7 +9,7 @@ import pytest
 
 from gateway.processes.up import folder
 from gateway.processes.up.children import StartFailed
-from gateway.processes.up.folder import claim, sentence, wipe
+from gateway.processes.up.folder import claim, is_held, sentence, wipe
 
 
 def test_folders_it_makes_are_private_and_those_that_were_there_keep_their_mode(tmp_path: Path) -> None:
@@ -96,8 +96,41 @@ def test_wiping_leaves_the_settings_and_asks_for_a_folder_of_ours(tmp_path: Path
         with pytest.raises(StartFailed, match="in use"):
             wipe(tmp_path)
     assert "nats" in wipe(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"saraban.toml", "lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"saraban.toml", "lock", "elsewhere"}
     assert (outside / "letter").exists()
+
+
+def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter").touch()
+    (tmp_path / "saraban.toml").touch()
+    with pytest.raises(StartFailed, match=r"letter.*choose an empty one"), claim(tmp_path):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"saraban.toml", "letter", "lock"}
+
+
+def test_lost_secrets_are_not_made_anew_beside_data(tmp_path: Path) -> None:
+    with claim(tmp_path) as data:
+        data.make_master_key()
+        data.credentials()
+        (tmp_path / "nats").mkdir()
+        (tmp_path / "postgres").mkdir()
+        data.master_key.unlink()
+        with pytest.raises(StartFailed, match=r"master.key is missing: put it back from its copy"):
+            data.make_master_key()
+        file = data.secrets / "credentials.json"
+        file.write_text('{"nats": {}')
+        with pytest.raises(StartFailed, match=r"credentials.json is damaged: put it back from its copy"):
+            data.credentials()
+        file.unlink()
+        with pytest.raises(StartFailed, match=r"credentials.json is missing: put it back from its copy"):
+            data.credentials()
+
+
+def test_whether_a_gateway_runs_is_seen_by_its_lock(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    with claim(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
 
 
 def test_the_master_key_is_made_once(tmp_path: Path) -> None:

@@ -162,8 +162,8 @@ def user_of(environment: Path) -> str:
 
 def test_a_role_that_fails_at_first_is_started_again(up: Up) -> None:
     up.environment["SARABAN_DEMO"] = "false"
-    up.data.mkdir()
-    (up.data / "router.fails").touch()
+    up.data.parent.mkdir(exist_ok=True)
+    (up.data.parent / "router.fails").touch()
     up.start()
     up.wait_until_ready()
     assert "router ended with code 1: router fails as it was told; starting it again in 0.5 s" in up.said

@@ -11,7 +11,7 @@ from gateway.domain.events import RouterDecided
 from gateway.domain.group import encode_group
 from gateway.domain.histories import route_history
 from gateway.ports import Fact, Unavailable
-from gateway.processes.web.figures import Gauge
+from gateway.processes.web.figures import STUCK_AFTER_S, Gauge
 from projections import checkpoint
 from projections.checkpoint import Projection
 from projections.keyring import Keyring
@@ -19,6 +19,7 @@ from projections.queue import leases
 from projections.queue.project import QueueModel
 from projections.readmodel import Pool, open_pool
 from projections.trace.project import TraceModel
+from tests.processes.world import MovedClock
 from tests.projections.world import World, stored
 
 MODELS = (QueueModel, TraceModel)
@@ -31,10 +32,21 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def gauge_of(pool: Pool, tmp_path: Path) -> Callable[[MemoryLog], Gauge]:
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def gauge_of(pool: Pool, tmp_path: Path, clock: MovedClock) -> Callable[[MemoryLog], Gauge]:
     def gauge(log: MemoryLog) -> Gauge:
         return Gauge(
-            log=log, pool=pool, write_ahead=MemoryWriteAhead(), models=MODELS, shares=2, data=tmp_path
+            log=log,
+            pool=pool,
+            write_ahead=MemoryWriteAhead(),
+            models=MODELS,
+            shares=2,
+            data=tmp_path,
+            clock=clock,
         )
 
     return gauge
@@ -73,6 +85,37 @@ async def test_lags_count_events_and_routers_count_undecided_mails(
     later = await gauge_of(log).read()
     assert (later.lags["router-0"], later.lags["router-1"]) == (0, 0)
     assert later.lags["trace"] == 2
+
+
+async def test_who_is_behind_and_does_not_move_is_stuck(
+    pool: Pool, gauge_of: Callable[[MemoryLog], Gauge], clock: MovedClock
+) -> None:
+    world = World(4)
+    opm = world.agency("OPM", "opm.go.th")
+    for _ in range(4):
+        world.accept(opm, "ann@example.org", ["vet@dld.go.th"])
+    ring = Keyring(world.keys)
+    trace, queue = TraceModel(ring), QueueModel(ring)
+    await checkpoint.create(pool, [queue, trace])
+    await leases.create(pool)
+    projections = {model.name: Projection(model, pool) for model in (trace, queue)}
+    await projections["queue"].take(world.log[:-2])
+    gauge = gauge_of(stored(world))
+    assert (await gauge.read()).is_well
+    clock.move(STUCK_AFTER_S - 1)
+    await projections["queue"].take(world.log[-2:-1])
+    assert (await gauge.read()).stuck == ()
+    clock.move(2)
+    found = await gauge.read()
+    assert found.stuck == ("trace",), "the queue is behind as well, and has moved"
+    assert not found.is_well
+    assert 'saraban_consumer_stuck{consumer="trace"} 1' in found.metrics()
+    await projections["trace"].take(world.log)
+    await projections["queue"].take(world.log)
+    later = await gauge.read()
+    assert later.is_well
+    assert later.steps == {"mail.accepted/1": 4}, "what has come since the first look"
+    assert 'saraban_mail_events_total{topic="mail.accepted/1"} 4' in later.metrics()
 
 
 async def test_rows_that_were_not_made_are_unavailable(gauge_of: Callable[[MemoryLog], Gauge]) -> None:

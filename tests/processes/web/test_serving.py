@@ -144,6 +144,8 @@ async def test_metrics_are_prometheus_text(web: Web) -> None:
         "saraban_disk_octets": 2000,
         'saraban_consumer_lag_events{consumer="mailbox"}': 0,
         'saraban_consumer_lag_events{consumer="router-0"}': 7,
+        'saraban_consumer_stuck{consumer="mailbox"}': 0,
+        'saraban_consumer_stuck{consumer="router-0"}': 0,
     }
     types = [line.split()[2] for line in body.decode().splitlines() if line.startswith("# TYPE")]
     assert len(types) == len(set(types)), "a name has its type once"
