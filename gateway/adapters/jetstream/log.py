@@ -128,9 +128,12 @@ async def store_guarded(
                 if found is None:
                     raise Conflict(f"{stored_as} or another history has moved on: {refused}") from refused
                 last = found - fence + len(marked) - 1
-                if not one:
+                if one:
+                    return last
+                if not await _ends_before(link, stream, last):
                     await check_whole(link, stream, last, mark)
-                return last
+                    return last
+                # The disk ran full within our batch: the server completes it when it is started again.
             case Refused(is_unsettled=True) | Unanswered():
                 unanswered = True
             case Unavailable() as unavailable if not unanswered:
@@ -146,3 +149,8 @@ async def _find(link: Link, stream: str, stored_as: str, after: int, mark: str) 
     """The sequence of the message with this mark, if it is the next of its history."""
     found = await link.get_patiently(stream, seq=after + 1, next_by_subj=stored_as)
     return found.sequence if found and found.headers.get(wire.MARK) == mark else None
+
+
+async def _ends_before(link: Link, stream: str, sequence: int) -> bool:
+    end = await link.get_patiently(stream, last_by_subj=">")
+    return end is None or end.sequence < sequence
