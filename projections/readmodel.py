@@ -110,7 +110,8 @@ class Pool:
         try:
             yield rows
         except AWAY as error:
-            rows.terminate()  # nobody gets a connection in an unknown state
+            with suppress(asyncpg.InterfaceError):  # it is lost, and the pool has it back already
+                rows.terminate()  # nobody gets a connection in an unknown state
             raise _away(error) from error
         finally:
             with suppress(*AWAY):  # what the body did is done; the pool drops a connection it cannot reset

@@ -238,3 +238,17 @@ async def test_a_database_that_lost_its_last_transactions_is_folded_again_from_t
     await create(pool, [QuotaModel()])
     await Projection(QuotaModel(), pool).take(world.log)
     assert await tables(pool, "quota_v1") == kept
+
+
+async def test_a_connection_that_was_lost_and_is_used_again_is_unavailable(pool: Pool) -> None:
+    """By then the driver has taken it back, and would not even end it."""
+
+    async def use_again() -> None:
+        async with pool.rows() as rows:
+            with pytest.raises(asyncpg.AdminShutdownError):
+                await rows.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            while True:
+                await rows.execute("SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await use_again()

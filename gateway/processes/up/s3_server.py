@@ -47,6 +47,9 @@ class S3Server:
             "dir": self.folder, "ip": LOOPBACK, "ip.bind": LOOPBACK, "disableHttp": "false",
             "master.port": master, "master.port.grpc": master_grpc, "master.telemetry": "false",
             "master.volumeSizeLimitMB": 4096, "volume.max": 1000, "volume.port": volume,
+            # Its own guard would make all volumes read-only below 1 % of the disk, however much that is, and
+            # look again once a minute; a write that finds no room is refused either way (ADR 0008).
+            "volume.minFreeSpace": 0,
             "volume.port.grpc": volume_grpc, "volume.preStopSeconds": 0, "master.electionTimeout": "1s",
             "master.heartbeatInterval": "200ms",
             "filer": "true", "filer.port": filer, "filer.port.grpc": filer_grpc,
