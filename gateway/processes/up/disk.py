@@ -1,7 +1,7 @@
 """The disk of the data folder: how much room it has, and what that means for mail.
 
 Measured: on a full disk nats-server keeps its write error until it is started again, PostgreSQL refuses or
-ends and comes back, the S3 server takes writes again within a minute of there being room (ADR 0009).
+ends and comes back, the S3 server takes writes again as soon as there is room (ADR 0008).
 """
 
 import os
@@ -50,12 +50,15 @@ class Disk:
         self.space = found
         match found:
             case Space.FULL:
-                return f"the disk of {self.root} is full: mail is refused with 452/451 until there is room"
+                return (
+                    f"the disk of {self.root} is full: mail is refused with 452/451 until there is room; "
+                    "make some there, everything goes on by itself"
+                )
             case Space.SHORT:
                 return (
                     f"the disk of {self.root} is nearly full ({free // MIB} MiB are free, "
                     f"{self.reserve_octets // MIB} MiB are the reserve): mail is refused with 452 "
-                    "until there is room"
+                    "until there is room; make some there, everything goes on by itself"
                 )
             case Space.ENOUGH:
                 return f"the disk of {self.root} has room again ({free // MIB} MiB): mail is accepted"

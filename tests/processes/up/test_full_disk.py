@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from gateway.adapters import jetstream
@@ -18,6 +19,7 @@ from tests.disks import BALLAST, fill, small_disk
 from tests.processes.up.test_supervisor import Up
 
 DISK_OCTETS = 320 * 1024 * 1024
+NEW_FILES = 8  # more than PostgreSQL has made in advance
 
 
 @pytest.fixture
@@ -38,16 +40,16 @@ def up(disk: Path, tmp_path: Path) -> Iterator[Up]:
 def test_servers_work_again_by_themselves_when_a_full_disk_has_room(up: Up, disk: Path) -> None:
     up.start()
     up.wait_until_ready()
-    url = json.loads((up.data / "prepared.json").read_bytes())["SARABAN_NATS_URL"]
+    prepared = json.loads((up.data / "prepared.json").read_bytes())
+    url = prepared["SARABAN_NATS_URL"]
     asyncio.run(prepare(url))
     asyncio.run(write(url))
     before = up.pids()
 
-    fill(disk)
+    asyncio.run(fill_and_panic(disk, prepared["SARABAN_POSTGRES_DSN"]))
     with pytest.raises((Unanswered, Unavailable)):
         asyncio.run(write(url))
-    os.kill(before["postgres"], signal.SIGKILL)  # it cannot start without room for its files
-    os.kill(before["edge"], signal.SIGKILL)  # and nobody can be told its new pid
+    os.kill(before["edge"], signal.SIGKILL)  # nobody can be told its new pid
     up.wait_for(lambda: "is full: mail is refused with 452/451 until there is room" in up.said)
     up.wait_for(lambda: up.said.count("postgres") >= 4)
     assert "nats is stuck" not in up.said, "it was started again while the disk was full"
@@ -80,6 +82,15 @@ def test_a_server_that_hangs_is_left_alone(up: Up) -> None:
     assert up.pids()["nats"] == nats
     assert up.stop() == 0
     assert "nats is stuck" not in up.said
+
+
+async def fill_and_panic(disk: Path, dsn: str) -> None:
+    """Fill the disk and have PostgreSQL begin new files of its log: it ends, and cannot start again."""
+    rows = await asyncpg.connect(dsn)  # on a full disk there are no new connections
+    fill(disk)
+    begin = "SELECT pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal() WHERE $1::int > 0"
+    with pytest.raises(asyncpg.PostgresConnectionError, match="No space left"):
+        await rows.executemany(begin, [(number,) for number in range(1, NEW_FILES)])
 
 
 async def prepare(url: str) -> None:

@@ -56,7 +56,10 @@ async def test_a_server_stuck_by_a_full_disk_is_started_again_when_there_is_room
     for _ in range(50):
         await world.watch.look()
         world.now_s += 2
-    assert world.said == [f"the disk of {tmp_path} is full: mail is refused with 452/451 until there is room"]
+    assert world.said == [
+        f"the disk of {tmp_path} is full: mail is refused with 452/451 until there is room; "
+        "make some there, everything goes on by itself"
+    ]
     assert world.restarts == [], "restarted while the disk was full"
 
     world.free = 1024 * MIB
@@ -91,7 +94,7 @@ async def test_a_disk_at_its_reserve_is_said_once(world: World, tmp_path: Path) 
         await world.watch.look()
     assert world.said == [
         f"the disk of {tmp_path} is nearly full (255 MiB are free, 256 MiB are the reserve): mail is refused "
-        "with 452 until there is room",
+        "with 452 until there is room; make some there, everything goes on by itself",
         f"the disk of {tmp_path} has room again (288 MiB): mail is accepted",
     ]
 
