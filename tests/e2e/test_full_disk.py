@@ -23,7 +23,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_disk_that_runs_full_loses_nothing(disk: Path, tmp_path: Path) -> None:
-    """Without a reserve: every server finds no room at some point, and comes back by itself."""
+    """Without a reserve: who writes finds no room, nats-server sticks, and all comes back by itself."""
     gateway = Gateway(disk / "data", env={"SARABAN_DISK_RESERVE_OCTETS": "0"})
     await asyncio.to_thread(gateway.start)
     try:
