@@ -1,41 +1,46 @@
 """Run the acceptance tests of one issue at full size and write docs/soak/<issue>.md: `./just soak 1`.
 
-Resumable: what passed at this commit is remembered in var/soak/ and not run again. The report has each
-verdict and the figures that the tests print.
+Resumable: what passed at this commit is remembered in var/soak/ and not run again. Each test says when it is
+done; the report has each file's verdict and the figures that its tests print. Nothing may be skipped here.
 """
 
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-# Issue → what its acceptance list is held to, with the items' numbers. What is not here is tried by hand.
+BENCH: Final = "tests/bench/bench.py"
+# Issue → what its acceptance list is held to: the items' numbers and their subject, and a test file, a folder
+# of them, or the bench and what it measures. Items are also tried by hand.
 ACCEPTANCE: Final = {
-    "1": {
-        "tests/processes/up": "1, 6: start, stop, resume; what a 250 rests on",
-        "tests/e2e/test_three_agencies.py": "2: one mail to three agencies",
-        "tests/e2e/test_real_mail.py": "3: real mail, octet for octet",
-        "tests/e2e/test_kills.py": "4: whatever is killed or stopped",
-        "tests/e2e/test_lost_acks.py": "4: lost acks",
-        "tests/e2e/test_full_disk.py": "4: a full disk",
-        "tests/e2e/test_rebuild.py": "5: rows rebuilt",
-        "tests/e2e/test_damage.py": "6: damaged stores",
-        "tests/e2e/test_secrets.py": "7: nothing in the clear",
-        "tests/e2e/test_memory.py": "8: memory of large mails",
-        "tests/adapters": "4, 6, 8: log and content on real servers",
-        "tests/projections": "5: folds and numbering",
-        "tests/architecture": "10: the house",
-    }
+    "1": (
+        ("1, 6: start, stop, resume; what a 250 rests on", "tests/processes/up"),
+        ("1: the command line", "tests/cli"),
+        ("2: one mail to three agencies", "tests/e2e/test_three_agencies.py"),
+        ("3: real mail, octet for octet", "tests/e2e/test_real_mail.py"),
+        ("4: whatever is killed or stopped", "tests/e2e/test_kills.py"),
+        ("4: a packer killed again and again", "tests/processes/packer/test_killed.py"),
+        ("4: lost acks", "tests/e2e/test_lost_acks.py"),
+        ("4: a full disk", "tests/e2e/test_full_disk.py"),
+        ("5: rows rebuilt", "tests/e2e/test_rebuild.py"),
+        ("5: folds and numbering", "tests/projections"),
+        ("6: damaged stores", "tests/e2e/test_damage.py"),
+        ("4, 6, 8: log and content on real servers", "tests/adapters"),
+        ("7: nothing in the clear", "tests/e2e/test_secrets.py"),
+        ("8: memory of large mails", "tests/e2e/test_memory.py"),
+        ("9: mail in, beside the pair where installed", f"{BENCH} inbound"),
+        ("9: mail on to the next host, beside Postfix", f"{BENCH} relay"),
+        ("10, 11: the house and its documents", "tests/architecture"),
+    )
 }
-# What a role says while a test runs it in the foreground, pytest's dots and bars.
-NOT_FIGURES: Final = re.compile(r'\s*$|\{"|[.sxF]+(\s+\[ *\d+%\])?$|[=_]{5,}|\d+ passed')
 
 
 def main(issue: str) -> int:
@@ -47,53 +52,73 @@ def main(issue: str) -> int:
     kept = ROOT / "var" / "soak" / f"{issue}-{commit}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     done: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
-    for path, what in ACCEPTANCE[issue].items():
-        print(f"{what}: {path} ...", flush=True)
-        if done.get(path, {}).get("passed") is not True:
-            done[path] = _run(path)
+    rows = list(_rows(issue))
+    for number, (what, target) in enumerate(rows, 1):
+        has_passed = done.get(target, {}).get("passed") is True
+        print(f"[{number}/{len(rows)}] {what}: {target}{' passed before' if has_passed else ''}", flush=True)
+        if not has_passed:
+            done[target] = _run(target, kept.with_suffix(".xml"))
             kept.write_text(json.dumps(done, indent=1))
     report = ROOT / "docs" / "soak" / f"{issue}.md"
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(_report(issue, commit, done))
+    report.write_text(_report(issue, commit, [(what, target, done[target]) for what, target in rows]))
     print(f"wrote {report.relative_to(ROOT)}")
-    return 0 if all(each["passed"] for each in done.values()) else 1
+    return 0 if all(done[target]["passed"] for _, target in rows) else 1
 
 
-def _run(path: str) -> dict[str, Any]:
-    """One pytest run at full size: its closing line, and what the tests printed."""
+def _rows(issue: str) -> Iterator[tuple[str, str]]:
+    """What each row of the report is about, and the test file or bench that it runs."""
+    for what, target in ACCEPTANCE[issue]:
+        if (ROOT / target).is_dir():
+            for file in sorted((ROOT / target).rglob("test_*.py")):
+                yield what, str(file.relative_to(ROOT))
+        else:
+            yield what, target
+
+
+def _run(target: str, xml: Path) -> dict[str, Any]:
+    """Run it at full size and pass on what it says: its verdict, closing line, time and figures."""
     began = time.monotonic()
-    options = [
-        "-q",
-        "-s",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "timeout=0",
-        "-o",
-        "addopts=--import-mode=importlib",
-    ]
-    command = [sys.executable, "-m", "pytest", *options, path]
-    ran = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "SARABAN_TEST_SIZE": "full"}, capture_output=True, text=True
-    )
-    lines = ran.stdout.strip().splitlines() or ["no output"]
-    is_passed = ran.returncode == 0
-    print(lines[-1] if is_passed else ran.stdout, flush=True)
-    # A dot of pytest's stands before what a later test printed.
-    figures = [line.lstrip(".") for line in lines[:-1] if not NOT_FIGURES.match(line)] if is_passed else []
+    xml.unlink(missing_ok=True)
+    if target.startswith(BENCH):
+        command = [sys.executable, "-m", "tests.bench.bench", *target.split()[1:]]
+    else:
+        options = ["-v", "-p", "no:cacheprovider", f"--junitxml={xml}", "-o", "junit_logging=system-out"]
+        settings = ["-o", "timeout=0", "-o", "addopts=--import-mode=importlib"]
+        command = [sys.executable, "-m", "pytest", *options, *settings, target]
+    environment = {**os.environ, "SARABAN_TEST_SIZE": "full", "CI": "true", "PYTHONUNBUFFERED": "1"}
+    lines = list[str]()
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            print(f"  {line}", end="", flush=True)
+            lines.append(line.rstrip())
+    said = next((line.strip("= ") for line in reversed(lines) if line), "no output")
+    figures = list(_printed(xml)) if xml.exists() else lines
     took_s = round(time.monotonic() - began)
-    return {"passed": is_passed, "said": lines[-1], "seconds": took_s, "figures": figures}
+    return {"passed": running.returncode == 0, "said": said, "seconds": took_s, "figures": figures}
 
 
-def _report(issue: str, commit: str, done: dict[str, dict[str, Any]]) -> str:
-    rows, printed = list[str](), list[str]()
-    for path, found in done.items():
+def _printed(xml: Path) -> Iterator[str]:
+    """The lines that each test printed, below its name."""
+    for case in ElementTree.parse(xml).getroot().iter("testcase"):
+        lines = (case.findtext("system-out") or "").splitlines()
+        # pytest's own headings, and the log of a role that a test ran in the foreground
+        figures = [line for line in lines if line.strip() and not line.startswith(("---", '{"'))]
+        if figures:
+            yield str(case.get("name"))
+            yield from (f"  {line}" for line in figures)
+
+
+def _report(issue: str, commit: str, rows: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
+    table, printed = list[str](), list[str]()
+    for what, target, found in rows:
         verdict = "passed" if found["passed"] else "FAILED"
-        rows.append(
-            f"| {ACCEPTANCE[issue][path]} | `{path}` | {verdict} | {found['said']} | {found['seconds']} s |"
-        )
+        table.append(f"| {what} | `{target}` | {verdict} | {found['said']} | {found['seconds']} s |")
         if found["figures"]:
-            printed += ["", f"`{path}` printed:", "", "```", *found["figures"], "```"]
+            printed += ["", f"`{target}` printed:", "", "```", *found["figures"], "```"]
     system = f"{platform.system()} {platform.release()}"
     machine = f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"
     at = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -103,9 +128,9 @@ def _report(issue: str, commit: str, done: dict[str, dict[str, Any]]) -> str:
             "",
             f"Commit {commit}, {at}, {machine}. Command: `./just soak {issue}`.",
             "",
-            "| acceptance | tests | verdict | pytest said | took |",
+            "| acceptance | tests | verdict | its last line | took |",
             "|---|---|---|---|---|",
-            *rows,
+            *table,
             *printed,
             "",
         ]
