@@ -89,6 +89,11 @@ class Gateway:
             )
 
     @property
+    def is_launched(self) -> bool:
+        """It was started, whether it still runs or not."""
+        return self._process is not None
+
+    @property
     def exit_code(self) -> int | None:
         """Of `saraban up`; None while it runs."""
         return self._process.poll() if self._process is not None else None
@@ -281,7 +286,7 @@ def running_gateway(
         gateway.start()
         yield gateway
     finally:
-        if gateway._process is not None:
+        if gateway.is_launched:
             gateway.stop()
 
 

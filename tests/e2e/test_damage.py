@@ -5,14 +5,16 @@ import io
 import re
 import shutil
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import RunningNats
-from tests.e2e.gateway import CommandFailed, Gateway, eventually
+from tests.e2e.gateway import CommandFailed, Gateway, eventually, running_gateway
 from tests.e2e.load import Load, Plan, host_and_port, send_one
 from tests.e2e.stores import objects, s3_client
 
@@ -21,6 +23,40 @@ TO = "malee@opdc.go.th"
 ROLES = ("edge", "router", "relay", "packer", "projector", "steward", "web")
 CUT_OCTETS = 500
 DAMAGED_AT = re.compile(r"damaged at position (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A data folder with some mails, not running: to copy, not to change."""
+
+    data: Path
+    ready: dict[str, Any]  # of its start; a copy comes up on the same ports
+    accepted: list[dict[str, Any]]  # as Gateway.events gives them
+    last: int  # position
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    folder = tmp_path_factory.mktemp("filled")
+    with running_gateway(folder) as gateway:
+        fill(gateway)
+        events = gateway.events("")
+    accepted = [recorded for recorded in events if recorded["topic"] == "mail.accepted/1"]
+    yield Filled(gateway.data, gateway.ready, accepted, events[-1]["position"])
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def copied(filled: Filled, tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway of its own on a copy of the filled folder, not started."""
+    gateway = Gateway(tmp_path / "copied")
+    shutil.copytree(filled.data, gateway.data, symlinks=True)
+    for log in (gateway.data / "logs").glob("*.log"):
+        log.unlink()
+    gateway.ready = filled.ready
+    yield gateway
+    if gateway.is_launched:
+        gateway.stop()
 
 
 def fill(gateway: Gateway) -> None:
@@ -40,24 +76,24 @@ def _entries(gateway: Gateway) -> dict[str, tuple[str, dict[str, Any]]]:
     return {entry["digest"]: (event["pack"], entry) for event in packed for entry in event["entries"]}
 
 
-def test_a_flipped_bit_in_a_pack_spoils_one_mail_and_is_named(own_gateway: Gateway) -> None:
-    fill(own_gateway)
-    accepted = [recorded["event"] for recorded in own_gateway.events("mail.accepted/1")]
-    victim = accepted[MAILS // 2]
-    pack, entry = _entries(own_gateway)[victim["message"]["content"]["digest"]]
-    _flip_a_bit(own_gateway, pack, entry["offset"] + entry["octets"] // 2)
-    for row in own_gateway.mailbox(TO):
+def test_a_flipped_bit_in_a_pack_spoils_one_mail_and_is_named(filled: Filled, copied: Gateway) -> None:
+    copied.start()
+    assert copied.cli("check")["verdict"] == "whole", "the copy itself has not suffered"
+    victim = filled.accepted[MAILS // 2]["event"]
+    pack, entry = _entries(copied)[victim["message"]["content"]["digest"]]
+    _flip_a_bit(copied, pack, entry["offset"] + entry["octets"] // 2)
+    for row in copied.mailbox(TO):
         if row["mail_id"] != victim["mail_id"]:
-            assert own_gateway.export(TO, row["uid"]).endswith(b"\r\n")
+            assert copied.export(TO, row["uid"]).endswith(b"\r\n")
             continue
         with pytest.raises(CommandFailed) as failed:
-            own_gateway.export(TO, row["uid"])
+            copied.export(TO, row["uid"])
         assert pack in failed.value.said
         assert victim["mail_id"] in failed.value.said
         offsets = [int(number) for number in re.findall(r"\b\d+\b", failed.value.said)]
         assert any(entry["offset"] <= at < entry["offset"] + entry["octets"] for at in offsets), failed.value
     with pytest.raises(CommandFailed) as failed:
-        own_gateway.cli("check", "--all")
+        copied.cli("check", "--all")
     assert failed.value.said.count(pack) == 1, failed.value.said
 
 
@@ -72,20 +108,13 @@ def _flip_a_bit(gateway: Gateway, name: str, offset: int) -> None:
         client.put_object(bucket, name, io.BytesIO(octets), len(octets))
 
 
-def test_nothing_starts_on_a_copied_stream_that_lacks_a_message(own_gateway: Gateway, tmp_path: Path) -> None:
-    fill(own_gateway)
-    victim = own_gateway.events("mail.accepted/1")[MAILS // 2]["position"]
-    own_gateway.stop()
-    copied = tmp_path / "copied"
-    shutil.copytree(own_gateway.data, copied, symlinks=True)
-    assert _delete(copied, victim), f"no block holds position {victim}"
-    refused = Gateway(copied)
-    refused.launch()
-    refused.wait(lambda: refused.exit_code is not None, "a gateway that does not start on a damaged log")
-    assert refused.exit_code != 0
-    assert f"damaged at position {victim}:" in refused.said()
-    own_gateway.start()
-    assert own_gateway.cli("check")["verdict"] == "whole", "the original has not suffered"
+def test_nothing_starts_on_a_copied_stream_that_lacks_a_message(filled: Filled, copied: Gateway) -> None:
+    victim = filled.accepted[MAILS // 2]["position"]
+    assert _delete(copied.data, victim), f"no block holds position {victim}"
+    copied.launch()
+    copied.wait(lambda: copied.exit_code is not None, "a gateway that does not start on a damaged log")
+    assert copied.exit_code != 0
+    assert f"damaged at position {victim}:" in copied.said()
 
 
 def _delete(data: Path, sequence: int) -> bool:
@@ -107,31 +136,26 @@ def _delete(data: Path, sequence: int) -> bool:
 
 
 @pytest.mark.parametrize("has_index", [True, False], ids=["index-kept", "index-lost"])
-def test_a_block_cut_short_stops_every_role(own_gateway: Gateway, has_index: bool) -> None:
-    fill(own_gateway)
-    last = own_gateway.events("")[-1]["position"]
-    own_gateway.stop()
-    block = max(own_gateway.data.rglob("EV_1/msgs/*.blk"))
+def test_a_block_cut_short_stops_every_role(filled: Filled, copied: Gateway, has_index: bool) -> None:
+    block = max(copied.data.rglob("EV_1/msgs/*.blk"))
     block.write_bytes(block.read_bytes()[:-CUT_OCTETS])
     if not has_index:
         (block.parent / "index.db").unlink(missing_ok=True)
-    for log in (own_gateway.data / "logs").glob("*.log"):
-        log.unlink()
-    own_gateway.launch()
+    copied.launch()
 
     def has_said_so() -> bool:
         with suppress(OSError, TimeoutError, ConnectionError):
-            asyncio.run(_send(own_gateway))
-        return own_gateway.exit_code is not None or not _silent(own_gateway)
+            asyncio.run(_send(copied))
+        return copied.exit_code is not None or not _silent(copied)
 
-    own_gateway.wait(has_said_so, "every role has stopped and named the position")
-    if own_gateway.exit_code is not None:
-        assert own_gateway.exit_code != 0
-        told = {int(position) for position in DAMAGED_AT.findall(own_gateway.said())}
+    copied.wait(has_said_so, "every role has stopped and named the position")
+    if copied.exit_code is not None:
+        assert copied.exit_code != 0
+        told = {int(position) for position in DAMAGED_AT.findall(copied.said())}
     else:
-        told = {int(at) for role in ROLES for at in DAMAGED_AT.findall(own_gateway.log_of(role))}
+        told = {int(at) for role in ROLES for at in DAMAGED_AT.findall(copied.log_of(role))}
     assert told
-    assert all(last - MAILS <= position <= last + 1 for position in told), (told, last)
+    assert all(filled.last - MAILS <= position <= filled.last + 1 for position in told), (told, filled.last)
 
 
 async def test_a_log_that_comes_back_shorter_stops_the_roles_that_run(
