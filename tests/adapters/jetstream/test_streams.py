@@ -90,7 +90,8 @@ async def test_a_server_that_is_not_fit_is_refused(varz: bytes, said: str) -> No
             await check_server(f"http://127.0.0.1:{monitor.server_port}")
 
 
-async def test_no_server_is_unavailable(unused_tcp_port: int) -> None:
+async def test_no_server_is_unavailable(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.adapters.jetstream.link.CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(Unavailable):
         await check_server(f"http://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(Unavailable):
