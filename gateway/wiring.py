@@ -10,7 +10,7 @@ import platform
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -31,7 +31,7 @@ from gateway.ports import Clock, ContentStore, Entropy, EventLog, KeyStore, Lane
 from gateway.processes import maillog
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
-from gateway.processes.edge.listener import Edge, EdgeConfig
+from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.intake import Intake
 from gateway.processes.packer import packing
@@ -43,10 +43,13 @@ from gateway.processes.router.decisions import Decisions
 from gateway.processes.router.directory import DirectoryRows
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
+from gateway.processes.signin.people import PeopleRows
+from gateway.processes.signin.signin import SignIns
 from gateway.processes.steward import sweep
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.serving import serve
-from gateway.protocols.smtp.server import SessionConfig
+from gateway.protocols.sasl import MECHANISMS
+from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import Settings
 from projections import checkpoint
 from projections.checkpoint import Projection
@@ -222,10 +225,11 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         pool = await enter(g.rows(4))
         objects = await enter(g.objects())
         write_ahead = await enter(g.write_ahead())
+        lane = await enter(g.lane())
         acceptance = Acceptance(
             hostname=settings.hostname,
             by=g.by,
-            lane=await enter(g.lane()),
+            lane=lane,
             intake=Intake(g.contents(pool, write_ahead, objects), g.keys, entropy),
             clock=g.clock,
             entropy=entropy,
@@ -238,15 +242,31 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             idle_timeout_s=settings.smtp_idle_timeout_s,
             tls=server_tls(settings),
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
+            sign_ins=SignIns(
+                people=PeopleRows(pool), keys=g.keys, lane=lane, clock=g.clock, entropy=entropy, by=g.by
+            ),
         )
-        session = SessionConfig(
-            hostname=settings.hostname,
-            message_octets_max=settings.message_octets_max,
-            recipients_max=settings.recipients_max,
-            envelope_octets_max=settings.envelope_octets_max,
-            offers_starttls=services.tls is not None,
-        )
-        await Edge(EdgeConfig(settings.listen_smtp, EDGE_CONNECTIONS_MAX, session), services).run(serving)
+        await Edge(EdgeConfig(listeners(settings), EDGE_CONNECTIONS_MAX), services).run(serving)
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    """Where an edge listens: for other hosts, and for people, who sign in inside TLS (RFC 6409, RFC 8314)."""
+    has_tls = settings.tls_cert is not None and settings.tls_key is not None
+    hosts = SessionConfig(
+        hostname=settings.hostname,
+        message_octets_max=settings.message_octets_max,
+        recipients_max=settings.recipients_max,
+        envelope_octets_max=settings.envelope_octets_max,
+        offers_starttls=has_tls,
+    )
+    people = replace(hosts, mechanisms=tuple(MECHANISMS), needs_sign_in=True)
+    wanted = [Listener("smtp", settings.listen_smtp, hosts)]
+    if has_tls:
+        wanted += [
+            Listener("submission", settings.listen_submission, people),
+            Listener("submissions", settings.listen_submissions, replace(people, is_tls=True)),
+        ]
+    return [each for each in wanted if each.address]
 
 
 async def projector(settings: Settings, serving: Callable[[], None]) -> None:

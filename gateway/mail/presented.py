@@ -45,18 +45,19 @@ def front(
     reception: Reception,
     header: bytes,
     authentication_results: str | None = None,
+    missing: Iterable[str] = (),
 ) -> bytes:
     """The fields we put before a message at its final delivery, Return-Path first (RFC 5321 §4.4).
 
     header: of the message, as received. authentication_results: the value of that field, beginning with our
-    authserv-id (RFC 8601 §2.2), made by us from checked words. Nothing a peer said can begin a line
-    or continue one of ours.
+    authserv-id (RFC 8601 §2.2), made by us from checked words. missing: fields that its author left out
+    (`submission.missing_fields`). Nothing a peer said can begin a line or continue one of ours.
     """
     path = _UNSAFE_PATH.sub("?", mail_from or "").replace(">", "?")
     lines = [f"Return-Path: <{path}>"]
     if authentication_results is not None:
         lines.append(_folded(f"Authentication-Results: {_UNSAFE_PATH.sub(' ', authentication_results)}"))
-    lines.append(received(reception))
+    lines += [received(reception), *missing]
     if header[:1] in (b" ", b"\t"):
         lines.append(SHIELD)
     return "".join(line + "\r\n" for line in lines).encode("utf-8", "replace")

@@ -27,7 +27,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import CONTENT, mail_history
 from gateway.domain.routing import envelope_label, message_label, traffic_key_name, transit_key_name
 from gateway.mail import carving, presented
-from gateway.mail.ids import AgencyId, MailId
+from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.mail.mime import Part
 from gateway.mail.summary import summarise
 from gateway.ports import ContentStore, Entropy, KeyStore, Spooled
@@ -57,6 +57,7 @@ class Incoming:
     smtputf8: bool = False
     eight_bit: bool = False
     report_of: MailId | None = None
+    sender_account_id: AccountId | None = None
 
 
 class Intake:
@@ -110,6 +111,7 @@ class Intake:
             smtputf8=incoming.smtputf8,
             eight_bit=incoming.eight_bit,
             report_of=incoming.report_of,
+            sender_account_id=incoming.sender_account_id,
         )
 
     def _seal(self, key: bytes, secret: Struct, label: str) -> bytes:

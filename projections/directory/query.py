@@ -12,7 +12,7 @@ from gateway.domain.routing import NotOurs as NotOurs
 from gateway.domain.routing import Relayed as Relayed
 from gateway.domain.routing import UnknownHere as UnknownHere
 from gateway.domain.routing import Whereabouts as Whereabouts
-from gateway.mail.address import Address
+from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from projections.directory.project import DirectoryModel
 from projections.readmodel import Rows, schema_of
@@ -128,6 +128,36 @@ async def account_of(rows: Rows, address: Address) -> AccountRow | None:
         str(address.normalise()),
     )
     return _account(row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whoever may sign in with one of these addresses."""
+
+    account_id: AccountId
+    agency_id: AgencyId
+    address: Address  # the first, as the administrator wrote it
+    addresses: frozenset[Address]  # all, normalised
+
+
+async def person_of(rows: Rows, address: Address) -> Person | None:
+    """Whose address it is; None: nobody's here, or erased."""
+    row = await rows.fetchrow(
+        f"""SELECT a.account_id, a.agency_id, a.address,
+            ARRAY(SELECT address FROM {_SCHEMA}.address AS each
+                  WHERE each.account_id = a.account_id AND each.address IS NOT NULL) AS addresses
+        FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
+        WHERE claimed.address = $1 AND a.address <> ''""",
+        str(address.normalise()),
+    )
+    if row is None:
+        return None
+    return Person(
+        AccountId(row["account_id"]),
+        AgencyId(row["agency_id"]),
+        parse_address(row["address"]),
+        frozenset(parse_address(each) for each in row["addresses"]),
+    )
 
 
 def _account(row: asyncpg.Record) -> AccountRow:

@@ -2,6 +2,7 @@
 
 Its directory: everybody at example.org is known, except nobody (550), later (451) and closing (421); all
 other domains are not ours. A sender at refused.example is refused, one at full.example has no space.
+suda@example.org signs in with the password "right"; nobody can say of later@example.org.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from dataclasses import dataclass, field
 from gateway.mail.address import Address
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import Reply, reply
+from gateway.protocols.sasl import PasswordClaim
 from gateway.protocols.smtp import replies
+from gateway.protocols.smtp.config import SessionConfig
 from gateway.protocols.smtp.effects import (
+    CheckIdentity,
     CheckRecipient,
     CheckSender,
     Close,
@@ -23,7 +27,7 @@ from gateway.protocols.smtp.effects import (
     Send,
     StartTls,
 )
-from gateway.protocols.smtp.server import Session, SessionConfig
+from gateway.protocols.smtp.server import Session
 
 KEPT = reply(250, "2.0.0", "Kept")
 VERDICTS = {
@@ -49,6 +53,16 @@ def sender_verdict(address: Address | None) -> Reply:
             return reply(452, "4.3.1", "No space")
         case _:
             return replies.SENDER_OK
+
+
+def identity_verdict(claim: PasswordClaim) -> Reply:
+    match claim:
+        case PasswordClaim("suda@example.org", "right", "" | "suda@example.org"):
+            return replies.SIGNED_IN
+        case PasswordClaim("later@example.org"):
+            return reply(454, "4.7.0", "Cannot say now")
+        case _:
+            return replies.BAD_CREDENTIALS
 
 
 @dataclass
@@ -93,6 +107,8 @@ class Shell:
                 yield from self.session.sender_checked(sender_verdict(mail_from))
             case CheckRecipient(rcpt_to):
                 yield from self.session.recipient_checked(recipient_verdict(rcpt_to))
+            case CheckIdentity(claim=claim):
+                yield from self.session.identity_checked(identity_verdict(claim))
             case MessageBegin():
                 self._begin, self._message = effect, []
             case MessageOctets(octets):

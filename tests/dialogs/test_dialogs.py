@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocols.smtp.server import SessionConfig
+from gateway.protocols.smtp.config import SessionConfig
 from tests.dialogs.smtp_shell import Shell
 
 DIALOGS = sorted((Path(__file__).parent / "smtp").glob("*.txt"))
@@ -45,10 +45,16 @@ def read(path: Path) -> Dialog:
         assert word in ("config", "C", "c", "S", "s", "tls", "kept", "from", "to", "via", "close"), line
         if word == "config":
             key, _, value = rest.partition("=")
-            settings[key] = value == "True" if value in ("True", "False") else int(value)
+            settings[key] = _setting(value)
         else:
             steps.append((word, rest))
     return Dialog(SessionConfig("mx.example", **settings), tuple(steps))
+
+
+def _setting(value: str) -> bool | int | tuple[str, ...]:
+    if value in ("True", "False"):
+        return value == "True"
+    return int(value) if value.isdigit() else tuple(value.split())
 
 
 def octets(step: tuple[str, str]) -> bytes:

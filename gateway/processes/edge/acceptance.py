@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.domain.events import Actor, By, EnvelopeSecret, Stamp
-from gateway.mail import presented
+from gateway.mail import presented, submission
 from gateway.mail.address import Address
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
@@ -16,6 +16,7 @@ from gateway.mail.reply import Reply, reply
 from gateway.ports import Clock, Entropy, Full, Lane, Spooled, Unavailable
 from gateway.processes import maillog
 from gateway.processes.intake import Incoming, Intake
+from projections.directory.query import Person
 
 SHORT_OF_SPACE = reply(452, "4.3.1", "Short of space, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header too large")
@@ -29,12 +30,13 @@ class Transaction:
 
     mail_from: Address | None  # None is the null reverse-path
     rcpt_to: tuple[Address, ...]
-    agencies: tuple[AgencyId, ...]  # whose domain each recipient is in, in the same order
+    agencies: tuple[AgencyId | None, ...]  # whose domain each recipient is in, in the same order
     helo: str
     remote_ip: str
     protocol: str  # RFC 3848 and RFC 6531 §4.3: ESMTP, ESMTPS, UTF8SMTP, …
     smtputf8: bool = False
     eight_bit: bool = False
+    author: Person | None = None  # who signed in; None: another host's mail
 
 
 class Acceptance:
@@ -66,6 +68,10 @@ class Acceptance:
             return HEADER_TOO_LARGE
         if len(hidden) > presented.HIDDEN_RANGES_MAX:
             return TOO_MANY_TRACES
+        if transaction.author is not None:
+            refusal = submission.refusal(tree.header_octets, transaction.author.addresses)
+            if refusal is not None:
+                return refusal
         mail_id = new_mail_id(self._clock.now(), self._entropy(ID_ENTROPY_OCTETS))
         try:
             facts = await self._intake.take(self._incoming(mail_id, transaction, spool, tree, hidden))
@@ -100,12 +106,16 @@ class Acceptance:
             helo=transaction.helo,
             remote_ip=transaction.remote_ip,
         )
+        author = transaction.author
+        actor = Actor("remote") if author is None else Actor("account", author.account_id)
+        # Of another host's mail the sender's domain is only a claim: then the first recipient's agency keeps
+        # the keys and shares the attachments.
+        agency_id = transaction.agencies[0] if author is None else author.agency_id
+        assert agency_id is not None, "a host may not send to nobody's domain"
         return Incoming(
             mail_id=mail_id,
-            stamp=Stamp(at=at, actor=Actor("remote"), by=self._by, cause=mail_id),
-            # Until people sign in (2/9) a sender's domain is only a claim: the first recipient's agency
-            # keeps the keys and shares the attachments.
-            agency_id=transaction.agencies[0],
+            stamp=Stamp(at=at, actor=actor, by=self._by, cause=mail_id),
+            agency_id=agency_id,
             envelope=envelope,
             agencies=transaction.agencies,
             message=spool,
@@ -114,6 +124,7 @@ class Acceptance:
             hidden=hidden,
             smtputf8=transaction.smtputf8,
             eight_bit=transaction.eight_bit,
+            sender_account_id=None if author is None else author.account_id,
         )
 
     def _front(self, mail_id: MailId, at: datetime, transaction: Transaction, header: bytes) -> bytes:
@@ -125,5 +136,9 @@ class Acceptance:
             mail_id=mail_id,
             at=at,
         )
-        mail_from = transaction.mail_from
-        return presented.front(None if mail_from is None else str(mail_from), reception, header)
+        mail_from, author, missing = transaction.mail_from, transaction.author, list[str]()
+        if author is not None:
+            message_id = f"{mail_id}@{self._hostname}"
+            missing = submission.missing_fields(header, author=author.address, message_id=message_id, at=at)
+        path = None if mail_from is None else str(mail_from)
+        return presented.front(path, reception, header, missing=missing)

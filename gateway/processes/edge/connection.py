@@ -7,10 +7,11 @@ buffers. Every mistake of ours ends in 421 and a closed connection, never in a y
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never, cast
 
+from gateway.domain.access import Refusal
 from gateway.mail.address import Address
 from gateway.mail.envelope import Body
 from gateway.mail.ids import AgencyId
@@ -19,14 +20,24 @@ from gateway.mail.reply import Reply, reply
 from gateway.ports import Clock, Deposed, Full, Spool, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acceptance, Transaction
-from gateway.processes.edge.recipients import Checked, Recipients
-from gateway.protocols.smtp import effects
+from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
+from gateway.processes.signin.signin import Origin, Refused, SignIns
+from gateway.protocols.smtp import effects, replies
+from gateway.protocols.smtp.config import SessionConfig
 from gateway.protocols.smtp.effects import Effect
-from gateway.protocols.smtp.server import Session, SessionConfig
+from gateway.protocols.smtp.server import Session
+from projections.directory.query import Person
 
 SENDER_OK = reply(250, "2.1.0", "Sender OK")
 TIMED_OUT = reply(421, "4.4.2", "Timed out waiting for the client")
 SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down, try again later")
+NOT_YOUR_SENDER = reply(550, "5.7.1", "You may not send from that address")  # RFC 6409 §6.1
+# RFC 4954 §6, RFC 5248 (525 5.7.13). Who is shut out is told so only after the right password.
+CANNOT_SIGN_IN_NOW = reply(454, "4.7.0", "Cannot check the sign-in now, try again later")
+SIGN_IN_REFUSALS: Final[Mapping[Refusal, Reply]] = {
+    "suspended": reply(525, "5.7.13", "The account is suspended, ask your administrator"),
+    "throttled": reply(454, "4.7.0", "Too many failed sign-ins, try again later"),
+}
 OUR_MISTAKE = reply(421, "4.3.0", "Internal error, try again later")
 TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
@@ -44,6 +55,7 @@ class EdgeServices:
     idle_timeout_s: float
     tls: ssl.SSLContext | None
     has_space: Callable[[], bool] = lambda: True  # False: no mail is begun (RFC 5321 §4.2.3, 452)
+    sign_ins: SignIns | None = None  # None: nobody signs in
 
 
 class Owner(Protocol):
@@ -66,7 +78,8 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._remote_ip = ""
         self._is_tls = config.is_tls
-        self._agencies: list[AgencyId] = []
+        self._author: Person | None = None  # who signed in
+        self._agencies: list[AgencyId | None] = []
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
@@ -131,6 +144,11 @@ class Connection(asyncio.Protocol):
 
     # --- from outside -----------------------------------------------------------------------------
 
+    def never_came(self, reason: str) -> None:
+        """There was a client, and it failed before it could say anything."""
+        self._reason, self._is_lost = reason, True
+        self._end()
+
     def interrupt(self) -> None:
         """The edge stops: end now, or when the mail in hand is concluded."""
         self._is_stopping = True
@@ -155,10 +173,11 @@ class Connection(asyncio.Protocol):
                         self._transport.write(octets)
                 case effects.MessageOctets(octets):
                     self._take(octets)
-                case effects.CheckSender():
+                case effects.CheckIdentity():
+                    self._later(self._check_identity(effect))
+                case effects.CheckSender(mail_from):
                     self._agencies = []
-                    verdict = SENDER_OK if self._services.has_space() else SHORT_OF_SPACE
-                    queue += self._core.sender_checked(verdict)
+                    queue += self._core.sender_checked(self._verdict_on(mail_from))
                 case effects.CheckRecipient(rcpt_to):
                     address = rcpt_to.normalise()
                     checked = self._services.recipients.known(address)
@@ -193,10 +212,33 @@ class Connection(asyncio.Protocol):
             return
         self._scanner.feed(octets)
 
+    def _verdict_on(self, mail_from: Address | None) -> Reply:
+        author = self._author
+        if author is not None and mail_from is not None and mail_from.normalise() not in author.addresses:
+            return NOT_YOUR_SENDER
+        return SENDER_OK if self._services.has_space() else SHORT_OF_SPACE
+
+    async def _check_identity(self, asked: effects.CheckIdentity) -> list[Effect]:
+        sign_ins = self._services.sign_ins
+        assert sign_ins is not None, "AUTH is offered where somebody checks it"
+        origin = Origin("smtp", asked.mechanism, self._remote_ip, asked.helo)
+        try:
+            found = await sign_ins.check(asked.claim, origin)
+        except Unavailable as error:
+            maillog.service_unavailable(service=error.service, reason=error.reason, doing="sign in")
+            return self._core.identity_checked(CANNOT_SIGN_IN_NOW)
+        if isinstance(found, Refused):
+            return self._core.identity_checked(SIGN_IN_REFUSALS.get(found.reason, replies.BAD_CREDENTIALS))
+        self._author = found
+        return self._core.identity_checked(replies.SIGNED_IN)
+
     def _checked(self, checked: Checked) -> list[Effect]:
-        if checked.agency_id is not None:
+        verdict = checked.verdict
+        if self._author is not None and checked.is_elsewhere:
+            verdict = RECIPIENT_OK
+        if verdict.is_success:
             self._agencies.append(checked.agency_id)
-        return self._core.recipient_checked(checked.verdict)
+        return self._core.recipient_checked(verdict)
 
     async def _check(self, address: Address) -> list[Effect]:
         return self._checked(await self._services.recipients.check(address))
@@ -217,6 +259,7 @@ class Connection(asyncio.Protocol):
             protocol=begun.protocol,
             smtputf8=envelope.is_smtputf8,
             eight_bit=envelope.body is not Body.SEVEN_BIT,
+            author=self._author,
         )
         try:
             concluded = await self._services.acceptance.accept(transaction, spool, self._scanner.finish())

@@ -2,26 +2,37 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from gateway.mail.reply import reply
 from gateway.ports import Deposed
 from gateway.processes import maillog
-from gateway.processes.edge.connection import Connection, EdgeServices
+from gateway.processes.edge.connection import TLS_HANDSHAKE_S, Connection, EdgeServices
 from gateway.processes.listening import listen
-from gateway.protocols.smtp.server import SessionConfig
+from gateway.protocols.smtp.config import SessionConfig
 
 TOO_MANY = reply(421, "4.7.0", "Too many connections, try again later").render()
+ACCEPT_AGAIN_S: Final = 1.0
 STOP_S: Final = 20.0  # what a stop gives the mails in hand
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeConfig:
+class Listener:
+    """One address, and how sessions go there; with `session.is_tls` TLS begins with the first octet."""
+
+    name: str  # smtp, submission, submissions
     address: str  # host:port
-    connections_max: int
     session: SessionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    listeners: Sequence[Listener]
+    connections_max: int  # of all listeners together
 
 
 class Edge:
@@ -31,28 +42,81 @@ class Edge:
         self._config = config
         self._services = services
         self._connections: set[Connection] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled, or until another edge takes our lane: then raises Deposed."""
         self._failed = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
-        # Several edges share the port: the kernel spreads the connections.
-        server = await loop.create_server(self._connect, sock=listen(self._config.address))
-        maillog.role_ready(smtp=self._config.address)
-        ready()
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._drain)
+            for each in self._config.listeners:
+                # Several edges share the port: the kernel spreads the connections.
+                sock = listen(each.address)
+                if each.session.is_tls:
+                    await stack.enter_async_context(self._accepting_tls(sock, each.session))
+                else:
+                    server = await loop.create_server(partial(self._connect, each.session), sock=sock)
+                    stack.callback(server.close)
+            maillog.role_ready(**{each.name: each.address for each in self._config.listeners})
+            ready()
             await self._failed
-        finally:
-            server.close()
-            await self._drain()
 
-    def _connect(self) -> asyncio.Protocol:
-        if len(self._connections) >= self._config.connections_max:
+    @property
+    def _is_full(self) -> bool:
+        return len(self._connections) >= self._config.connections_max
+
+    def _connect(self, session: SessionConfig) -> asyncio.Protocol:
+        if self._is_full:
             return _Refusal()
-        connection = Connection(self._services, self._config.session, self)
+        connection = Connection(self._services, session, self)
         self._connections.add(connection)
         return connection
+
+    @contextlib.asynccontextmanager
+    async def _accepting_tls(self, sock: socket.socket, session: SessionConfig) -> AsyncIterator[None]:
+        """Accept connections that begin with TLS (RFC 8314 §3) while the block runs.
+
+        Not by create_server, which tells nobody of a handshake that fails: its place would stay taken.
+        """
+        accepting = asyncio.create_task(self._accept_tls(sock, session))
+        try:
+            yield
+        finally:
+            tasks = [accepting, *self._handshakes]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            sock.close()
+
+    async def _accept_tls(self, sock: socket.socket, session: SessionConfig) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(sock)
+            except OSError:  # no descriptor is free (accept(2)): those in use end some time
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            if self._is_full:
+                client.close()  # whoever waits for a handshake understands no 421
+                continue
+            task = asyncio.create_task(self._shake_hands(client, session))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, client: socket.socket, session: SessionConfig) -> None:
+        connection = Connection(self._services, session, self)
+        self._connections.add(connection)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection, client, ssl=self._services.tls, ssl_handshake_timeout=TLS_HANDSHAKE_S
+            )
+        except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are
+            connection.never_came(f"TLS failed: {error}")
+        except asyncio.CancelledError:
+            connection.never_came("the edge stops")
+            raise
 
     def ended(self, connection: Connection) -> None:
         self._connections.discard(connection)

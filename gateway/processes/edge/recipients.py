@@ -27,10 +27,14 @@ CANNOT_ANSWER = reply(451, "4.3.0", "Temporary local problem, try again later")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What to answer, and whose domain the recipient is in (None unless it is a yes)."""
+    """What to answer to a stranger, and whose domain the recipient is in.
+
+    agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who signed in may send there.
+    """
 
     verdict: Reply
     agency_id: AgencyId | None
+    is_elsewhere: bool = False
 
 
 class Recipients:
@@ -68,6 +72,6 @@ def _verdict(found: directory.Whereabouts) -> Checked:
         case directory.UnknownHere():
             return Checked(UNKNOWN_HERE, None)
         case directory.NotOurs():
-            return Checked(NOT_OURS, None)
+            return Checked(NOT_OURS, None, is_elsewhere=True)
         case _:
             assert_never(found)

@@ -14,7 +14,12 @@ from gateway.processes.up.credentials import write_secret
 from gateway.processes.up.servers import PORTS
 from gateway.settings import Settings, split_address
 
-SERVED: Final = ("smtp", "http")  # what the roles of this build listen on; the others come with their issues
+SERVED: Final = (
+    "smtp",
+    "submission",
+    "submissions",
+    "http",
+)  # what the roles of this build listen on; the others come with their issues
 
 
 class Ports:

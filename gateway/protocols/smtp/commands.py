@@ -1,7 +1,7 @@
 """SMTP commands as values, read from their lines.
 
 Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3030
-(CHUNKING), RFC 3207.
+(CHUNKING), RFC 3207, RFC 4954 (AUTH).
 """
 
 import re
@@ -31,11 +31,12 @@ class Mail:
     octets: int | None  # SIZE
     body: Body | None
     is_smtputf8: bool
+    has_auth: bool = False  # RFC 4954 §5: who is said to have submitted it, which we believe nobody
 
     @property
     def is_extended(self) -> bool:
         """True when a parameter was given, which needs EHLO (RFC 5321 §4.1.1.2)."""
-        return self.octets is not None or self.body is not None or self.is_smtputf8
+        return self.octets is not None or self.body is not None or self.is_smtputf8 or self.has_auth
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,27 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class Auth:
+    """initial: the first response in base64, as it came; None: there was none."""
+
+    mechanism: str  # in upper case
+    initial: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Foreign:
     """The first word of another protocol, as a browser that was talked into it would send."""
 
 
-Command = Ehlo | Helo | Mail | Rcpt | Data | Bdat | Rset | Noop | Help | Vrfy | Quit | StartTls | Foreign
+Command = (
+    Ehlo | Helo | Mail | Rcpt | Data | Bdat | Rset | Noop | Help | Vrfy | Quit | StartTls | Auth | Foreign
+)
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 5321 §4.1.1.1 wants a domain or address literal; hosts send their bare names, also with underscores.
 _CLIENT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _CHUNK = re.compile(r"([0-9]{1,20})( LAST)?", re.ASCII | re.IGNORECASE)  # RFC 3030 §2
+_MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}", re.ASCII)  # RFC 4422 §3.1
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)  # RFC 1870 §3
 
 
@@ -136,13 +148,18 @@ def _mail(arguments: str, hostname: str) -> Mail:
                 body = Body(value.upper())
             case "SMTPUTF8", None:
                 pass
+            case "AUTH", str() if grammar.is_xtext(value):
+                pass
+            case "AUTH", _:
+                raise PeerError(replies.BAD_ARGUMENTS, "AUTH is no xtext")
             case _:
                 raise PeerError(replies.UNKNOWN_PARAMETER, "unknown MAIL parameter")
     try:
         mail_from = grammar.parse_reverse_path(path)
     except ValueError as error:
         raise PeerError(replies.BAD_SENDER, f"sender: {error}") from None
-    return Mail(mail_from, len(path.encode()), octets, body, "SMTPUTF8" in parameters)
+    is_smtputf8, has_auth = "SMTPUTF8" in parameters, "AUTH" in parameters
+    return Mail(mail_from, len(path.encode()), octets, body, is_smtputf8, has_auth)
 
 
 def _rcpt(arguments: str, hostname: str) -> Rcpt:
@@ -159,6 +176,13 @@ def _rcpt(arguments: str, hostname: str) -> Rcpt:
 def _bdat(arguments: str, hostname: str) -> Bdat:
     read = _CHUNK.fullmatch(arguments)
     return Bdat(int(read[1]), read[2] is not None) if read else Bdat(None, False)
+
+
+def _auth(arguments: str, hostname: str) -> Auth:
+    mechanism, space, initial = arguments.partition(" ")
+    if _MECHANISM.fullmatch(mechanism) is None or " " in initial or (space and not initial):
+        raise PeerError(replies.BAD_ARGUMENTS, "AUTH without a mechanism, or with too much")
+    return Auth(mechanism.upper(), initial.encode() if space else None)
 
 
 def _path(arguments: str, keyword: str, bad_path: Reply) -> tuple[str, dict[str, str | None]]:
@@ -212,10 +236,11 @@ _READERS: dict[str, Callable[[str, str], Command]] = {
     "VRFY": _any(Vrfy()),
     "QUIT": _alone(Quit()),
     "STARTTLS": _alone(StartTls()),
+    "AUTH": _auth,
     "GET": _any(Foreign()),
     "POST": _any(Foreign()),
     "PUT": _any(Foreign()),
     "CONNECT": _any(Foreign()),
 }
 # RFC 5321 §4.2.4: known, but not implemented. (SEND, SOML, SAML and TURN: appendix F.)
-_NOT_IMPLEMENTED = frozenset({"EXPN", "AUTH", "ETRN", "ATRN", "SEND", "SOML", "SAML", "TURN"})
+_NOT_IMPLEMENTED = frozenset({"EXPN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "TURN"})

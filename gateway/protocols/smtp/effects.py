@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.mail.address import Address
 from gateway.mail.envelope import Envelope
+from gateway.protocols.sasl import PasswordClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,21 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckIdentity:
+    """Is this claim true? Answer by `identity_checked`."""
+
+    mechanism: str
+    helo: str  # as the client named itself
+    claim: PasswordClaim
+
+
+@dataclass(frozen=True, slots=True)
 class MessageBegin:
     """A message begins; its octets follow, until MessageEnd, MessageDropped or Close."""
 
     envelope: Envelope
     helo: str  # as the client named itself, printable ASCII without spaces
-    protocol: str  # for the Received field: SMTP, ESMTP, ESMTPS, UTF8SMTP or UTF8SMTPS
+    protocol: str  # for the Received field: SMTP, ESMTP or UTF8SMTP, then S (TLS), then A (signed in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,7 @@ Effect = (
     | CheckSender
     | CheckRecipient
     | StartTls
+    | CheckIdentity
     | MessageBegin
     | MessageOctets
     | MessageDropped

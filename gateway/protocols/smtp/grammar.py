@@ -15,6 +15,8 @@ _SOURCE_ROUTE = re.compile(r"@[^:@]+(?:,@[^:@]+)*:")
 # RFC 5321 §4.1.2: esmtp-param = esmtp-keyword ["=" esmtp-value]; RFC 6531 §3.3 adds UTF-8 to the value.
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?")
 
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
+
 
 def parse_path(text: str) -> tuple[str, str]:
     """What stands between "<" and ">", and the parameters after it. Raises ValueError on anything else."""
@@ -53,3 +55,8 @@ def parse_parameters(text: str) -> dict[str, str | None]:
 def _without_route(path: str) -> str:
     route = _SOURCE_ROUTE.match(path)
     return path if route is None else path[route.end() :]
+
+
+def is_xtext(text: str) -> bool:
+    """RFC 3461 §4: printable ASCII, "+" only before two hex digits, "=" not at all."""
+    return _XTEXT.fullmatch(text) is not None

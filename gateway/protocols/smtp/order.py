@@ -1,12 +1,12 @@
 """Which command may come when: the states of an SMTP session, and what leads from one to the next.
 
 Source: RFC 5321 §4.1.4 (order of commands), RFC 3030 §2 (BDAT), RFC 3207 §4.2 (STARTTLS begins
-anew).
+anew), RFC 4954 §4 (AUTH).
 """
 
 from enum import Enum, auto
 
-from gateway.protocols.smtp.commands import Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, StartTls
+from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, StartTls
 
 
 class State(Enum):
@@ -27,6 +27,7 @@ ON_YES: dict[tuple[State, type[Command]], State] = {
     (State.GREETED, Ehlo): State.GREETED,
     (State.GREETED, Helo): State.GREETED,
     (State.GREETED, StartTls): State.CONNECTED,
+    (State.GREETED, Auth): State.GREETED,
     (State.GREETED, Mail): State.SENDER,
     (State.SENDER, Ehlo): State.GREETED,
     (State.SENDER, Helo): State.GREETED,

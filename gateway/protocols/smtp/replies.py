@@ -12,6 +12,7 @@ HELP = reply(214, "2.0.0", "Commands are those of RFC 5321")
 GOODBYE = reply(221, "2.0.0", "Goodbye")
 CANNOT_VERIFY = reply(252, "2.5.0", "Send some mail, it will be tried")  # RFC 5321 §3.5.3, §7.3
 TLS_READY = reply(220, "2.0.0", "Ready to start TLS")
+SIGNED_IN = reply(235, "2.7.0", "Signed in")
 CHUNK_TAKEN = reply(250, "2.0.0", "Chunk taken")
 SEND_MESSAGE = reply(354, None, "End the message with a dot on a line of its own")
 
@@ -28,6 +29,17 @@ NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Address needs the SMTPUTF8 parameter")  # 
 MESSAGE_TOO_LARGE = reply(552, "5.3.4", "Message is larger than the limit")  # RFC 1870 §6.1 (4)
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "Too many recipients, send the rest in another mail")
 NO_RECIPIENTS = reply(554, "5.5.1", "No valid recipients")  # RFC 5321 §3.3, RFC 2920 §3.1
+
+# RFC 4954 §4 and §6.
+UNKNOWN_MECHANISM = reply(504, "5.5.4", "Mechanism is not offered")
+NOT_BASE64 = reply(501, "5.5.2", "Response is not base64")
+RESPONSE_TOO_LONG = reply(500, "5.5.6", "Response is too long")
+BAD_RESPONSE = reply(501, "5.5.2", "Response is not what the mechanism says")
+CANCELLED = reply(501, "5.7.0", "Sign-in cancelled")
+BAD_CREDENTIALS = reply(535, "5.7.8", "User name or password is not valid")
+SIGN_IN_FIRST = reply(530, "5.7.0", "Sign in first")
+TLS_FIRST = reply(530, "5.7.0", "Start TLS first")  # RFC 3207 §4
+TOO_MANY_SIGN_INS = reply(421, "4.7.0", "Too many failed sign-ins, closing connection")
 
 # RFC 5321 §2.3.8 forbids both in what is sent; hosts that see line ends in them are open to smuggling.
 BARE_NEWLINE = reply(550, "5.6.0", "Bare CR or LF is not allowed")

@@ -1,47 +1,27 @@
 """One SMTP session seen from the server: octets in, effects out. No socket, no clock.
 
 Source: RFC 5321 §3 and §4 (session, order of commands, limits), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS),
-RFC 1870 (SIZE), RFC 3030 (CHUNKING), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034
-(ENHANCEDSTATUSCODES). ADR 0003.
+RFC 4954 (AUTH), RFC 6409 §4.3 (submission needs it), RFC 1870 (SIZE), RFC 3030 (CHUNKING), RFC 6152
+(8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES). ADR 0003.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
 from gateway.mail.reply import PeerError, Reply, reply
 from gateway.protocols.smtp import commands, effects, replies
-from gateway.protocols.smtp.commands import Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
+from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
+from gateway.protocols.smtp.config import (
+    AHEAD_OCTETS_MAX,
+    COMMAND_OCTETS_MAX,
+    ENDLESS_COMMAND_OCTETS,
+    SessionConfig,
+)
 from gateway.protocols.smtp.data import ChunkDecoder, DataDecoder
 from gateway.protocols.smtp.effects import Effect
 from gateway.protocols.smtp.incoming import OVERSIZE_FACTOR, Chunk, Incoming
 from gateway.protocols.smtp.order import ON_YES, State
-
-# RFC 5321 §4.5.3.1.4 asks for 512 octets with CRLF, and for more with each extension that adds
-# parameters; two UTF-8 paths and all parameters we know stay far below. Precedent: Postfix 2,048.
-COMMAND_OCTETS_MAX = 4096
-# A longer line is answered 500 when it ends within these octets, else the session ends.
-ENDLESS_COMMAND_OCTETS = 16 * 1024
-# What a client may send ahead while an answer is awaited (RFC 2920 §3.1): 1,000 recipients at their
-# longest are 264 KB, and one read of the shell may come on top.
-AHEAD_OCTETS_MAX = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """What a session needs to know of the gateway."""
-
-    hostname: str
-    message_octets_max: int
-    # RFC 5321 §4.5.3.1.8 asks for 100 at least; the envelope is one event (architecture.md §4).
-    recipients_max: int = 1000
-    envelope_octets_max: int = 128 * 1024
-    # RFC 5321 §4.5.3.1.6 has senders stop at 1,000; real mail has lines of 48,677 octets.
-    line_octets_max: int = 1024 * 1024
-    # Precedent: Postfix smtpd_hard_error_limit 20. Counted from the last accepted mail.
-    bad_commands_max: int = 20
-    offers_starttls: bool = False
-    is_tls: bool = False  # from the first octet on (RFC 8314 §3)
+from gateway.protocols.smtp.sign_in import SignIn
 
 
 class Awaited(Enum):
@@ -51,6 +31,7 @@ class Awaited(Enum):
     RECIPIENT = auto()
     CONCLUSION = auto()
     TLS = auto()
+    IDENTITY = auto()
 
 
 class Session:
@@ -67,6 +48,9 @@ class Session:
         self._is_tls = config.is_tls
         self._helo = ""
         self._is_esmtp = False
+        self._sign_in: SignIn | None = None  # AUTH is under way: lines are responses
+        self._is_signed_in = False
+        self._failed_sign_ins = 0
         self._transaction: Incoming | None = None
         self._chunk: Chunk | None = None
         # A MAIL or a BDAT was refused: what a pipelining client sent behind it is refused and no bad command.
@@ -145,6 +129,17 @@ class Session:
         self._helo, self._is_esmtp = "", False
         return self._advance()
 
+    def identity_checked(self, verdict: Reply) -> list[Effect]:
+        """Answer CheckIdentity: 235 when the claim is true (RFC 4954 §4)."""
+        if self._answered(Awaited.IDENTITY, verdict):
+            self._is_signed_in = verdict.is_success
+            if verdict.is_permanent:
+                self._failed_sign_ins += 1
+                if self._failed_sign_ins >= self._config.failed_sign_ins_max:
+                    self._say(replies.TOO_MANY_SIGN_INS)
+                    self._close("too many failed sign-ins")
+        return self._advance()
+
     def interrupt(self, last: Reply) -> list[Effect]:
         """End the session from our side, for a time-out or a stop (421, RFC 5321 §3.8)."""
         if self._state is State.CLOSED:
@@ -171,7 +166,10 @@ class Session:
                     line = self._next_line()
                     if line is None:
                         break
-                    self._take_command(line)
+                    if self._sign_in is not None:
+                        self._take_response(self._sign_in, line)
+                    else:
+                        self._take_command(line)
         except PeerError as error:
             self._say(error.reply)
             self._close(error.reason)
@@ -194,7 +192,7 @@ class Session:
 
     def _take_command(self, line: bytes) -> None:
         try:
-            if len(line) > COMMAND_OCTETS_MAX:
+            if len(line) > COMMAND_OCTETS_MAX and not line[:5].upper() == b"AUTH ":
                 raise PeerError(replies.LINE_TOO_LONG, "command line too long")
             self._obey(parse_command(line[:-2], self._config.hostname))
             return
@@ -223,6 +221,8 @@ class Session:
                 self._open()
             case commands.StartTls():
                 self._start_tls()
+            case Auth():
+                self._authenticate(command)
             case commands.Rset():
                 self._reset()
                 self._say(replies.DONE)
@@ -257,11 +257,19 @@ class Session:
         offers += ["ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
+        if config.mechanisms and self._is_tls:
+            offers.append(f"AUTH {' '.join(config.mechanisms)}")
         self._say(reply(250, None, config.hostname, *offers))
 
     def _begin(self, mail: Mail) -> None:
         self._on_yes(mail)
         self._is_behind_refusal = False
+        if self._config.needs_sign_in and not self._is_signed_in:
+            self._say(replies.SIGN_IN_FIRST if self._is_tls else replies.TLS_FIRST)
+            self._is_behind_refusal = True
+            return
+        if mail.has_auth and not self._config.mechanisms:
+            raise PeerError(replies.UNKNOWN_PARAMETER, "AUTH parameter where nobody signs in")
         if mail.is_extended and not self._is_esmtp:
             raise PeerError(replies.UNKNOWN_PARAMETER, "MAIL parameter after HELO")
         if mail.mail_from is not None and not mail.mail_from.is_ascii and not mail.is_smtputf8:
@@ -336,6 +344,38 @@ class Session:
         else:
             self._await(Awaited.TLS, effects.StartTls())
 
+    def _authenticate(self, auth: Auth) -> None:
+        """RFC 4954 §4: once a session, not in a transaction, and here only inside TLS."""
+        config = self._config
+        if not config.mechanisms:
+            raise PeerError(replies.NOT_IMPLEMENTED, "AUTH is not offered")
+        if not self._is_esmtp or self._is_signed_in:
+            raise PeerError(replies.BAD_SEQUENCE, "AUTH without EHLO or a second time")
+        self._on_yes(auth)
+        if not self._is_tls:
+            self._say(replies.TLS_FIRST)
+        elif auth.mechanism not in config.mechanisms:
+            self._say(replies.UNKNOWN_MECHANISM)
+        else:
+            self._proceed(SignIn(auth.mechanism), auth.initial)
+
+    def _take_response(self, sign_in: SignIn, line: bytes) -> None:
+        self._sign_in = None
+        try:
+            self._proceed(sign_in, line[:-2])
+            return
+        except PeerError as error:
+            self._say(error.reply)
+        self._count_bad_command()
+
+    def _proceed(self, sign_in: SignIn, response: bytes | None) -> None:
+        match sign_in.answer(response):
+            case Reply() as challenge:
+                self._sign_in = sign_in
+                self._say(challenge)
+            case claim:
+                self._await(Awaited.IDENTITY, effects.CheckIdentity(sign_in.mechanism, self._helo, claim))
+
     def _take_content(self) -> None:
         transaction = self._in_transaction()
         decoder = transaction.decoder
@@ -402,7 +442,8 @@ class Session:
         """How the mail came, for its Received field (RFC 3848 §1, RFC 6531 §4.3)."""
         if not self._is_esmtp:
             return "SMTP"
-        return ("UTF8SMTP" if transaction.mail.is_smtputf8 else "ESMTP") + ("S" if self._is_tls else "")
+        secure = ("S" if self._is_tls else "") + ("A" if self._is_signed_in else "")
+        return ("UTF8SMTP" if transaction.mail.is_smtputf8 else "ESMTP") + secure
 
     def _in_transaction(self) -> Incoming:
         assert self._transaction is not None, self._state
@@ -444,7 +485,7 @@ class Session:
     def _close(self, reason: str | None) -> None:
         self._state = State.CLOSED
         self._awaited = None
-        self._transaction = self._chunk = None
+        self._transaction = self._chunk = self._sign_in = None
         self._buffer, self._start = b"", 0
         self._do(effects.Close(reason))
 

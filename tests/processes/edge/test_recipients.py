@@ -53,8 +53,9 @@ async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapp
         address = parse_address(text).normalise()
         agency_id = ids[domain] if domain else None
         assert asked.known(address) is None
-        assert await asked.check(address) == Checked(verdict, agency_id)
-        assert asked.known(address) == Checked(verdict, agency_id)
+        answer = Checked(verdict, agency_id, is_elsewhere=verdict is NOT_OURS)
+        assert await asked.check(address) == answer
+        assert asked.known(address) == answer
 
 
 async def test_rows_that_are_away_are_no_answer_to_remember() -> None:

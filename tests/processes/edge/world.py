@@ -6,28 +6,35 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.adapters.content import KeptContents
 from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces, MemoryWriteAhead
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
-from gateway.domain.events import Actor, By, EnvelopeSecret, MailAccepted
+from gateway.domain.events import Actor, By, EnvelopeSecret, Event, MailAccepted
 from gateway.domain.sealing import unseal
+from gateway.mail.address import Address
+from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import START, Fact, Lane, Position, Spool, Unavailable
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
-from gateway.processes.edge.listener import Edge, EdgeConfig
+from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.intake import Intake
 from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
-from gateway.protocols.smtp.server import SessionConfig
+from gateway.processes.signin.passwords import make_verifier
+from gateway.processes.signin.signin import SignIns
+from gateway.protocols.sasl import MECHANISMS
+from gateway.protocols.smtp.config import SessionConfig
+from projections.directory.query import Person
 from tests.processes.world import MovedClock
 
+E = TypeVar("E", bound=Event)
 BY = By("edge", "0", "")
 HOSTNAME = "mail.saraban.example"
 # Who has mail here: domain → agency; opm.go.th has mailboxes, dld.go.th a server of its own.
@@ -65,6 +72,21 @@ class DirectoryRows:
             "account_id": f"acc_{address}" if is_here else None,
             "mailbox_id": f"mbx_{address}" if is_here else None,
         }
+
+
+class PeopleInMemory:
+    """The port People: everybody with a mailbox, each with one address."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+
+    async def find(self, address: Address) -> Person | None:
+        if self.fault is not None:
+            raise self.fault
+        if str(address) not in MAILBOXES:
+            return None
+        agency_id = AgencyId(AGENCIES[address.domain])
+        return Person(AccountId(f"acc_{address}"), agency_id, address, frozenset({address}))
 
 
 class WatchedSpool(DiskSpool):
@@ -106,7 +128,7 @@ class EdgeWorld:
 
     def __post_init__(self) -> None:
         self.clock, self.log, self.rows = MovedClock(), MemoryLog(), DirectoryRows()
-        self.keys = MemoryKeyStore(os.urandom)
+        self.keys, self.people = MemoryKeyStore(os.urandom), PeopleInMemory()
         self.write_ahead, self.objects = MemoryWriteAhead(), MemoryObjects(self.clock)
         self.content = KeptContents(
             write_ahead=self.write_ahead,
@@ -131,8 +153,10 @@ class EdgeWorld:
         """The edge's own task, for tests of its end."""
         async with self.lane() as lane:
             self.gate = GatedLane(lane)
-            with hold("127.0.0.1:0") as held:
+            with hold("127.0.0.1:0") as held, hold("127.0.0.1:0") as second, hold("127.0.0.1:0") as third:
                 self.port: int = held.getsockname()[1]
+                self.submission_port: int = second.getsockname()[1]
+                self.submissions_port: int = third.getsockname()[1]
                 self.edge = Edge(self._config(), self._services())
                 ready = asyncio.Event()
                 serving = asyncio.create_task(self.edge.run(ready.set))
@@ -152,7 +176,15 @@ class EdgeWorld:
         session = SessionConfig(
             HOSTNAME, message_octets_max=self.message_octets_max, offers_starttls=self.tls is not None
         )
-        return EdgeConfig(f"127.0.0.1:{self.port}", self.connections_max, session)
+        people = replace(session, mechanisms=tuple(MECHANISMS), needs_sign_in=True)
+        listeners = [
+            Listener("smtp", f"127.0.0.1:{self.port}", session),
+            Listener("submission", f"127.0.0.1:{self.submission_port}", people),
+        ]
+        if self.tls is not None:
+            immediate = replace(people, is_tls=True)
+            listeners.append(Listener("submissions", f"127.0.0.1:{self.submissions_port}", immediate))
+        return EdgeConfig(listeners, self.connections_max)
 
     def _services(self) -> EdgeServices:
         acceptance = Acceptance(
@@ -170,6 +202,14 @@ class EdgeWorld:
             new_spool=self._spool,
             idle_timeout_s=self.idle_timeout_s,
             tls=self.tls,
+            sign_ins=SignIns(
+                people=self.people,
+                keys=self.keys,
+                lane=self.gate,
+                clock=self.clock,
+                entropy=os.urandom,
+                by=BY,
+            ),
         )
 
     def _spool(self) -> Spool:
@@ -183,9 +223,16 @@ class EdgeWorld:
 
     # --- what it has kept ---------------------------------------------------------------------------
 
-    async def accepted(self) -> list[MailAccepted]:
+    async def give_password(self, address: str, password: str) -> None:
+        await self.keys.put(f"verifier.acc_{address}", await asyncio.to_thread(make_verifier, password))
+
+    async def events(self, *kinds: type[E]) -> list[E]:
+        """Those of these kinds in the log, in order."""
         events = [(await self.log.read(Position(at))).event for at in range(1, await self.log.last() + 1)]
-        return [event for event in events if isinstance(event, MailAccepted)]
+        return [event for event in events if isinstance(event, kinds)]
+
+    async def accepted(self) -> list[MailAccepted]:
+        return await self.events(MailAccepted)
 
     async def until_accepted(self) -> None:
         """Wait for the first mail.accepted."""
@@ -211,8 +258,8 @@ class EdgeWorld:
         assert (await client.reply()).startswith(b"220 ")
         return client
 
-    async def connect(self) -> "Client":
-        return Client(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def connect(self, port: int = 0) -> "Client":
+        return Client(*await asyncio.open_connection("127.0.0.1", port or self.port))
 
     async def send(self, message: bytes = MESSAGE, rcpt_to: str = "suda@opm.go.th") -> bytes:
         """A whole session with one mail; the reply to its final dot."""

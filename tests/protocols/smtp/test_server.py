@@ -1,5 +1,6 @@
 """The SMTP server core: any octets in any split give the same conversation and never an exception."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,12 +10,16 @@ from hypothesis import strategies as st
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import reply
 from gateway.protocols.smtp import replies
+from gateway.protocols.smtp.config import AHEAD_OCTETS_MAX, SessionConfig
 from gateway.protocols.smtp.effects import CheckRecipient, CheckSender, Close, MessageOctets, Send
-from gateway.protocols.smtp.server import AHEAD_OCTETS_MAX, Session, SessionConfig
+from gateway.protocols.smtp.server import Session
 from tests.dialogs.smtp_shell import Shell
 
 CONFIG = SessionConfig(
     "mx.example", message_octets_max=60, recipients_max=3, line_octets_max=40, offers_starttls=True
+)
+SUBMISSION = replace(
+    CONFIG, is_tls=True, offers_starttls=False, mechanisms=("PLAIN", "LOGIN"), needs_sign_in=True
 )
 PIECES = [
     b"EHLO client.example\r\n", b"HELO client.example\r\n", b"STARTTLS\r\n", b"NOOP\r\n", b"RSET\r\n",
@@ -25,11 +30,15 @@ PIECES = [
     b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n",
     b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.org>\r\nBDAT 7\r\n", b"BDAT 7 LAST\r\n",
     b"BDAT 0 LAST\r\n", b"BDAT 61\r\n", b"BDAT x\r\n",
+    b"AUTH PLAIN AHN1ZGFAZXhhbXBsZS5vcmcAcmlnaHQ=\r\n", b"AUTH PLAIN AHgAeA==\r\n", b"AUTH LOGIN\r\n",
+    b"c3VkYUBleGFtcGxlLm9yZw==\r\n", b"cmlnaHQ=\r\n", b"*\r\n", b"=\r\n",
 ]  # fmt: skip
 
 
-def conversation(chunks: list[bytes]) -> tuple[bytes, list[tuple[Envelope, str, bytes]], Close | None]:
-    shell = Shell(CONFIG)
+def conversation(
+    chunks: list[bytes], config: SessionConfig = CONFIG
+) -> tuple[bytes, list[tuple[Envelope, str, bytes]], Close | None]:
+    shell = Shell(config)
     for chunk in chunks:
         shell.feed(chunk)
     return shell.sent, shell.kept, shell.close
@@ -40,20 +49,21 @@ def conversation(chunks: list[bytes]) -> tuple[bytes, list[tuple[Envelope, str, 
     st.lists(st.sampled_from(PIECES), max_size=20).map(b"".join),
     st.booleans(),
     st.lists(st.integers(0, 2000), max_size=10),
+    st.sampled_from([CONFIG, SUBMISSION]),
 )
 def test_any_split_of_the_same_octets_is_the_same_conversation(
-    octets: bytes, is_greeted: bool, places: list[int]
+    octets: bytes, is_greeted: bool, places: list[int], config: SessionConfig
 ) -> None:
     octets = b"EHLO client.example\r\n" * is_greeted + octets
-    whole = conversation([octets])
-    assert conversation([octets[i : i + 1] for i in range(len(octets))]) == whole
+    whole = conversation([octets], config)
+    assert conversation([octets[i : i + 1] for i in range(len(octets))], config) == whole
     cuts = [0, *sorted(place % (len(octets) + 1) for place in places), len(octets)]
-    assert conversation([octets[a:b] for a, b in pairwise(cuts)]) == whole
+    assert conversation([octets[a:b] for a, b in pairwise(cuts)], config) == whole
 
 
-@given(st.lists(st.binary(max_size=60)))
-def test_any_octets_are_answered_or_waited_for(chunks: list[bytes]) -> None:
-    sent, kept, _ = conversation(chunks)
+@given(st.lists(st.binary(max_size=60)), st.sampled_from([CONFIG, SUBMISSION]))
+def test_any_octets_are_answered_or_waited_for(chunks: list[bytes], config: SessionConfig) -> None:
+    sent, kept, _ = conversation(chunks, config)
     assert sent.startswith(b"220 ")
     assert not kept, "no random octets make a mail"
 

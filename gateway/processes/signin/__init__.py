@@ -1,0 +1,1 @@
+"""Signing in: whose name a client may act under. Used by whoever lets people in."""

@@ -1,0 +1,79 @@
+"""Guessing made slow: after some failures the next sign-in has to wait, longer each time.
+
+Counted for a person from a network, for a network, and for a person from everywhere, each with a patience of
+its own: one phone with an old password does not shut out an office, nor a stranger the person.
+
+Precedents: Dovecot auth_failure_delay and its penalty (up to 15 s), fail2ban (5 failures in 10 minutes).
+"""
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.ports import Clock
+
+PATIENCE: Final = {"person and network": 5, "network": 20, "person": 100}  # failures without a wait
+FIRST_WAIT_S: Final = 2.0
+LONGEST_WAIT_S: Final = 900.0
+FORGOTTEN_AFTER_S: Final = 3600.0  # without a further failure
+COUNTED_MAX: Final = 50_000
+
+
+@dataclass(slots=True)
+class _Count:
+    failures: int = 0
+    last_at: float = 0.0
+    wait_until: float = 0.0
+
+
+def network_of(ip: str) -> str:
+    """Whose failures are counted together: /24 of IPv4, /64 of IPv6 (one household or office)."""
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ip
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    prefix = 24 if address.version == 4 else 64
+    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
+
+
+class Throttle:
+    """The failures of one process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counts: OrderedDict[tuple[str, str, str], _Count] = OrderedDict()
+
+    def wait_s(self, person: str, ip: str) -> float:
+        """How long this sign-in would have to wait; 0: it may be checked now."""
+        now = self._clock.monotonic()
+        counts = [self._counts.get(key) for key in _keys(person, ip)]
+        return max([0.0, *(count.wait_until - now for count in counts if count)])
+
+    def failed(self, person: str, ip: str) -> None:
+        now = self._clock.monotonic()
+        for key in _keys(person, ip):
+            count = self._counts.setdefault(key, _Count())
+            self._counts.move_to_end(key)
+            if now - count.last_at > FORGOTTEN_AFTER_S:
+                count.failures = 0
+            count.failures, count.last_at = count.failures + 1, now
+            beyond = count.failures - PATIENCE[key[0]]
+            if beyond >= 0:
+                count.wait_until = now + min(FIRST_WAIT_S * (1 << min(beyond, 20)), LONGEST_WAIT_S)
+        while len(self._counts) > COUNTED_MAX:
+            self._counts.popitem(last=False)
+
+    def succeeded(self, person: str, ip: str) -> None:
+        """The person is there and knows the password: what it mistyped is forgotten."""
+        self._counts.pop(next(_keys(person, ip)), None)
+
+
+def _keys(person: str, ip: str) -> Iterator[tuple[str, str, str]]:
+    network = network_of(ip)
+    yield "person and network", person, network
+    yield "network", "", network
+    yield "person", person, ""
