@@ -1,12 +1,14 @@
 """The envelope of a mail: who sent it and who is to get it, and what was said about its message.
 
-Source: RFC 5321 §2.3.1 (envelope), RFC 6152 (BODY), RFC 1870 (SIZE), RFC 6531 §3.4 (SMTPUTF8).
+Source: RFC 5321 §2.3.1 (envelope), RFC 6152 (BODY), RFC 1870 (SIZE), RFC 6531 §3.4 (SMTPUTF8), RFC 3461
+(DSN).
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 
 
 class Body(Enum):
@@ -25,3 +27,4 @@ class Envelope:
     body: Body = Body.SEVEN_BIT
     is_smtputf8: bool = False  # the sender needs SMTPUTF8 for addresses or header fields
     octets: int | None = None  # of the message; as declared by SIZE when the mail comes in
+    dsn: DsnOptions = NOTHING_ASKED

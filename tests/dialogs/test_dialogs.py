@@ -8,6 +8,7 @@
     tls                  TLS begins; what was agreed on before must be STARTTLS
     kept: OCTETS         the last mail kept is this message
     from: / to: / via:   its sender, its recipients (by spaces), the protocol of its Received field
+    dsn: RET ENVID | NOTIFY ORCPT | …   what it asks to be told of, a recipient each; - where it says nothing
     close                the server has closed the connection
 
 Each runs line by line (each reply in its place), octet by octet, and with everything sent at once
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from gateway.mail.envelope import Envelope
 from gateway.protocols.smtp.config import SessionConfig
 from tests.dialogs.smtp_shell import Shell
 
@@ -42,7 +44,9 @@ def read(path: Path) -> Dialog:
             continue
         word, _, rest = line.partition(" ")
         word = word.rstrip(":")
-        assert word in ("config", "C", "c", "S", "s", "tls", "kept", "from", "to", "via", "close"), line
+        assert word in ("config", "C", "c", "S", "s", "tls", "kept", "from", "to", "via", "dsn", "close"), (
+            line
+        )
         if word == "config":
             key, _, value = rest.partition("=")
             settings[key] = _setting(value)
@@ -111,8 +115,18 @@ def check(shell: Shell, transcript: Transcript, step: tuple[str, str]) -> None:
             assert " ".join(map(str, shell.kept[-1][0].rcpt_to)) == text
         case "via":
             assert shell.kept[-1][1] == text
+        case "dsn":
+            assert asked(shell.kept[-1][0]) == text
         case "close":
             assert shell.close is not None
+
+
+def asked(envelope: Envelope) -> str:
+    options = envelope.dsn
+    notify = options.notify or ("",) * len(envelope.rcpt_to)
+    orcpt = options.orcpt or ("",) * len(envelope.rcpt_to)
+    pairs = [(options.ret, options.envid), *zip(notify, orcpt, strict=True)]
+    return " | ".join(" ".join(said or "-" for said in pair) for pair in pairs)
 
 
 @pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)

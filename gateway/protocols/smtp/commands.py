@@ -1,7 +1,7 @@
 """SMTP commands as values, read from their lines.
 
 Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3030
-(CHUNKING), RFC 3207, RFC 4954 (AUTH).
+(CHUNKING), RFC 3207, RFC 3461 (DSN), RFC 4954 (AUTH).
 """
 
 import re
@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import Ret
 from gateway.mail.envelope import Body
 from gateway.mail.reply import PeerError, Reply
 from gateway.protocols.smtp import grammar, replies
+from gateway.protocols.smtp import parameters as dsn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,34 @@ class Mail:
     octets: int | None  # SIZE
     body: Body | None
     is_smtputf8: bool
+    ret: Ret | None = None
+    envid: str = ""
     has_auth: bool = False  # RFC 4954 §5: who is said to have submitted it, which we believe nobody
 
     @property
     def is_extended(self) -> bool:
         """True when a parameter was given, which needs EHLO (RFC 5321 §4.1.1.2)."""
-        return self.octets is not None or self.body is not None or self.is_smtputf8 or self.has_auth
+        has_dsn = self.ret is not None or bool(self.envid)
+        has_more = self.is_smtputf8 or has_dsn or self.has_auth
+        return self.octets is not None or self.body is not None or has_more
 
 
 @dataclass(frozen=True, slots=True)
 class Rcpt:
     rcpt_to: Address
     path_octets: int
+    notify: str = ""
+    orcpt: str = ""
+
+    @property
+    def is_extended(self) -> bool:
+        """True when a parameter was given, as in MAIL."""
+        return bool(self.notify or self.orcpt)
+
+    @property
+    def envelope_octets(self) -> int:
+        """What it adds to the envelope."""
+        return self.path_octets + len(self.orcpt.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +170,27 @@ def _mail(arguments: str, hostname: str) -> Mail:
                 pass
             case "AUTH", _:
                 raise PeerError(replies.BAD_ARGUMENTS, "AUTH is no xtext")
+            case _ if keyword in dsn.MAIL_KEYWORDS:
+                pass
             case _:
                 raise PeerError(replies.UNKNOWN_PARAMETER, "unknown MAIL parameter")
+    ret, envid = dsn.read_mail(parameters)
     try:
         mail_from = grammar.parse_reverse_path(path)
     except ValueError as error:
         raise PeerError(replies.BAD_SENDER, f"sender: {error}") from None
     is_smtputf8, has_auth = "SMTPUTF8" in parameters, "AUTH" in parameters
-    return Mail(mail_from, len(path.encode()), octets, body, is_smtputf8, has_auth)
+    return Mail(mail_from, len(path.encode()), octets, body, is_smtputf8, ret, envid, has_auth)
 
 
 def _rcpt(arguments: str, hostname: str) -> Rcpt:
     path, parameters = _path(arguments, "TO:", replies.BAD_RECIPIENT)
-    if parameters:
-        raise PeerError(replies.UNKNOWN_PARAMETER, "unknown RCPT parameter")
+    notify, orcpt = dsn.read_rcpt(parameters)
     try:
         rcpt_to = grammar.parse_forward_path(path, hostname)
     except ValueError as error:
         raise PeerError(replies.BAD_RECIPIENT, f"recipient: {error}") from None
-    return Rcpt(rcpt_to, len(path.encode()))
+    return Rcpt(rcpt_to, len(path.encode()), notify, orcpt)
 
 
 def _bdat(arguments: str, hostname: str) -> Bdat:

@@ -1,11 +1,12 @@
 """A mail on its way in: the envelope so far, then its message, by DATA or in chunks.
 
-Source: RFC 5321 §3.3, RFC 1870 §6.1 (limit), RFC 3030 §2 (BDAT).
+Source: RFC 5321 §3.3, RFC 1870 §6.1 (limit), RFC 3030 §2 (BDAT), RFC 3461 (DSN).
 """
 
 from dataclasses import dataclass, field
 
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import DsnOptions
 from gateway.mail.envelope import Body, Envelope
 from gateway.mail.reply import PeerError, Reply
 from gateway.protocols.smtp import replies
@@ -24,15 +25,27 @@ class Incoming:
     mail: Mail
     envelope_octets: int
     rcpt_to: list[Address] = field(default_factory=list)
+    notify: list[str] = field(default_factory=list)
+    orcpt: list[str] = field(default_factory=list)
     asked: Rcpt | None = None  # the recipient whose answer is awaited
     decoder: DataDecoder | ChunkDecoder | None = None  # None: the message has not begun
     message_octets: int = 0
     is_too_large: bool = False
 
+    def add(self, rcpt: Rcpt) -> None:
+        """A recipient that was said yes to."""
+        self.rcpt_to.append(rcpt.rcpt_to)
+        self.notify.append(rcpt.notify)
+        self.orcpt.append(rcpt.orcpt)
+        self.envelope_octets += rcpt.envelope_octets
+
     def envelope(self) -> Envelope:
         mail = self.mail
         body = mail.body or Body.SEVEN_BIT
-        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets)
+        notify = tuple(self.notify) if any(self.notify) else ()
+        orcpt = tuple(self.orcpt) if any(self.orcpt) else ()
+        dsn = DsnOptions(mail.ret, mail.envid, notify, orcpt)
+        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets, dsn)
 
     def take(self, message: bytes, octets_max: int) -> MessageOctets | MessageDropped | None:
         """What the shell is to do with the next octets of the message.

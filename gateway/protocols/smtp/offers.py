@@ -1,6 +1,7 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
-Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1.
+Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
+RFC 3461 §3.
 """
 
 import re
@@ -22,6 +23,7 @@ class Offers:
     has_eight_bit: bool = False
     has_smtputf8: bool = False
     has_starttls: bool = False
+    has_dsn: bool = False
 
 
 def parse_offers(answer: Reply) -> Offers:
@@ -39,4 +41,5 @@ def parse_offers(answer: Reply) -> Offers:
         has_eight_bit="8BITMIME" in keywords,
         has_smtputf8="SMTPUTF8" in keywords,
         has_starttls="STARTTLS" in keywords,
+        has_dsn="DSN" in keywords,
     )

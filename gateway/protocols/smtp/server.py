@@ -2,7 +2,7 @@
 
 Source: RFC 5321 §3 and §4 (session, order of commands, limits), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS),
 RFC 4954 (AUTH), RFC 6409 §4.3 (submission needs it), RFC 1870 (SIZE), RFC 3030 (CHUNKING), RFC 6152
-(8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES). ADR 0003.
+(8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES), RFC 3461 (DSN). ADR 0003.
 """
 
 from enum import Enum, auto
@@ -105,8 +105,7 @@ class Session:
             rcpt, transaction.asked = transaction.asked, None
             assert rcpt is not None
             if verdict.is_success:
-                transaction.rcpt_to.append(rcpt.rcpt_to)
-                transaction.envelope_octets += rcpt.path_octets
+                transaction.add(rcpt)
                 self._state = State.RECIPIENTS
         return self._advance()
 
@@ -254,7 +253,7 @@ class Session:
             self._say(reply(250, None, config.hostname))
             return
         offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING", "SMTPUTF8"]
-        offers += ["ENHANCEDSTATUSCODES"]
+        offers += ["DSN", "ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
@@ -285,12 +284,14 @@ class Session:
 
     def _add(self, rcpt: Rcpt) -> None:
         self._on_yes(rcpt)
+        if rcpt.is_extended and not self._is_esmtp:
+            raise PeerError(replies.UNKNOWN_PARAMETER, "RCPT parameter after HELO")
         transaction = self._in_transaction()
         if not rcpt.rcpt_to.is_ascii and not transaction.mail.is_smtputf8:
             self._say(replies.NEEDS_SMTPUTF8)
             return
         is_full = len(transaction.rcpt_to) >= self._config.recipients_max
-        if is_full or transaction.envelope_octets + rcpt.path_octets > self._config.envelope_octets_max:
+        if is_full or transaction.envelope_octets + rcpt.envelope_octets > self._config.envelope_octets_max:
             self._say(replies.TOO_MANY_RECIPIENTS)
             return
         transaction.asked = rcpt

@@ -1,6 +1,7 @@
 """One mail offered to one host: which lines to send, and what became of each recipient.
 
-Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME).
+Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME),
+RFC 3461 §5.2 (with DSN and without).
 """
 
 from collections import deque
@@ -12,6 +13,7 @@ from gateway.mail.address import Address
 from gateway.mail.envelope import Body, Envelope
 from gateway.mail.reply import Reply, reply
 from gateway.protocols.smtp.offers import Offers
+from gateway.protocols.smtp.parameters import mail_parameters, rcpt_parameters
 
 NEEDS_EIGHT_BIT = reply(554, "5.6.3", "The host takes no 8-bit messages")  # RFC 6152 §3
 NEEDS_SMTPUTF8 = reply(550, "5.6.7", "The host takes no internationalised addresses")  # RFC 6531 §3.2
@@ -41,6 +43,7 @@ class Answer:
     reply: Reply
     stage: Stage
     is_ours: bool  # True when the host has not said it: connection lost, cannot be sent there
+    has_dsn: bool = False  # the host was told what the sender wants to know, and tells it
 
     @property
     def is_uncertain(self) -> bool:
@@ -65,6 +68,7 @@ class Transaction:
         self.envelope = envelope
         self.accepted: list[int] = []  # places of the recipients the host said yes to
         self.is_begun = False  # the host said yes to MAIL
+        self._has_dsn = offers.has_dsn
         self._answers: dict[int, Answer] = {}
         self._answer_unsendable(offers)
         self.lines: deque[Line] = deque(self._lines(offers))  # not sent yet
@@ -83,7 +87,7 @@ class Transaction:
     def answer(self, recipient: int, said: Reply, stage: Stage, *, is_ours: bool = False) -> None:
         """Settle one recipient. The first answer holds."""
         address = self.envelope.rcpt_to[recipient]
-        self._answers.setdefault(recipient, Answer(address, said, stage, is_ours))
+        self._answers.setdefault(recipient, Answer(address, said, stage, is_ours, self._has_dsn))
 
     def answer_all(self, said: Reply, stage: Stage, *, is_ours: bool = False) -> None:
         """Settle every recipient that has no answer yet."""
@@ -118,9 +122,14 @@ class Transaction:
             parameters += " BODY=8BITMIME"
         if uses_smtputf8:
             parameters += " SMTPUTF8"
+        if offers.has_dsn:
+            parameters += mail_parameters(envelope.dsn)
         yield Line(Stage.MAIL, command_line(f"MAIL FROM:<{_path(envelope.mail_from)}>{parameters}"))
         for i in sent:
-            yield Line(Stage.RCPT, command_line(f"RCPT TO:<{_path(envelope.rcpt_to[i])}>"), i)
+            options = ""
+            if offers.has_dsn:
+                options = rcpt_parameters(envelope.dsn, i, is_smtputf8=uses_smtputf8)
+            yield Line(Stage.RCPT, command_line(f"RCPT TO:<{_path(envelope.rcpt_to[i])}>{options}"), i)
         yield Line(Stage.DATA, command_line("DATA"))
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mail.address import parse_address
+from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.mail.envelope import Body, Envelope
 from gateway.protocols.smtp.client import (
     Client,
@@ -28,11 +29,15 @@ MESSAGE = b"Subject: hello\r\n\r\n.dots\r\n"
 
 
 def envelope(
-    *rcpt_to: str, mail_from: str = "ann@opm.go.th", body: Body = Body.SEVEN_BIT, is_smtputf8: bool = False
+    *rcpt_to: str,
+    mail_from: str = "ann@opm.go.th",
+    body: Body = Body.SEVEN_BIT,
+    is_smtputf8: bool = False,
+    dsn: DsnOptions = NOTHING_ASKED,
 ) -> Envelope:
     recipients = tuple(map(parse_address, rcpt_to or ("bob@dld.go.th",)))
     return Envelope(
-        parse_address(mail_from) if mail_from else None, recipients, body, is_smtputf8, len(MESSAGE)
+        parse_address(mail_from) if mail_from else None, recipients, body, is_smtputf8, len(MESSAGE), dsn
     )
 
 
@@ -122,8 +127,46 @@ GO = "S: 250 ok / 250 ok / 250 ok / 354 go\n"
 KEPT = "S: 250 2.0.0 kept\n"
 BYE = "C: QUIT\nS: 221 bye"
 TWO = envelope("bob@dld.go.th", "eve@dld.go.th")
+ASKED = envelope(
+    "bob@dld.go.th",
+    "eve@dld.go.th",
+    dsn=DsnOptions("HDRS", "a=b c", ("SUCCESS,FAILURE", ""), ("rfc822;b+b@opm.go.th", "")),
+)
+WITH_DSN = "S: 220 mx.example\nC: EHLO relay.example\nS: 250-mx.example / 250-SMTPUTF8 / 250 dsn\n"
 
 SCRIPTS: dict[str, tuple[Envelope, str, list[str]]] = {
+    "what the sender asks to be told goes on to a host with DSN (RFC 3461 §5.2.1)": (
+        ASKED,
+        WITH_DSN + "C: MAIL FROM:<ann@opm.go.th> RET=HDRS ENVID=a+3Db+20c\nS: 250 ok\n"
+        "C: RCPT TO:<bob@dld.go.th> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b+2Bb@opm.go.th\nS: 250 ok\n"
+        "C: RCPT TO:<eve@dld.go.th>\nS: 250 ok\nC: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0"] * 2,
+    ),
+    "a host without DSN is told nothing of it (RFC 3461 §5.2.2)": (
+        ASKED,
+        PIPED + ENVELOPE + GO + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0"] * 2,
+    ),
+    "what was not asked is not added (RFC 3461 §5.2.1)": (
+        TWO,
+        WITH_DSN + "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\nC: RCPT TO:<bob@dld.go.th>\nS: 250 ok\n"
+        "C: RCPT TO:<eve@dld.go.th>\nS: 250 ok\nC: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0"] * 2,
+    ),
+    "an original recipient in UTF-8 is written in ASCII without SMTPUTF8 (RFC 6533 §3)": (
+        envelope("bob@dld.go.th", dsn=DsnOptions(orcpt=("utf-8;ก+1@opm.go.th",))),
+        WITH_DSN + "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\n"
+        "C: RCPT TO:<bob@dld.go.th> ORCPT=utf-8;\\x{E01}\\x{2B}1@opm.go.th\nS: 250 ok\n"
+        "C: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0"],
+    ),
+    "and in UTF-8 with it (RFC 6533 §3)": (
+        envelope("bob@dld.go.th", is_smtputf8=True, dsn=DsnOptions(orcpt=("utf-8;ก+1@opm.go.th",))),
+        WITH_DSN + "C: MAIL FROM:<ann@opm.go.th> SMTPUTF8\nS: 250 ok\n"
+        "C: RCPT TO:<bob@dld.go.th> ORCPT=utf-8;ก\\x{2B}1@opm.go.th\nS: 250 ok\n"
+        "C: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0"],
+    ),
     "a mail goes through, a line at a time": (
         TWO,
         PLAIN + "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\nC: RCPT TO:<bob@dld.go.th>\nS: 250 ok\n"
