@@ -1,6 +1,7 @@
 """What one delivery attempt means for a recipient: relayed, deferred or bounced.
 
-Source: RFC 5321 §4.5.4.1 (sending strategy), §4.2.1 (4yz is transient, 5yz permanent); RFC 3463 §3.
+Source: RFC 5321 §4.5.4.1 (sending strategy), §4.2.1 (4yz is transient, 5yz permanent); RFC 3463 §3;
+RFC 3461 §5.2.2 (a report of our own when the host tells nobody).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import mail_history
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import seal
+from gateway.mail.dsn_options import SUCCESS, wants
 from gateway.mail.reply import Reply, reply
 
 Reason = Literal["mailbox", "full", "policy", "protocol", "network", "expired", "route"]
@@ -57,6 +59,7 @@ class Attempt:
     """What was tried for one recipient, and what was said.
 
     is_ours: the host has not said it. is_about_mail: said to this mail, not to the connection.
+    has_dsn: the host reports from now on what the sender asked to be told.
     """
 
     recipient: int
@@ -64,6 +67,7 @@ class Attempt:
     reply: Reply
     is_ours: bool = False
     is_about_mail: bool = True
+    has_dsn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def outcome_facts(
         key = (outcome, attempt.number, attempt.reply, attempt.is_ours)
         alike.setdefault(key, []).append(attempt.recipient)
 
+    reported = _reported(tried)
     facts = []
     for (outcome, number, said, is_ours), recipients in alike.items():
         secret = AttemptSecret(tried.remote_host, _text(said), tried.tls)
@@ -141,7 +146,8 @@ def outcome_facts(
             "keys": queued.keys,
             "sealed": seal(secret, data_key, nonce=nonce(), label=attempt_label(queued.mail_id)),
         }
-        facts.append(Fact(mail_history(queued.mail_id), _event(outcome, carried)))
+        report = tuple(recipient for recipient in recipients if recipient in reported)
+        facts.append(Fact(mail_history(queued.mail_id), _event(outcome, carried, report)))
     return facts
 
 
@@ -167,10 +173,20 @@ def relayed_front(front: bytes) -> bytes:
     return rest if first.lower().startswith(b"return-path:") and line_break else front
 
 
-def _event(outcome: Outcome, carried: dict[str, Any]) -> Attempted:
+def _reported(tried: Tried) -> set[int]:
+    """Whose success is ours to report, if it is one: the sender asked for it and the host tells nobody."""
+    queued = tried.queued
+    if queued.is_report or not queued.notify:
+        return set()
+    notify = dict(zip(queued.recipients, queued.notify, strict=True))
+    untold = (attempt.recipient for attempt in tried.attempts if not attempt.has_dsn)
+    return {recipient for recipient in untold if wants(notify[recipient], SUCCESS)}
+
+
+def _event(outcome: Outcome, carried: dict[str, Any], report: tuple[int, ...]) -> Attempted:
     match outcome:
         case Relayed():
-            return MailRelayed(**carried)
+            return MailRelayed(**carried, report_success=report)
         case Deferred(next_attempt_at=next_attempt_at):
             return MailDeferred(**carried, next_attempt_at=next_attempt_at)
         case Bounced(reason=reason):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.mail.dsn_options import Ret
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
 
 Instant = Annotated[datetime, Meta(tz=True)]  # aware, UTC
@@ -116,7 +117,7 @@ class Recipient(Struct, frozen=True, omit_defaults=True):
 
     id: int
     agency_id: AgencyId | None = None  # whose domain it is, as far as the edge knew; None: nobody's here
-    notify: str = ""  # RFC 3461 NOTIFY
+    notify: str = ""  # RFC 3461 NOTIFY, as in gateway.mail.dsn_options; "": not said
 
 
 class EnvelopeSecret(Struct, frozen=True, omit_defaults=True):
@@ -124,6 +125,8 @@ class EnvelopeSecret(Struct, frozen=True, omit_defaults=True):
     rcpt_to: tuple[str, ...]  # by recipient id
     helo: str = ""
     remote_ip: str = ""
+    orcpt: tuple[str, ...] = ()  # RFC 3461 ORCPT, side by side with rcpt_to; (): nobody has one
+    envid: str = ""  # RFC 3461 ENVID
 
 
 # --- a mail's life: ev.mail.<slot of mail_id> ---------------------------------------------------
@@ -140,7 +143,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     message: Message
     keys: tuple[Wrap, ...]
     sealed: bytes  # EnvelopeSecret
-    traffic: bytes = b""  # the same EnvelopeSecret for the traffic log, under traffic_key alone
+    traffic: bytes = b""  # for the traffic log: EnvelopeSecret without DSN options, under traffic_key alone
     traffic_key: str = ""  # "traffic.ag_….202611"
     smtputf8: bool = False
     eight_bit: bool = False
@@ -152,6 +155,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     deliver_by: Instant | None = None
     priority: int = 0
     sender_account_id: AccountId | None = None
+    ret: Ret | None = None  # RFC 3461 RET
 
 
 class MailQueued(Event, frozen=True, kw_only=True):
@@ -171,6 +175,8 @@ class MailQueued(Event, frozen=True, kw_only=True):
     smtputf8: bool = False
     eight_bit: bool = False
     is_report: bool = False
+    notify: tuple[str, ...] = ()  # RFC 3461 NOTIFY, side by side with recipients; (): nobody's was said
+    ret: Ret | None = None  # RFC 3461 RET
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):
@@ -197,6 +203,8 @@ class MailRelayed(Attempted, frozen=True, kw_only=True):
     """The next hop said 2xx to the final dot for these recipients."""
 
     TOPIC: ClassVar[str] = "mail.relayed/1"
+
+    report_success: tuple[int, ...] = ()  # whose success we report: the next hop does not offer DSN
 
 
 class MailDeferred(Attempted, frozen=True, kw_only=True):
@@ -231,6 +239,7 @@ class MailDelivered(Event, frozen=True, kw_only=True):
     message: Message
     keys: tuple[Wrap, ...]
     internal_date: Instant
+    report_success: tuple[int, ...] = ()  # recipients whose sender asked to be told (RFC 3461 NOTIFY)
 
 
 class ReadSecret(Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 Pure: the directory's answers, keys and nonces are arguments. The message goes on unopened; only who can
 open it changes, so its data key is wrapped again for each holder.
 
-Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); architecture §2.2.
+Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); RFC 3461 §5.2 (DSN options go on); architecture §2.2.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -26,6 +26,7 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.histories import box_history, mail_history
+from gateway.mail.dsn_options import SUCCESS, chosen, wants
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
 
 NO_SUCH_MAILBOX: Final = "No such mailbox here"
@@ -182,8 +183,16 @@ def _delivered(mail: OpenedMail, hosted: Hosted, recipients: tuple[int, ...], me
         message=accepted.message,
         keys=_wrapped(mail, account_key_name(hosted.account_id), means),
         internal_date=accepted.at,
+        report_success=_report_success(mail, recipients),
     )
     return Fact(box_history(hosted.account_id), event)
+
+
+def _report_success(mail: OpenedMail, recipients: tuple[int, ...]) -> tuple[int, ...]:
+    """Never to a null sender and never about a report."""
+    if mail.envelope.mail_from is None or mail.accepted.report_of is not None:
+        return ()
+    return tuple(r for r in recipients if wants(mail.accepted.recipients[r].notify, SUCCESS))
 
 
 def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int, ...], means: Means) -> Fact:
@@ -192,6 +201,8 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
     envelope = EnvelopeSecret(
         mail_from=mail.envelope.mail_from,
         rcpt_to=tuple(mail.envelope.rcpt_to[recipient] for recipient in recipients),
+        orcpt=chosen(mail.envelope.orcpt, recipients),
+        envid=mail.envelope.envid,
     )
     event = MailQueued(
         **means.stamp.answering(mail.position),
@@ -207,6 +218,8 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
         smtputf8=accepted.smtputf8,
         eight_bit=accepted.eight_bit,
         is_report=accepted.report_of is not None,
+        notify=chosen(tuple(recipient.notify for recipient in accepted.recipients), recipients),
+        ret=accepted.ret,
     )
     return Fact(mail_history(mail_id), event)
 

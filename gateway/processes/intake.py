@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.domain import sealing
 from gateway.domain.events import (
@@ -27,6 +28,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import CONTENT, mail_history
 from gateway.domain.routing import envelope_label, message_label, traffic_key_name, transit_key_name
 from gateway.mail import carving, presented
+from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions, said_of
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.mail.mime import Part
 from gateway.mail.summary import summarise
@@ -58,6 +60,7 @@ class Incoming:
     eight_bit: bool = False
     report_of: MailId | None = None
     sender_account_id: AccountId | None = None
+    dsn: DsnOptions = NOTHING_ASKED
 
 
 class Intake:
@@ -95,6 +98,7 @@ class Intake:
 
     async def _accepted(self, incoming: Incoming, message: Message, data_key: bytes) -> MailAccepted:
         mail_id, agency_id, at = incoming.mail_id, incoming.agency_id, incoming.stamp.at
+        envelope, dsn = incoming.envelope, incoming.dsn
         transit = transit_key_name(agency_id, f"{at:%Y%m%d}")
         traffic = traffic_key_name(agency_id, f"{at:%Y%m}")
         traffic_key = await self._keys.get_or_make(traffic)
@@ -102,16 +106,22 @@ class Intake:
             **incoming.stamp.fields(),
             mail_id=mail_id,
             agency_id=agency_id,
-            recipients=tuple(Recipient(id=i, agency_id=a) for i, a in enumerate(incoming.agencies)),
+            recipients=tuple(
+                Recipient(id=i, agency_id=a, notify=said_of(dsn.notify, i))
+                for i, a in enumerate(incoming.agencies)
+            ),
             message=message,
             keys=(Wrap(transit, sealing.wrap(data_key, await self._keys.get_or_make(transit))),),
-            sealed=self._seal(data_key, incoming.envelope, envelope_label(mail_id)),
-            traffic=self._seal(traffic_key, incoming.envelope, f"traffic:{mail_id}"),
+            sealed=self._seal(
+                data_key, replace(envelope, orcpt=dsn.orcpt, envid=dsn.envid), envelope_label(mail_id)
+            ),
+            traffic=self._seal(traffic_key, envelope, f"traffic:{mail_id}"),
             traffic_key=traffic,
             smtputf8=incoming.smtputf8,
             eight_bit=incoming.eight_bit,
             report_of=incoming.report_of,
             sender_account_id=incoming.sender_account_id,
+            ret=dsn.ret,
         )
 
     def _seal(self, key: bytes, secret: Struct, label: str) -> bytes:

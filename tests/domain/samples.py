@@ -26,6 +26,7 @@ TEXTS = {
     "domain": "opm.go.th",
     "host": "mx.dld.go.th",
     "status": "4.2.1",
+    "notify": "SUCCESS,FAILURE",
     "cause": "4711",
     "uids": "1:3,7",
 }

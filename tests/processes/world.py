@@ -38,6 +38,7 @@ from gateway.domain.routing import (
     transit_key_name,
 )
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions, said_of
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId, new_mail_id
 from gateway.ports import START, ContentMissing, Position, Recorded, Spooled, StoredContent
 
@@ -149,6 +150,7 @@ class World:
         message: bytes = MESSAGE,
         report_of: MailId | None = None,
         summary: bytes = b"{}",
+        dsn: DsnOptions = NOTHING_ASKED,
     ) -> Position:
         """Put a mail into the log as an edge does. The position of its mail.accepted."""
         mail_id = new_mail_id(self.clock.now(), self.entropy(10))
@@ -161,7 +163,7 @@ class World:
             by=BY,
             mail_id=mail_id,
             agency_id=OPM,
-            recipients=tuple(Recipient(i) for i, _ in enumerate(rcpt_to)),
+            recipients=tuple(Recipient(i, notify=said_of(dsn.notify, i)) for i, _ in enumerate(rcpt_to)),
             message=Message(
                 content=self.contents.keep(message, salt),
                 presented_octets=len(secret.front) + len(message),
@@ -169,12 +171,13 @@ class World:
             ),
             keys=(Wrap(transit, sealing.wrap(data_key, await self.keys.get_or_make(transit))),),
             sealed=sealing.seal(
-                EnvelopeSecret(mail_from, rcpt_to),
+                EnvelopeSecret(mail_from, rcpt_to, orcpt=dsn.orcpt, envid=dsn.envid),
                 data_key,
                 nonce=self.entropy(12),
                 label=envelope_label(mail_id),
             ),
             report_of=report_of,
+            ret=dsn.ret,
         )
         return self.put(mail_history(mail_id), accepted)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from gateway.domain.events import Actor, By, EnvelopeSecret, Stamp
 from gateway.mail import presented, submission
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
 from gateway.mail.reply import Reply, reply
@@ -37,6 +38,7 @@ class Transaction:
     smtputf8: bool = False
     eight_bit: bool = False
     author: Person | None = None  # who signed in; None: another host's mail
+    dsn: DsnOptions = NOTHING_ASKED
 
 
 class Acceptance:
@@ -125,6 +127,7 @@ class Acceptance:
             smtputf8=transaction.smtputf8,
             eight_bit=transaction.eight_bit,
             sender_account_id=None if author is None else author.account_id,
+            dsn=transaction.dsn,
         )
 
     def _front(self, mail_id: MailId, at: datetime, transaction: Transaction, header: bytes) -> bytes:

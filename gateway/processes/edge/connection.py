@@ -260,6 +260,7 @@ class Connection(asyncio.Protocol):
             smtputf8=envelope.is_smtputf8,
             eight_bit=envelope.body is not Body.SEVEN_BIT,
             author=self._author,
+            dsn=envelope.dsn,
         )
         try:
             concluded = await self._services.acceptance.accept(transaction, spool, self._scanner.finish())

@@ -9,6 +9,7 @@ from gateway.domain.routing import envelope_label, message_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail import presented
 from gateway.mail.address import parse_address
+from gateway.mail.dsn_options import DsnOptions, chosen
 from gateway.mail.envelope import Body, Envelope
 from gateway.ports import ContentStore, KeyStore
 
@@ -29,14 +30,15 @@ async def open_mail(queued: MailQueued, recipients: tuple[int, ...], keys: KeySt
     data_key = unwrap(wrap.wrapped, await keys.get(wrap.key))
     sealed = unseal(EnvelopeSecret, queued.sealed, data_key, label=envelope_label(queued.mail_id))
     secret = unseal(MessageSecret, queued.message.sealed, data_key, label=message_label(queued.mail_id))
-    addresses = dict(zip(queued.recipients, sealed.rcpt_to, strict=True))
+    places = tuple(queued.recipients.index(recipient) for recipient in recipients)
     front = relayed_front(secret.front)
     envelope = Envelope(
         mail_from=None if sealed.mail_from is None else parse_address(sealed.mail_from),
-        rcpt_to=tuple(parse_address(addresses[recipient]) for recipient in recipients),
+        rcpt_to=tuple(parse_address(sealed.rcpt_to[place]) for place in places),
         body=Body.EIGHT_BIT if queued.eight_bit else Body.SEVEN_BIT,
         is_smtputf8=queued.smtputf8,
         octets=queued.message.presented_octets - len(secret.front) + len(front),
+        dsn=DsnOptions(queued.ret, sealed.envid, chosen(queued.notify, places), chosen(sealed.orcpt, places)),
     )
     return OpenMail(envelope, front, data_key, secret.salt)
 

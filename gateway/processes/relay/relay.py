@@ -316,7 +316,14 @@ class Relay:
     ) -> None:
         """Decide what the answers mean and have it recorded."""
         attempts = tuple(
-            Attempt(recipient, made + 1, answer.reply, answer.is_ours, is_about_mail(answer.stage))
+            Attempt(
+                recipient,
+                made + 1,
+                answer.reply,
+                answer.is_ours,
+                is_about_mail(answer.stage),
+                answer.has_dsn,
+            )
             for recipient, made, answer in zip(job.recipients, job.attempts, answers, strict=True)
         )
         chance = int.from_bytes(self._entropy(CHANCE_OCTETS), "big") / (256**CHANCE_OCTETS - 1)

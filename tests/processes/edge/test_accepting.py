@@ -50,6 +50,29 @@ async def test_the_traffic_copy_opens_with_the_months_key_alone(world: EdgeWorld
     assert traffic == await world.envelope(event)
 
 
+async def test_what_the_sender_asks_to_be_told_is_kept_and_its_addresses_are_sealed(
+    world: EdgeWorld,
+) -> None:
+    lines = (
+        b"EHLO client.example",
+        b"MAIL FROM:<ann@example.org> RET=HDRS ENVID=QQ314159",
+        b"RCPT TO:<suda@opm.go.th> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;boss@example.org",
+        b"RCPT TO:<somchai@opm.go.th>",
+        b"DATA",
+    )
+    async with await world.client() as client:
+        for line in lines:
+            assert (await client.say(line + b"\r\n"))[:1] in b"23"
+        await client.message(MESSAGE)
+    (event,) = await world.accepted()
+    assert event.ret == "HDRS"
+    assert [recipient.notify for recipient in event.recipients] == ["SUCCESS,FAILURE", ""]
+    envelope = await world.envelope(event)
+    assert (envelope.envid, envelope.orcpt) == ("QQ314159", ("rfc822;boss@example.org", ""))
+    states = [(await world.log.read(Position(at))).state for at in range(1, await world.log.last() + 1)]
+    assert not any(marker in state for state in states for marker in (b"QQ314159", b"boss"))
+
+
 async def test_nothing_a_person_wrote_stands_in_the_clear(world: EdgeWorld) -> None:
     await world.send(b"Subject: MARKER\r\n\r\nMARKER\r\n")
     states = b"".join([(await world.log.read(Position(at))).state for at in (1, 2)])

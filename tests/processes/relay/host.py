@@ -20,6 +20,7 @@ class Taken:
     rcpt_to: list[str]
     message: bytes
     was_tls: bool
+    commands: list[str]  # MAIL and the RCPTs that got a yes, as they came
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Host:
             writer.close()
 
     async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        mail_from, rcpt_to, mails = "", list[str](), 0
+        mail_from, rcpt_to, mails, commands = "", list[str](), 0, list[str]()
         while mails < self.mails_per_connection:
             await writer.drain()
             line = (await reader.readuntil(b"\r\n"))[:-2].decode()
@@ -94,8 +95,10 @@ class Host:
                     continue
                 case "MAIL":
                     mail_from, rcpt_to = line[len("MAIL FROM:<") :].split(">")[0], []
+                    commands = [line]
                 case "RCPT" if said.startswith("2"):
-                    rcpt_to.append(line[len("RCPT TO:<") : -1])
+                    rcpt_to.append(line[len("RCPT TO:<") :].split(">")[0])
+                    commands.append(line)
                 case "DATA" if not rcpt_to:
                     said = "554 5.5.1 no valid recipients"
                 case "DATA" if said == "250 ok":
@@ -111,7 +114,7 @@ class Host:
                     else:
                         was_tls = writer.get_extra_info("ssl_object") is not None
                         message = message.replace(b"\r\n..", b"\r\n.")
-                        self.taken.append(Taken(mail_from, rcpt_to, message, was_tls))
+                        self.taken.append(Taken(mail_from, rcpt_to, message, was_tls, commands))
                         self.has_more.set()
                         mails += 1
                 case "QUIT":

@@ -31,6 +31,7 @@ from gateway.domain.events import (
 from gateway.domain.group import GROUP_FACTS_MAX
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import unseal, unwrap
+from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.ports import START, Position, Unavailable
 from gateway.processes.relay.connection import Timeouts, opportunistic_context
 from gateway.processes.relay.recording import WAITING_MAX
@@ -76,11 +77,13 @@ class Setting:
             tls_context=opportunistic_context(),
         )
 
-    async def queued(self, *rcpt_to: str, mails: int = 1, message: bytes = MESSAGE) -> None:
+    async def queued(
+        self, *rcpt_to: str, mails: int = 1, message: bytes = MESSAGE, dsn: DsnOptions = NOTHING_ASKED
+    ) -> None:
         """Put mails into the log and let the router queue them."""
         before = len(await self.world.of(MailQueued.TOPIC))
         for _ in range(mails):
-            await self.world.accept(*(rcpt_to or ("bob@dld.go.th",)), message=message)
+            await self.world.accept(*(rcpt_to or ("bob@dld.go.th",)), message=message, dsn=dsn)
         async with running(router(self.world)):
             await self.world.until(MailQueued.TOPIC, before + mails)
 
