@@ -239,7 +239,7 @@ class MailDelivered(Event, frozen=True, kw_only=True):
     message: Message
     keys: tuple[Wrap, ...]
     internal_date: Instant
-    report_success: tuple[int, ...] = ()  # recipients whose sender asked to be told (RFC 3461 NOTIFY)
+    report_success: tuple[int, ...] = ()  # the mail's last delivery: all whose success its sender wants
 
 
 class ReadSecret(Struct, frozen=True, omit_defaults=True):

@@ -127,7 +127,8 @@ def decide(
     """What becomes of each recipient. whereabouts: by recipient id; ended: recipients decided before.
 
     A mail is delivered once per account, however many of its addresses were named; queued once per
-    destination; bounced at once for all whom nobody here knows.
+    destination; bounced at once for all whom nobody here knows. Its last delivery names those whose success
+    the sender wants to know, so that there is one report of them all.
     """
     assert len(whereabouts) == len(mail.envelope.rcpt_to), mail.accepted.mail_id
     deliveries: dict[Hosted, list[int]] = {}
@@ -137,9 +138,10 @@ def decide(
         if recipient in ended:
             continue
         match where:
+            case Hosted() if _is_erased(where, means):
+                unknown.append(recipient)
             case Hosted():
-                is_erased = account_key_name(where.account_id) not in means.holder_keys
-                (unknown if is_erased else deliveries.setdefault(where, [])).append(recipient)
+                deliveries.setdefault(where, []).append(recipient)
             case Relayed(agency_id=agency_id):
                 queues.setdefault(agency_id, []).append(recipient)
             case UnknownHere():
@@ -149,11 +151,33 @@ def decide(
             case _:
                 assert_never(where)
 
-    facts = [_delivered(mail, hosted, tuple(ids), means) for hosted, ids in deliveries.items()]
+    told = _report_success(mail, whereabouts, means)
+    facts = [
+        _delivered(mail, hosted, tuple(ids), told if number == len(deliveries) else (), means)
+        for number, (hosted, ids) in enumerate(deliveries.items(), 1)
+    ]
     facts += [_queued(mail, agency_id, tuple(ids), means) for agency_id, ids in queues.items()]
     if unknown:
         facts.append(_bounced(mail, tuple(unknown), means))
     return facts
+
+
+def _is_erased(hosted: Hosted, means: Means) -> bool:
+    return account_key_name(hosted.account_id) not in means.holder_keys
+
+
+def _report_success(mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means) -> tuple[int, ...]:
+    """Whose delivery is to be reported, those that were decided before too: their last delivery was not.
+
+    Never to a null sender and never about a report.
+    """
+    if mail.envelope.mail_from is None or mail.accepted.report_of is not None:
+        return ()
+    return tuple(
+        recipient.id
+        for recipient, where in zip(mail.accepted.recipients, whereabouts, strict=True)
+        if wants(recipient.notify, SUCCESS) and isinstance(where, Hosted) and not _is_erased(where, means)
+    )
 
 
 def _holder(accepted: MailAccepted, where: Whereabouts) -> str:
@@ -172,7 +196,9 @@ def _wrapped(mail: OpenedMail, holder: str, means: Means) -> tuple[Wrap, ...]:
     return (Wrap(holder, sealing.wrap(mail.data_key, means.holder_keys[holder])),)
 
 
-def _delivered(mail: OpenedMail, hosted: Hosted, recipients: tuple[int, ...], means: Means) -> Fact:
+def _delivered(
+    mail: OpenedMail, hosted: Hosted, recipients: tuple[int, ...], told: tuple[int, ...], means: Means
+) -> Fact:
     accepted = mail.accepted
     event = MailDelivered(
         **means.stamp.answering(mail.position),
@@ -183,16 +209,9 @@ def _delivered(mail: OpenedMail, hosted: Hosted, recipients: tuple[int, ...], me
         message=accepted.message,
         keys=_wrapped(mail, account_key_name(hosted.account_id), means),
         internal_date=accepted.at,
-        report_success=_report_success(mail, recipients),
+        report_success=told,
     )
     return Fact(box_history(hosted.account_id), event)
-
-
-def _report_success(mail: OpenedMail, recipients: tuple[int, ...]) -> tuple[int, ...]:
-    """Never to a null sender and never about a report."""
-    if mail.envelope.mail_from is None or mail.accepted.report_of is not None:
-        return ()
-    return tuple(r for r in recipients if wants(mail.accepted.recipients[r].notify, SUCCESS))
 
 
 def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int, ...], means: Means) -> Fact:

@@ -1,10 +1,11 @@
-"""The report a sender gets when a mail could not be delivered: a message of its own, as octets.
+"""The report a sender gets of what became of its mail: a message of its own, as octets.
 
 It is 7-bit throughout but for the sender's address, so it passes any host. Text is for people, in Thai and
-English; the second part is for programs; the third has the header fields of the mail it is about.
+English; the second part is for programs; the third has the header fields of the mail it is about, or all of
+it where the sender wants that.
 
-Source: RFC 3464 (delivery status), RFC 6522 (multipart/report), RFC 6533 (addresses in UTF-8), RFC 3834
-(Auto-Submitted), RFC 2047 (words in header fields).
+Source: RFC 3464 (delivery status), RFC 3461 §6 (what was asked), RFC 6522 (multipart/report), RFC 6533
+(addresses in UTF-8), RFC 3834 (Auto-Submitted), RFC 2047 (words in header fields).
 """
 
 import base64
@@ -13,57 +14,110 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from enum import Enum
 from typing import Final
 
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import original_recipient, utf8_address
 from gateway.mail.ids import MailId
 from gateway.mail.status import EnhancedStatus
 
 HEADER_OCTETS_MAX: Final = 32 * 1024  # of the third part; what does not fit is left out from the end
 _LINE_OCTETS_MAX: Final = 998  # RFC 5322 §2.1.1
 _FIELD_OCTETS_MAX: Final = 900  # of what a host said, in one field of ours
-_SUBJECT: Final = "ส่งไปรษณีย์ไม่ถึงผู้รับ / Mail could not be delivered"
+
+
+class Action(Enum):
+    """What became of the recipients of a report (RFC 3464 §2.3.3)."""
+
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"  # to a host that does not report
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One recipient that was given up."""
+class Outcome:
+    """What became of one recipient."""
 
     recipient: Address
     status: EnhancedStatus
-    said: str  # what the host or we answered, code first; one line
-    remote_host: str  # "" when we said it ourselves
+    said: str = ""  # what the host or we answered, code first; one line
+    remote_host: str = ""  # "" when we said it ourselves
+    orcpt: str = ""  # as in dsn_options; "": the sender named no other address
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report says. header: of the mail it is about, with the blank line or without; b"": not known."""
+    """What a report says.
 
+    header: of the mail it is about, with the blank line or without; b"": not known. message: the whole of
+    it, to be shown instead; b"": not wanted, or too much.
+    """
+
+    action: Action
     report_id: MailId
     mail_id: MailId
     hostname: str  # of this gateway
     sender: Address  # of the mail it is about: the report goes there
     at: datetime
     arrived_at: datetime
-    failures: tuple[Failure, ...]
+    outcomes: tuple[Outcome, ...]
     header: bytes
+    message: bytes = b""
+    envid: str = ""  # by which the sender knows its mail
 
     def __post_init__(self) -> None:
-        assert self.failures, "a report is about at least one recipient"
+        assert self.outcomes, "a report is about at least one recipient"
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What people read of an action. {0}: our host."""
+
+    subject: str
+    thai: str
+    english: tuple[str, ...]
+
+
+_WORDS: Final = {
+    Action.FAILED: _Words(
+        "ส่งไปรษณีย์ไม่ถึงผู้รับ / Mail could not be delivered",
+        "ระบบไปรษณีย์ของ {0} ส่งไปรษณีย์ของท่านไม่ถึงผู้รับต่อไปนี้ และจะไม่พยายามส่งอีก",
+        (
+            "The mail system at {0} could not deliver your mail to these recipients.",
+            "It will not try again.",
+        ),
+    ),
+    Action.DELIVERED: _Words(
+        "ส่งไปรษณีย์ถึงผู้รับแล้ว / Mail was delivered",
+        "ระบบไปรษณีย์ของ {0} ส่งไปรษณีย์ของท่านถึงตู้ไปรษณีย์ของผู้รับต่อไปนี้แล้ว",
+        ("The mail system at {0} delivered your mail to the mailboxes of these recipients.",),
+    ),
+    Action.RELAYED: _Words(
+        "ส่งต่อไปรษณีย์แล้ว / Mail was passed on",
+        "ระบบไปรษณีย์ของ {0} ส่งต่อไปรษณีย์ของท่านไปยังระบบของผู้รับต่อไปนี้แล้ว ระบบนั้นอาจไม่แจ้งท่านเมื่อถึงผู้รับ",
+        (
+            "The mail system at {0} passed your mail on to the hosts of these recipients.",
+            "Those hosts may not tell you when it arrives.",
+        ),
+    ),
+}
 
 
 def render(report: Report) -> bytes:
     """The report as a message, lines ended by CRLF."""
     boundary = f"=_{report.report_id}"
     parts = [_for_people(report), _for_programs(report)]
-    if report.header:
+    if report.message:
+        parts.append(_message_part(report.message))
+    elif report.header:
         parts.append(_header_part(report.header))
     lines = [
         f"Date: {format_datetime(report.at)}",
         f"From: {_word('ระบบส่งไปรษณีย์ / Mail delivery system')}",
         f" <postmaster@{report.hostname}>",
         f"To: <{report.sender}>",
-        f"Subject: {_word(_SUBJECT)}",
+        f"Subject: {_word(_WORDS[report.action].subject)}",
         f"Message-ID: <{report.report_id}@{report.hostname}>",
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
@@ -82,20 +136,11 @@ def render(report: Report) -> bytes:
 
 
 def _for_people(report: Report) -> bytes:
-    thai = [
-        "เรียน ผู้ส่ง",
-        "",
-        f"ระบบไปรษณีย์ของ {report.hostname} ส่งไปรษณีย์ของท่านไม่ถึงผู้รับต่อไปนี้ และจะไม่พยายามส่งอีก",
-        "",
-    ]
-    english = [
-        "",
-        f"The mail system at {report.hostname} could not deliver your mail to these recipients.",
-        "It will not try again.",
-        "",
-    ]
-    failed = [f"  {failure.recipient}\r\n    {failure.said}" for failure in report.failures]
-    text = "\r\n".join([*thai, *failed, *english, *failed, "", f"Mail-ID: {report.mail_id}", ""])
+    words = _WORDS[report.action]
+    thai = ["เรียน ผู้ส่ง", "", words.thai.format(report.hostname), ""]
+    english = ["", *(line.format(report.hostname) for line in words.english), ""]
+    told = [f"  {outcome.recipient}\r\n    {outcome.said}".rstrip() for outcome in report.outcomes]
+    text = "\r\n".join([*thai, *told, *english, *told, "", f"Mail-ID: {report.mail_id}", ""])
     head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     return head.encode() + _base64(text.encode())
 
@@ -103,36 +148,48 @@ def _for_people(report: Report) -> bytes:
 def _for_programs(report: Report) -> bytes:
     blocks = [
         [
+            *([f"Original-Envelope-Id: {report.envid}"] if report.envid else []),
             f"Reporting-MTA: dns; {report.hostname}",
-            f"Original-Envelope-Id: {report.mail_id}",
             f"Arrival-Date: {format_datetime(report.arrived_at)}",
+            f"X-Saraban-Mail-ID: {report.mail_id}",
         ],
         *(
-            [*_fields_of(failure), f"Last-Attempt-Date: {format_datetime(report.at)}"]
-            for failure in report.failures
+            [*_fields_of(outcome, report.action), f"Last-Attempt-Date: {format_datetime(report.at)}"]
+            for outcome in report.outcomes
         ),
     ]
     body = "".join("\r\n".join(block) + "\r\n\r\n" for block in blocks)
     return b"Content-Type: message/delivery-status\r\n\r\n" + body.removesuffix("\r\n").encode("ascii")
 
 
-def _fields_of(failure: Failure) -> Iterator[str]:
+def _fields_of(outcome: Outcome, action: Action) -> Iterator[str]:
     """RFC 3464 §2.3: what became of one recipient."""
-    yield f"Final-Recipient: {_typed(failure.recipient)}"
-    yield "Action: failed"
-    yield f"Status: {failure.status}"
-    if failure.remote_host:
-        yield f"Remote-MTA: dns; {_ascii(failure.remote_host)}"
-    yield from _folded(f"Diagnostic-Code: {'smtp' if failure.remote_host else 'x-saraban'};", failure.said)
+    if outcome.orcpt:
+        yield f"Original-Recipient: {'; '.join(original_recipient(outcome.orcpt))}"
+    yield f"Final-Recipient: {_typed(outcome.recipient)}"
+    yield f"Action: {action.value}"
+    yield f"Status: {outcome.status}"
+    if outcome.remote_host:
+        yield f"Remote-MTA: dns; {_ascii(outcome.remote_host)}"
+    if outcome.said:
+        kind = "smtp" if outcome.remote_host else "x-saraban"
+        yield from _folded(f"Diagnostic-Code: {kind};", outcome.said)
+
+
+def _message_part(message: bytes) -> bytes:
+    """RFC 6522 §3, RFC 6532 §3.7: only a message/global may be encoded, and be of any octets."""
+    if _is_plain(message):
+        return b"Content-Type: message/rfc822\r\n\r\n" + message
+    head = b"Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return head + _base64(message)
 
 
 def _header_part(header: bytes) -> bytes:
     """RFC 6522 §4: quoted-printable when it is not plain 7-bit text."""
     kept = _whole_lines(header)
-    lines = kept.split(b"\r\n")
-    is_plain = kept.isascii() and b"\0" not in kept and max(map(len, lines)) <= _LINE_OCTETS_MAX
-    if is_plain and not any(b"\r" in line or b"\n" in line for line in lines):
+    if _is_plain(kept):
         return b"Content-Type: text/rfc822-headers\r\n\r\n" + kept
+    lines = kept.split(b"\r\n")
     head = b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     return head + b"\r\n".join(
         binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in lines
@@ -140,6 +197,15 @@ def _header_part(header: bytes) -> bytes:
 
 
 # --- helpers --------------------------------------------------------------------------------------------
+
+
+def _is_plain(octets: bytes) -> bool:
+    """7-bit lines that any host takes (RFC 2045 §2.7)."""
+    if not octets.isascii() or b"\0" in octets:
+        return False
+    lines = octets.split(b"\r\n")
+    is_short = max(map(len, lines)) <= _LINE_OCTETS_MAX
+    return is_short and not any(b"\r" in line or b"\n" in line for line in lines)
 
 
 def _whole_lines(header: bytes) -> bytes:
@@ -152,10 +218,7 @@ def _whole_lines(header: bytes) -> bytes:
 
 def _typed(address: Address) -> str:
     """RFC 3464 §2.1.2; RFC 6533 §3, utf-8-addr-xtext: an address in UTF-8 written in ASCII."""
-    if address.is_ascii:
-        return f"rfc822; {address}"
-    written = "".join(c if c.isascii() and c not in "\\+=" else f"\\x{{{ord(c):X}}}" for c in str(address))
-    return f"utf-8; {written}"
+    return f"rfc822; {address}" if address.is_ascii else f"utf-8; {utf8_address(str(address))}"
 
 
 def _ascii(text: str) -> str:

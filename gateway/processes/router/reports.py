@@ -1,15 +1,16 @@
-"""The answer to mail.bounced: a report to the sender, which is a mail of its own.
+"""The answer to what became of a mail: a report to its sender, where it wants one; a mail of its own.
 
 Never to a null sender and never about a report, so that no two hosts answer each other for ever. The report
 is accepted as any other mail: content first, event second, and then routed by whoever has its share.
 
-Source: RFC 5321 §4.5.5, §6.1 (null reverse-path, no report of a report); RFC 3464.
+Source: RFC 5321 §4.5.5, §6.1 (null reverse-path, no report of a report); RFC 3461 §4, §6 (what the sender
+asked for); RFC 3464.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 
 from gateway.domain import sealing
 from gateway.domain.events import (
@@ -20,7 +21,9 @@ from gateway.domain.events import (
     Fact,
     MailAccepted,
     MailBounced,
+    MailDelivered,
     MailQueued,
+    MailRelayed,
     Message,
     MessageSecret,
     Stamp,
@@ -29,9 +32,10 @@ from gateway.domain.events import (
 from gateway.domain.routing import attempt_label, envelope_label, message_label
 from gateway.mail import dsn
 from gateway.mail.address import Address, parse_address
+from gateway.mail.dsn_options import FAILURE, Ret, said_of, wants
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import StructureScanner
-from gateway.mail.status import parse_status
+from gateway.mail.status import EnhancedStatus, parse_status
 from gateway.ports import (
     Clock,
     ContentCorrupt,
@@ -48,6 +52,12 @@ from gateway.processes.intake import Incoming, Intake
 
 # Of a mail's beginning, read to quote its header fields.
 BEGINNING_OCTETS_MAX: Final = 64 * 1024
+# Of a mail that its sender wants back whole (RET=FULL); a larger one goes back as its header fields. It is in
+# memory here. Precedents: Postfix bounce_size_limit 50,000, exim return_size_limit 100 K.
+FULL_OCTETS_MAX: Final = 1024 * 1024
+DELIVERED: Final = EnhancedStatus(2, 0, 0)
+
+Reported = MailBounced | MailDelivered | MailRelayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class Origin:
     keys: tuple[Wrap, ...]
     sealed: bytes
     recipients: tuple[int, ...]  # whose addresses the envelope has, in its order
+    notify: tuple[str, ...]  # side by side with recipients; (): nobody's was said
+    ret: Ret | None
 
 
 class Octets:
@@ -95,14 +107,16 @@ class Reports:
         self._hostname = hostname
 
     async def on(self, recorded: Recorded) -> list[Fact]:
-        """The report's facts, or none: for a null sender, a report, or a mail whose keys are destroyed.
+        """The report's facts, or none: for what the sender does not want to know, a null sender, a report,
+        or a mail whose keys are destroyed.
 
         Raises Unavailable.
         """
-        bounced = recorded.event
-        assert isinstance(bounced, MailBounced), bounced
-        origin = await self._origin(bounced)
-        if origin.is_report:
+        event = recorded.event
+        assert isinstance(event, Reported), event
+        origin = await self._origin(event)
+        told = _told(event, origin)
+        if origin.is_report or not told:
             return []
         try:
             data_key = sealing.unwrap(origin.keys[0].wrapped, await self._keys.get(origin.keys[0].key))
@@ -115,22 +129,28 @@ class Reports:
             return []
         sender = parse_address(envelope.mail_from)
         at = self._clock.now()
+        # RFC 3461 §4.3: RET is about failures; in other reports only the header fields go back.
+        is_whole = isinstance(event, MailBounced) and origin.ret == "FULL"
+        message = await self._message(origin, data_key) if is_whole else b""
         report = dsn.Report(
+            action=_action(event),
             report_id=new_mail_id(at, self._entropy(ID_ENTROPY_OCTETS)),
             mail_id=origin.mail_id,
             hostname=self._hostname,
             sender=sender,
             at=at,
             arrived_at=origin.accepted_at,
-            failures=_failures(bounced, origin, envelope, data_key),
-            header=await self._header(origin, data_key),
+            outcomes=_outcomes(event, told, origin, envelope, data_key),
+            header=b"" if message else await self._header(origin, data_key),
+            message=message,
+            envid=envelope.envid,
         )
         return await self._accepted(report, origin, sender, recorded.position)
 
-    async def _origin(self, bounced: MailBounced) -> Origin:
-        event = (await self._log.read(Position(int(bounced.cause)))).event
-        assert isinstance(event, MailAccepted | MailQueued), f"{bounced.cause} is no mail that can bounce"
-        assert event.mail_id == bounced.mail_id, f"{bounced.cause} is another mail"
+    async def _origin(self, reported: Reported) -> Origin:
+        event = (await self._log.read(Position(int(reported.cause)))).event
+        assert isinstance(event, MailAccepted | MailQueued), f"{reported.cause} is no mail to report on"
+        assert event.mail_id == reported.mail_id, f"{reported.cause} is another mail"
         if isinstance(event, MailQueued):
             return Origin(
                 mail_id=event.mail_id,
@@ -141,6 +161,8 @@ class Reports:
                 keys=event.keys,
                 sealed=event.sealed,
                 recipients=event.recipients,
+                notify=event.notify,
+                ret=event.ret,
             )
         return Origin(
             mail_id=event.mail_id,
@@ -151,27 +173,42 @@ class Reports:
             keys=event.keys,
             sealed=event.sealed,
             recipients=tuple(recipient.id for recipient in event.recipients),
+            notify=tuple(recipient.notify for recipient in event.recipients),
+            ret=event.ret,
         )
 
     async def _header(self, origin: Origin, data_key: bytes) -> bytes:
         """The header fields of the mail, b"" when its content cannot be had any more."""
-        secret = sealing.unseal(
-            MessageSecret, origin.message.sealed, data_key, label=message_label(origin.mail_id)
-        )
         beginning = bytearray()
         try:
-            async for octets in self._content.open(
-                origin.message.content,
-                data_key=data_key,
-                salt=secret.salt,
-                end=min(origin.message.content.octets, BEGINNING_OCTETS_MAX),
-            ):
+            async for octets in self._octets(origin, data_key, BEGINNING_OCTETS_MAX):
                 beginning += octets
                 if b"\r\n\r\n" in beginning:
                     break
         except (ContentMissing, ContentCorrupt):
             return b""
         return bytes(beginning.partition(b"\r\n\r\n")[0])
+
+    async def _message(self, origin: Origin, data_key: bytes) -> bytes:
+        """The whole mail, b"" when it is too large or cannot be had any more."""
+        if origin.message.content.octets > FULL_OCTETS_MAX:
+            return b""
+        message = bytearray()
+        try:
+            async for octets in self._octets(origin, data_key, FULL_OCTETS_MAX):
+                message += octets
+        except (ContentMissing, ContentCorrupt):
+            return b""
+        return bytes(message)
+
+    def _octets(self, origin: Origin, data_key: bytes, octets_max: int) -> AsyncIterator[bytes]:
+        """The mail as it came in, from its beginning."""
+        secret = sealing.unseal(
+            MessageSecret, origin.message.sealed, data_key, label=message_label(origin.mail_id)
+        )
+        content = origin.message.content
+        end = min(content.octets, octets_max)
+        return self._content.open(content, data_key=data_key, salt=secret.salt, end=end)
 
     async def _accepted(
         self, report: dsn.Report, origin: Origin, sender: Address, cause: Position
@@ -198,18 +235,47 @@ class Reports:
         )
 
 
-def _failures(
-    bounced: MailBounced, origin: Origin, envelope: EnvelopeSecret, data_key: bytes
-) -> tuple[dsn.Failure, ...]:
-    said = sealing.unseal(AttemptSecret, bounced.sealed, data_key, label=attempt_label(bounced.mail_id))
-    addresses = dict(zip(origin.recipients, envelope.rcpt_to, strict=True))
-    code = f"{bounced.code} " if bounced.code else ""
+def _told(event: Reported, origin: Origin) -> tuple[int, ...]:
+    """The recipients whose outcome the sender wants to know."""
+    match event:
+        case MailBounced():
+            notify = dict(zip(origin.recipients, origin.notify, strict=True)) if origin.notify else {}
+            return tuple(r for r in event.recipients if wants(notify.get(r, ""), FAILURE))
+        case MailDelivered() | MailRelayed():
+            return event.report_success
+        case _:
+            assert_never(event)
+
+
+def _action(event: Reported) -> dsn.Action:
+    match event:
+        case MailBounced():
+            return dsn.Action.FAILED
+        case MailDelivered():
+            return dsn.Action.DELIVERED
+        case MailRelayed():
+            return dsn.Action.RELAYED
+        case _:
+            assert_never(event)
+
+
+def _outcomes(
+    event: Reported, told: tuple[int, ...], origin: Origin, envelope: EnvelopeSecret, data_key: bytes
+) -> tuple[dsn.Outcome, ...]:
+    status, said, remote_host = DELIVERED, "", ""
+    if not isinstance(event, MailDelivered):
+        secret = sealing.unseal(AttemptSecret, event.sealed, data_key, label=attempt_label(event.mail_id))
+        code = f"{event.code} " if event.code else ""
+        status, remote_host = parse_status(event.status), secret.remote_host
+        said = f"{code}{event.status} {secret.reply_text}"
+    places = (origin.recipients.index(recipient) for recipient in told)
     return tuple(
-        dsn.Failure(
-            recipient=parse_address(addresses[recipient]),
-            status=parse_status(bounced.status),
-            said=f"{code}{bounced.status} {said.reply_text}",
-            remote_host=said.remote_host,
+        dsn.Outcome(
+            recipient=parse_address(envelope.rcpt_to[place]),
+            status=status,
+            said=said,
+            remote_host=remote_host,
+            orcpt=said_of(envelope.orcpt, place),
         )
-        for recipient in bounced.recipients
+        for place in places
     )

@@ -23,6 +23,8 @@ from gateway.domain.events import (
     Fact,
     MailAccepted,
     MailBounced,
+    MailDelivered,
+    MailRelayed,
     RouterDecided,
     Stamp,
 )
@@ -46,6 +48,9 @@ from gateway.processes.router.directory import DIRECTORY_TOPICS, Directory
 
 CONSUMER: Final = "router"
 DECIDED_TOPICS: Final = frozenset({MailAccepted.TOPIC, MailBounced.TOPIC})
+# Of these only what a sender wants to know wants a decision. It has this field, and a name and a colon stand
+# in JSON nowhere else: the others, nearly all, are passed over without being decoded.
+REPORTED: Final = {MailDelivered.TOPIC: b'"report_success":', MailRelayed.TOPIC: b'"report_success":'}
 STEPS_AHEAD_MAX: Final = 256  # decided and not appended yet; a step is at most 1 MB, nearly always 2 kB
 PROGRESS_EVERY: Final = 10_000  # positions, when none of them was a mail of this share
 DIRECTORY_TIMEOUT_S: Final = 10.0
@@ -162,13 +167,16 @@ class Router:
 
     def _is_ours(self, recorded: Recorded) -> bool:
         """True also for what nobody can read: every router stops there."""
-        if recorded.topic not in DECIDED_TOPICS:
+        if recorded.topic in REPORTED:
+            if REPORTED[recorded.topic] not in recorded.state:
+                return False
+        elif recorded.topic not in DECIDED_TOPICS:
             return recorded.topic not in EVENT_TYPES
         try:
             event = recorded.event
         except MalformedEvent:
             return True
-        assert isinstance(event, MailAccepted | MailBounced), event
+        assert isinstance(event, MailAccepted | MailBounced | MailDelivered | MailRelayed), event
         return share_of(event.mail_id, self._shares) == self._share
 
     async def _decide(self, work: Sequence[Work]) -> None:
