@@ -1,7 +1,8 @@
 """The next hop of the tests: takes every mail and remembers what it got and what it had said.
 
 Not gateway code. A reception is complete when the final dot came; `said_250` tells whether the answer was
-handed to the kernel, which is the most a host can know about its own reply.
+handed to the kernel, which is the most a host can know about its own reply. A recipient whose name begins
+with "refused" is not taken.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 MESSAGE_ID = re.compile(rb"^message-id:[ \t\r\n]*(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
 LINE_OCTETS_MAX = 1024 * 1024
-EHLO_ANSWER = b"250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 52428800\r\n"
+EXTENSIONS = (b"PIPELINING", b"8BITMIME", b"SMTPUTF8", b"SIZE 52428800")
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Reception:
     recipients: tuple[str, ...]
     message: bytes  # without dot-stuffing, b"" when only counted
     at: float
+    commands: tuple[bytes, ...] = ()  # MAIL and the RCPTs that were taken, as they came
     said_250: bool = False
 
 
@@ -35,6 +37,7 @@ class Sink:
 
     keeps_messages: bool = True
     answer_delay_s: float = 0.0
+    offers_dsn: bool = False
     domain: str = "hop.example"
     port: int = 0
     receptions: list[Reception] = field(default_factory=list)
@@ -72,21 +75,28 @@ class Sink:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 sink.example\r\n")
-        mail_from, recipients = "", list[str]()
+        mail_from, recipients, commands = "", list[str](), list[bytes]()
+        extensions = (*EXTENSIONS, *((b"DSN",) if self.offers_dsn else ()))
         while True:
             line = await reader.readuntil(b"\r\n")
             verb = line[:4].upper()
             if verb == b"EHLO":
-                writer.write(EHLO_ANSWER)
+                lines = [b"250-sink.example", *(b"250-" + extension for extension in extensions), b"250 HELP"]
+                writer.write(b"\r\n".join(lines) + b"\r\n")
             elif verb == b"MAIL":
-                mail_from, recipients = _path(line), []
+                mail_from, recipients, commands = _path(line), [], [line.rstrip()]
                 writer.write(b"250 2.1.0 ok\r\n")
+            elif verb == b"RCPT" and _path(line).startswith("refused"):
+                writer.write(b"550 5.1.1 nobody here\r\n")
             elif verb == b"RCPT":
                 recipients.append(_path(line))
+                commands.append(line.rstrip())
                 writer.write(b"250 2.1.5 ok\r\n")
+            elif verb == b"DATA" and not recipients:
+                writer.write(b"554 5.5.1 no valid recipients\r\n")
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
-                await self._receive(reader, writer, mail_from, tuple(recipients))
+                await self._receive(reader, writer, mail_from, tuple(recipients), tuple(commands))
             elif verb == b"QUIT":
                 writer.write(b"221 2.0.0 bye\r\n")
                 return
@@ -102,12 +112,13 @@ class Sink:
         writer: asyncio.StreamWriter,
         mail_from: str,
         recipients: tuple[str, ...],
+        commands: tuple[bytes, ...],
     ) -> None:
         message = await _data(reader)
         found = MESSAGE_ID.search(message)
         kept = message if self.keeps_messages else b""
         message_id = found.group(1).decode("utf-8", "replace") if found else ""
-        reception = Reception(message_id, mail_from, recipients, kept, time.monotonic())
+        reception = Reception(message_id, mail_from, recipients, kept, time.monotonic(), commands)
         self.receptions.append(reception)
         if self.answer_delay_s:
             await asyncio.sleep(self.answer_delay_s)
@@ -136,10 +147,10 @@ def _path(line: bytes) -> str:
 
 @asynccontextmanager
 async def running_sink(
-    *, port: int = 0, keeps_messages: bool = True, answer_delay_s: float = 0.0
+    *, port: int = 0, keeps_messages: bool = True, answer_delay_s: float = 0.0, offers_dsn: bool = False
 ) -> AsyncIterator[Sink]:
     """A sink on a loopback port."""
-    sink = Sink(keeps_messages=keeps_messages, answer_delay_s=answer_delay_s)
+    sink = Sink(keeps_messages=keeps_messages, answer_delay_s=answer_delay_s, offers_dsn=offers_dsn)
     server = await asyncio.start_server(
         sink.serve, "127.0.0.1", port, limit=48 * LINE_OCTETS_MAX, backlog=512
     )
