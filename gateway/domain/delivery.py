@@ -22,13 +22,15 @@ from gateway.domain.events import (
 from gateway.domain.histories import mail_history
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import seal
-from gateway.mail.dsn_options import SUCCESS, wants
+from gateway.mail.dsn_options import DELAY, SUCCESS, wants
 from gateway.mail.reply import Reply, reply
 
 Reason = Literal["mailbox", "full", "policy", "protocol", "network", "expired", "route"]
 
 DEMO: Final = reply(451, "4.4.4", "demo: mail does not leave this machine")
 NO_ROUTE: Final = reply(451, "4.4.4", "no route: no agency has this domain")
+# Once, to a sender that asked to be told (RFC 3461 §4.1). Precedent: sendmail warns after 4 hours.
+DELAY_REPORTED_AFTER: Final = timedelta(hours=4)
 REPLY_TEXT_OCTETS_MAX: Final = 2_000  # of what a host said, kept in the event
 
 # RFC 3463 §3: what the subject of a status is about, where it alone tells.
@@ -59,7 +61,7 @@ class Attempt:
     """What was tried for one recipient, and what was said.
 
     is_ours: the host has not said it. is_about_mail: said to this mail, not to the connection.
-    has_dsn: the host reports from now on what the sender asked to be told.
+    has_dsn: the host reports from now on what the sender asked to be told. tried_at: the attempt before.
     """
 
     recipient: int
@@ -68,6 +70,7 @@ class Attempt:
     is_ours: bool = False
     is_about_mail: bool = True
     has_dsn: bool = False
+    tried_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,16 @@ def outcome_facts(
     """The facts of an attempt: one for all recipients that have the same outcome for the same reason."""
     queued = tried.queued
     alike: dict[tuple[Outcome, int, Reply, bool], list[int]] = {}
+    reported = set[int]()
     for attempt in tried.attempts:
         outcome = conclude(
             attempt, at=stamp.at, expires_at=queued.expires_at, schedule=schedule, chance=chance
         )
         key = (outcome, attempt.number, attempt.reply, attempt.is_ours)
         alike.setdefault(key, []).append(attempt.recipient)
+        if is_reported(outcome, attempt, queued, at=stamp.at):
+            reported.add(attempt.recipient)
 
-    reported = _reported(tried)
     facts = []
     for (outcome, number, said, is_ours), recipients in alike.items():
         secret = AttemptSecret(tried.remote_host, _text(said), tried.tls)
@@ -149,6 +154,28 @@ def outcome_facts(
         report = tuple(recipient for recipient in recipients if recipient in reported)
         facts.append(Fact(mail_history(queued.mail_id), _event(outcome, carried, report)))
     return facts
+
+
+def is_reported(outcome: Outcome, attempt: Attempt, queued: MailQueued, *, at: datetime) -> bool:
+    """True when the sender is told of it and had asked for that. (Of a bounce the router decides.)
+
+    A success is ours to report when the host tells nobody. A delay is reported by the first attempt that is
+    late: the one before was not, so it is told once whatever is killed.
+    """
+    if queued.is_report or not queued.notify:
+        return False
+    notify = queued.notify[queued.recipients.index(attempt.recipient)]
+    match outcome:
+        case Relayed():
+            return wants(notify, SUCCESS) and not attempt.has_dsn
+        case Deferred():
+            late_from = queued.accepted_at + DELAY_REPORTED_AFTER
+            is_first = attempt.tried_at is None or attempt.tried_at < late_from
+            return wants(notify, DELAY) and at >= late_from and is_first
+        case Bounced():
+            return False
+        case _:
+            assert_never(outcome)
 
 
 def erased_fact(queued: MailQueued, position: int, recipients: tuple[int, ...], stamp: Stamp) -> Fact:
@@ -173,22 +200,12 @@ def relayed_front(front: bytes) -> bytes:
     return rest if first.lower().startswith(b"return-path:") and line_break else front
 
 
-def _reported(tried: Tried) -> set[int]:
-    """Whose success is ours to report, if it is one: the sender asked for it and the host tells nobody."""
-    queued = tried.queued
-    if queued.is_report or not queued.notify:
-        return set()
-    notify = dict(zip(queued.recipients, queued.notify, strict=True))
-    untold = (attempt.recipient for attempt in tried.attempts if not attempt.has_dsn)
-    return {recipient for recipient in untold if wants(notify[recipient], SUCCESS)}
-
-
 def _event(outcome: Outcome, carried: dict[str, Any], report: tuple[int, ...]) -> Attempted:
     match outcome:
         case Relayed():
             return MailRelayed(**carried, report_success=report)
         case Deferred(next_attempt_at=next_attempt_at):
-            return MailDeferred(**carried, next_attempt_at=next_attempt_at)
+            return MailDeferred(**carried, next_attempt_at=next_attempt_at, report_delay=report)
         case Bounced(reason=reason):
             return MailBounced(**carried, reason=reason)
         case _:

@@ -211,6 +211,7 @@ class MailDeferred(Attempted, frozen=True, kw_only=True):
     TOPIC: ClassVar[str] = "mail.deferred/1"
 
     next_attempt_at: Instant
+    report_delay: tuple[int, ...] = ()  # whose delay is reported now: they are late, and were not before
 
 
 class MailBounced(Attempted, frozen=True, kw_only=True):

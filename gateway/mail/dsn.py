@@ -33,6 +33,7 @@ class Action(Enum):
     FAILED = "failed"
     DELIVERED = "delivered"
     RELAYED = "relayed"  # to a host that does not report
+    DELAYED = "delayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Report:
     header: bytes
     message: bytes = b""
     envid: str = ""  # by which the sender knows its mail
+    retry_until: datetime | None = None  # of what is delayed
 
     def __post_init__(self) -> None:
         assert self.outcomes, "a report is about at least one recipient"
@@ -99,6 +101,14 @@ _WORDS: Final = {
         (
             "The mail system at {0} passed your mail on to the hosts of these recipients.",
             "Those hosts may not tell you when it arrives.",
+        ),
+    ),
+    Action.DELAYED: _Words(
+        "ไปรษณีย์ยังไม่ถึงผู้รับ / Mail is delayed",
+        "ระบบไปรษณีย์ของ {0} ยังส่งไปรษณีย์ของท่านไม่ถึงผู้รับต่อไปนี้ และจะพยายามส่งต่อไป ท่านไม่ต้องส่งซ้ำ",
+        (
+            "The mail system at {0} has not yet delivered your mail to these recipients.",
+            "It goes on trying. You need not send it again.",
         ),
     ),
 }
@@ -153,10 +163,7 @@ def _for_programs(report: Report) -> bytes:
             f"Arrival-Date: {format_datetime(report.arrived_at)}",
             f"X-Saraban-Mail-ID: {report.mail_id}",
         ],
-        *(
-            [*_fields_of(outcome, report.action), f"Last-Attempt-Date: {format_datetime(report.at)}"]
-            for outcome in report.outcomes
-        ),
+        *([*_fields_of(outcome, report.action), *_dates_of(report)] for outcome in report.outcomes),
     ]
     body = "".join("\r\n".join(block) + "\r\n\r\n" for block in blocks)
     return b"Content-Type: message/delivery-status\r\n\r\n" + body.removesuffix("\r\n").encode("ascii")
@@ -174,6 +181,13 @@ def _fields_of(outcome: Outcome, action: Action) -> Iterator[str]:
     if outcome.said:
         kind = "smtp" if outcome.remote_host else "x-saraban"
         yield from _folded(f"Diagnostic-Code: {kind};", outcome.said)
+
+
+def _dates_of(report: Report) -> Iterator[str]:
+    """RFC 3464 §2.3.7, §2.3.9."""
+    yield f"Last-Attempt-Date: {format_datetime(report.at)}"
+    if report.retry_until is not None:
+        yield f"Will-Retry-Until: {format_datetime(report.retry_until)}"
 
 
 def _message_part(message: bytes) -> bytes:

@@ -43,6 +43,7 @@ class Recipient:
     code: int
     status: str
     changed_at: int
+    tried_at: datetime | None
 
 
 READ = """
@@ -51,11 +52,12 @@ JOIN unnest($1::text[], $2::int[]) AS touched (mail_id, recipient) USING (mail_i
 """
 _COLUMNS = [field.name for field in fields(Recipient)]
 _VALUES = attrgetter(*_COLUMNS)
-_CHANGING = ["outcome", "attempt", "next_attempt_at", "code", "status", "changed_at"]
+_CHANGING = ["outcome", "attempt", "next_attempt_at", "code", "status", "changed_at", "tried_at"]
 WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
 SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::int[],
-    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bigint[])
+    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bigint[],
+    $14::timestamptz[])
 ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
@@ -69,6 +71,7 @@ FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
 
 class QueueModel(ReadModel):
     name = "queue"
+    version = 2  # since a row knows when it was tried
     topics = frozenset({MailQueued.TOPIC, MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
 
     def __init__(self, ring: Keyring) -> None:
@@ -140,6 +143,7 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
             code=0,
             status="",
             changed_at=position,
+            tried_at=None,
         )
     return len(fresh)
 
@@ -149,7 +153,14 @@ def _conclude(position: int, event: Attempted, after: dict[Key, Recipient]) -> N
         row = after.get((event.mail_id, number))
         if row is None or row.outcome != "waiting":
             continue  # a hosted recipient that bounced was never queued; an end is an end
-        tried = replace(row, attempt=event.attempt, code=event.code, status=event.status, changed_at=position)
+        tried = replace(
+            row,
+            attempt=event.attempt,
+            code=event.code,
+            status=event.status,
+            changed_at=position,
+            tried_at=event.at,
+        )
         match event:
             case MailRelayed():
                 after[event.mail_id, number] = replace(tried, outcome="relayed")

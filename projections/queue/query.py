@@ -19,7 +19,7 @@ _SCHEMA = schema_of(QueueModel)
 class Due:
     """Recipients of one mail.queued that wait for an attempt.
 
-    attempts: made so far, side by side with recipients.
+    attempts: made so far, side by side with recipients; tried_at: when the last of them was.
     """
 
     position: int  # of mail.queued
@@ -27,6 +27,7 @@ class Due:
     queued: MailQueued
     recipients: tuple[int, ...]
     attempts: tuple[int, ...]
+    tried_at: tuple[datetime | None, ...]
 
     @property
     def agency_id(self) -> AgencyId | None:
@@ -41,7 +42,8 @@ async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False)
     free = "" if leased_too else _UNLEASED
     found = await rows.fetch(
         f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
-            array_agg(r.attempt ORDER BY r.recipient) AS attempts, q.state
+            array_agg(r.attempt ORDER BY r.recipient) AS attempts,
+            array_agg(r.tried_at ORDER BY r.recipient) AS tried_at, q.state
         FROM (SELECT * FROM {_SCHEMA}.recipient AS r
               WHERE outcome = 'waiting' AND next_attempt_at <= $1 {free}
               ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
@@ -58,11 +60,14 @@ _UNLEASED = """AND NOT EXISTS (
     WHERE l.mail_id = r.mail_id AND l.recipient = r.recipient AND l.until > statement_timestamp())"""
 
 
-async def still_due(rows: Rows, at: datetime, due: Sequence[Due]) -> dict[int, dict[int, int]]:
-    """Look again: by position of mail.queued, who still waits and is due, with the attempts made so far."""
+async def still_due(
+    rows: Rows, at: datetime, due: Sequence[Due]
+) -> dict[int, dict[int, tuple[int, datetime | None]]]:
+    """Look again: by position of mail.queued, who still waits and is due, with the attempts made so far and
+    when the last of them was."""
     pairs = [(one.position, recipient) for one in due for recipient in one.recipients]
     found = await rows.fetch(
-        f"""SELECT r.position, r.recipient, r.attempt
+        f"""SELECT r.position, r.recipient, r.attempt, r.tried_at
         FROM unnest($2::bigint[], $3::int[]) AS seen (position, recipient)
         JOIN {_SCHEMA}.queued AS q USING (position)
         JOIN {_SCHEMA}.recipient AS r ON (r.mail_id, r.recipient) = (q.mail_id, seen.recipient)
@@ -72,9 +77,9 @@ async def still_due(rows: Rows, at: datetime, due: Sequence[Due]) -> dict[int, d
         [position for position, _ in pairs],
         [recipient for _, recipient in pairs],
     )
-    still: dict[int, dict[int, int]] = {}
-    for position, recipient, attempt in found:
-        still.setdefault(position, {})[recipient] = attempt
+    still: dict[int, dict[int, tuple[int, datetime | None]]] = {}
+    for position, recipient, attempt, tried_at in found:
+        still.setdefault(position, {})[recipient] = attempt, tried_at
     return still
 
 
@@ -82,7 +87,12 @@ def _due(row: asyncpg.Record) -> Due:
     event = codec.decode(MailQueued.TOPIC, row["state"])
     assert isinstance(event, MailQueued), event
     return Due(
-        row["position"], MailId(row["mail_id"]), event, tuple(row["recipients"]), tuple(row["attempts"])
+        row["position"],
+        MailId(row["mail_id"]),
+        event,
+        tuple(row["recipients"]),
+        tuple(row["attempts"]),
+        tuple(row["tried_at"]),
     )
 
 

@@ -19,6 +19,7 @@ CREATE TABLE recipient (
     code            int         NOT NULL,  -- of the last attempt; 0: none, or no reply was had
     status          text        NOT NULL,
     changed_at      bigint      NOT NULL,  -- position of the last event that changed the row
+    tried_at        timestamptz,           -- of the last attempt; NULL: none was made
     PRIMARY KEY (mail_id, recipient)
 );
 CREATE INDEX recipient_due ON recipient (next_attempt_at, mail_id, recipient) WHERE outcome = 'waiting';

@@ -1,7 +1,9 @@
 """What an attempt means for a recipient (RFC 5321 §4.5.4.1, RFC 3463)."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.domain.delivery import (
@@ -14,9 +16,12 @@ from gateway.domain.delivery import (
     Relayed,
     RetrySchedule,
     conclude,
+    is_reported,
     relayed_front,
 )
+from gateway.domain.events import MailQueued
 from gateway.mail.reply import Reply, reply
+from tests.domain.samples import least
 
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 IN_TIME, TOO_LATE = AT + timedelta(days=1), AT
@@ -67,6 +72,51 @@ def test_the_last_attempt_is_made_when_the_time_is_over_not_before() -> None:
     attempt = Attempt(0, 9, reply(451, None, "later"))
     soon = AT + timedelta(minutes=10)
     assert conclude(attempt, at=AT, expires_at=soon, schedule=SCHEDULE, chance=0.5) == Deferred(soon)
+
+
+LATE = AT + timedelta(hours=4)
+DEFERRED = Deferred(LATE)
+REPORTED = [
+    # RFC 3461 §5.2.2: a success is ours to report when the host tells nobody.
+    ("SUCCESS", Relayed(), {}, True),
+    ("SUCCESS", Relayed(), {"has_dsn": True}, False),
+    ("FAILURE", Relayed(), {}, False),
+    ("NEVER", Relayed(), {}, False),
+    ("", Relayed(), {}, False),
+    # RFC 3461 §4.1: a delay, by the first attempt that is late.
+    ("DELAY", DEFERRED, {"tried_at": LATE - timedelta(seconds=1)}, True),
+    ("DELAY", DEFERRED, {"tried_at": LATE}, False),
+    ("DELAY", DEFERRED, {}, True),  # nobody tried for four hours
+    ("SUCCESS,FAILURE", DEFERRED, {}, False),
+    ("NEVER", DEFERRED, {}, False),
+    ("", DEFERRED, {}, False),
+    # Of a bounce the router decides.
+    ("SUCCESS,FAILURE,DELAY", Bounced("mailbox"), {}, False),
+]
+
+
+@pytest.mark.parametrize(("notify", "outcome", "attempt", "told"), REPORTED)
+def test_a_sender_is_told_what_it_asked_for(
+    notify: str, outcome: Outcome, attempt: dict[str, Any], told: bool
+) -> None:
+    queued = queued_mail(notify)
+    tried = Attempt(4, 2, reply(250, None, "ok"), **attempt)
+    assert is_reported(outcome, tried, queued, at=LATE) == told
+    report = msgspec.structs.replace(queued, is_report=True)
+    assert not is_reported(outcome, tried, report, at=LATE)
+
+
+def test_a_delay_is_not_reported_before_four_hours() -> None:
+    attempt = Attempt(4, 2, reply(451, None, "later"))
+    assert not is_reported(DEFERRED, attempt, queued_mail("DELAY"), at=LATE - timedelta(seconds=1))
+
+
+def queued_mail(notify: str) -> MailQueued:
+    """For recipients 3 and 4; notify is the latter's."""
+    queued = least(MailQueued)
+    assert isinstance(queued, MailQueued)
+    asked = ("SUCCESS,DELAY", notify) if notify else ()
+    return msgspec.structs.replace(queued, recipients=(3, 4), notify=asked, accepted_at=AT)
 
 
 DELAYS = [

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -89,6 +89,7 @@ ACTIONS = [
     (Action.FAILED, "failed", "could not deliver"),
     (Action.DELIVERED, "delivered", "delivered your mail to the mailboxes"),
     (Action.RELAYED, "relayed", "passed your mail on"),
+    (Action.DELAYED, "delayed", "has not yet delivered"),
 ]
 
 
@@ -112,6 +113,13 @@ def test_a_delivery_has_nothing_to_diagnose() -> None:
     delivered = Outcome(parse_address("somchai@opm.go.th"), parse_status("2.0.0"))
     block = status_blocks(read(replace(REPORT, action=Action.DELIVERED, outcomes=(delivered,))))[1]
     assert (block["Diagnostic-Code"], block["Remote-MTA"], block["Status"]) == (None, None, "2.0.0")
+
+
+def test_a_delay_says_how_long_it_will_be_tried() -> None:
+    """RFC 3464 §2.3.9."""
+    delayed = replace(REPORT, action=Action.DELAYED, retry_until=AT + timedelta(days=5))
+    assert status_blocks(read(delayed))[1]["Will-Retry-Until"] == "Sat, 28 Nov 2026 04:05:06 +0000"
+    assert status_blocks(read(REPORT))[1]["Will-Retry-Until"] is None
 
 
 def test_the_sender_gets_back_what_it_named_the_mail_and_the_recipient() -> None:

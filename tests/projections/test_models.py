@@ -207,8 +207,8 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
         assert await due(rows, world.now, limit=10) == []
         assert await next_due_at(rows) == later
         (again,) = await due(rows, later, limit=10)
-        assert (again.recipients, again.attempts) == ((2,), (1,))
-        assert await still_due(rows, later, [one]) == {one.position: {2: 1}}
+        assert (again.recipients, again.attempts, again.tried_at) == ((2,), (1,), (world.now,))
+        assert await still_due(rows, later, [one]) == {one.position: {2: (1, world.now)}}
 
     world.attempt(MailBounced, mail, [2], 2)
     world.attempt(MailDeferred, mail, [2], 3)  # too late: an end is an end
@@ -217,8 +217,8 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
     async with gateway.pool.rows() as rows:
         assert await waiting(rows) == 0
         assert await next_due_at(rows) is None
-        assert await rows.fetchval("SELECT count(*) FROM queue_v1.queued") == 0
-        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v1.recipient ORDER BY recipient")
+        assert await rows.fetchval("SELECT count(*) FROM queue_v2.queued") == 0
+        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v2.recipient ORDER BY recipient")
     assert [tuple(row) for row in ended] == [("relayed", 1, 250), ("bounced", 2, 550)]
 
 
@@ -283,7 +283,7 @@ async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gatew
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         await leases.take(rows, {mail.mail_id: [0, 1]}, holder="relay-a", seconds=0, now_s=0.0)
-        assert await leases.sweep(rows, schema="queue_v1") == 1
+        assert await leases.sweep(rows, schema="queue_v2") == 1
         assert await rows.fetchval("SELECT recipient FROM leases.relay_lease") == 1
         assert await leases.ran_out(rows) == 0
 

@@ -323,8 +323,11 @@ class Relay:
                 answer.is_ours,
                 is_about_mail(answer.stage),
                 answer.has_dsn,
+                tried_at,
             )
-            for recipient, made, answer in zip(job.recipients, job.attempts, answers, strict=True)
+            for recipient, made, tried_at, answer in zip(
+                job.recipients, job.attempts, job.tried_at, answers, strict=True
+            )
         )
         chance = int.from_bytes(self._entropy(CHANCE_OCTETS), "big") / (256**CHANCE_OCTETS - 1)
         facts = outcome_facts(

@@ -6,6 +6,7 @@ look again, and only then connect; a lease ends when the rows have its outcome.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Protocol
 
 from gateway.domain.agency import NextHop
@@ -35,6 +36,7 @@ class Job:
     queued: MailQueued
     recipients: tuple[int, ...]
     attempts: tuple[int, ...]  # made so far, side by side with recipients
+    tried_at: tuple[datetime | None, ...]  # when the last of them was, likewise
     lease: Lease | None
 
     def may_end(self, now_s: float) -> bool:
@@ -125,8 +127,9 @@ class QueueRows:
             waiting = still.get(due.position, {})
             kept = tuple(recipient for recipient in lease.recipients if recipient in waiting)
             if kept:
-                attempts = tuple(waiting[recipient] for recipient in kept)
-                jobs.append(Job(due.position, due.queued, kept, attempts, replace(lease, recipients=kept)))
+                attempts, tried_at = zip(*(waiting[recipient] for recipient in kept), strict=True)
+                lease_kept = replace(lease, recipients=kept)
+                jobs.append(Job(due.position, due.queued, kept, attempts, tried_at, lease_kept))
             ended = tuple(recipient for recipient in lease.recipients if recipient not in waiting)
             if ended:
                 over.append(replace(lease, recipients=ended))

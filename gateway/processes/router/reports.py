@@ -21,6 +21,7 @@ from gateway.domain.events import (
     Fact,
     MailAccepted,
     MailBounced,
+    MailDeferred,
     MailDelivered,
     MailQueued,
     MailRelayed,
@@ -57,7 +58,7 @@ BEGINNING_OCTETS_MAX: Final = 64 * 1024
 FULL_OCTETS_MAX: Final = 1024 * 1024
 DELIVERED: Final = EnhancedStatus(2, 0, 0)
 
-Reported = MailBounced | MailDelivered | MailRelayed
+Reported = MailBounced | MailDelivered | MailRelayed | MailDeferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Origin:
     agency_id: AgencyId  # which accepted it
     is_report: bool
     accepted_at: datetime
+    expires_at: datetime | None  # None: it was not queued
     message: Message
     keys: tuple[Wrap, ...]
     sealed: bytes
@@ -144,6 +146,7 @@ class Reports:
             header=b"" if message else await self._header(origin, data_key),
             message=message,
             envid=envelope.envid,
+            retry_until=origin.expires_at if isinstance(event, MailDeferred) else None,
         )
         return await self._accepted(report, origin, sender, recorded.position)
 
@@ -157,6 +160,7 @@ class Reports:
                 agency_id=event.accepted_by,
                 is_report=event.is_report,
                 accepted_at=event.accepted_at,
+                expires_at=event.expires_at,
                 message=event.message,
                 keys=event.keys,
                 sealed=event.sealed,
@@ -169,6 +173,7 @@ class Reports:
             agency_id=event.agency_id,
             is_report=event.report_of is not None,
             accepted_at=event.at,
+            expires_at=None,
             message=event.message,
             keys=event.keys,
             sealed=event.sealed,
@@ -243,6 +248,8 @@ def _told(event: Reported, origin: Origin) -> tuple[int, ...]:
             return tuple(r for r in event.recipients if wants(notify.get(r, ""), FAILURE))
         case MailDelivered() | MailRelayed():
             return event.report_success
+        case MailDeferred():
+            return event.report_delay
         case _:
             assert_never(event)
 
@@ -255,6 +262,8 @@ def _action(event: Reported) -> dsn.Action:
             return dsn.Action.DELIVERED
         case MailRelayed():
             return dsn.Action.RELAYED
+        case MailDeferred():
+            return dsn.Action.DELAYED
         case _:
             assert_never(event)
 

@@ -23,6 +23,7 @@ from gateway.domain.events import (
     Fact,
     MailAccepted,
     MailBounced,
+    MailDeferred,
     MailDelivered,
     MailRelayed,
     RouterDecided,
@@ -45,12 +46,17 @@ from gateway.ports import (
 from gateway.processes import maillog
 from gateway.processes.router.decisions import Decisions, Undecidable, Work
 from gateway.processes.router.directory import DIRECTORY_TOPICS, Directory
+from gateway.processes.router.reports import Reported
 
 CONSUMER: Final = "router"
 DECIDED_TOPICS: Final = frozenset({MailAccepted.TOPIC, MailBounced.TOPIC})
 # Of these only what a sender wants to know wants a decision. It has this field, and a name and a colon stand
 # in JSON nowhere else: the others, nearly all, are passed over without being decoded.
-REPORTED: Final = {MailDelivered.TOPIC: b'"report_success":', MailRelayed.TOPIC: b'"report_success":'}
+REPORTED: Final = {
+    MailDelivered.TOPIC: b'"report_success":',
+    MailRelayed.TOPIC: b'"report_success":',
+    MailDeferred.TOPIC: b'"report_delay":',
+}
 STEPS_AHEAD_MAX: Final = 256  # decided and not appended yet; a step is at most 1 MB, nearly always 2 kB
 PROGRESS_EVERY: Final = 10_000  # positions, when none of them was a mail of this share
 DIRECTORY_TIMEOUT_S: Final = 10.0
@@ -176,7 +182,7 @@ class Router:
             event = recorded.event
         except MalformedEvent:
             return True
-        assert isinstance(event, MailAccepted | MailBounced | MailDelivered | MailRelayed), event
+        assert isinstance(event, MailAccepted | Reported), event
         return share_of(event.mail_id, self._shares) == self._share
 
     async def _decide(self, work: Sequence[Work]) -> None:

@@ -13,6 +13,8 @@ from gateway.processes.relay.work import LEASE_S, Job
 from projections.queue.leases import Lease
 from tests.processes.world import World
 
+Waiting = tuple[int, datetime, datetime | None]  # attempts made, time of the next, of the last
+
 
 @dataclass
 class MemoryQueue:
@@ -28,27 +30,28 @@ class MemoryQueue:
         jobs = []
         for position, (queued, waiting) in (await self._waiting()).items():
             due = {
-                recipient: attempt
-                for recipient, (attempt, at) in waiting.items()
+                recipient: (attempt, tried_at)
+                for recipient, (attempt, at, tried_at) in waiting.items()
                 if at <= self.world.clock.now() and (position, recipient) not in self.held
             }
             if due:
                 self.held |= {(position, recipient) for recipient in due}
                 lease = Lease(queued.mail_id, tuple(due), "test", self.world.clock.monotonic() + LEASE_S)
-                jobs.append(Job(position, queued, tuple(due), tuple(due.values()), lease))
+                attempts, tried_at = zip(*due.values(), strict=True)
+                jobs.append(Job(position, queued, tuple(due), attempts, tried_at, lease))
         return jobs[:limit]
 
-    async def _waiting(self) -> dict[int, tuple[MailQueued, dict[int, tuple[int, datetime]]]]:
-        """By position of mail.queued: recipients without an end, attempts made, time of the next."""
-        found: dict[int, tuple[MailQueued, dict[int, tuple[int, datetime]]]] = {}
+    async def _waiting(self) -> dict[int, tuple[MailQueued, dict[int, Waiting]]]:
+        """By position of mail.queued: recipients without an end."""
+        found: dict[int, tuple[MailQueued, dict[int, Waiting]]] = {}
         for recorded in await self.world.events():
             match recorded.event:
                 case MailQueued() as queued:
-                    found[recorded.position] = queued, dict.fromkeys(queued.recipients, (0, queued.at))
+                    found[recorded.position] = queued, dict.fromkeys(queued.recipients, (0, queued.at, None))
                 case MailDeferred() as deferred:
                     waiting = found[int(deferred.cause)][1]
                     waiting |= dict.fromkeys(
-                        deferred.recipients, (deferred.attempt, deferred.next_attempt_at)
+                        deferred.recipients, (deferred.attempt, deferred.next_attempt_at, deferred.at)
                     )
                 case Attempted() as ended if int(ended.cause) in found:
                     for recipient in ended.recipients:

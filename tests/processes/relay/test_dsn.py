@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from gateway.domain.events import MailBounced, MailRelayed
+from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.mail.dsn_options import DsnOptions
 from tests.processes.relay.host import Host
 from tests.processes.relay.test_relay import Setting
@@ -59,3 +59,16 @@ async def test_each_recipient_keeps_its_options_when_some_are_tried_again(settin
         (MailBounced.__name__, (0,)),
         (MailRelayed.__name__, (1,)),
     ]
+
+
+async def test_a_delay_is_marked_once_by_the_first_attempt_that_is_late(setting: Setting) -> None:
+    dsn = DsnOptions(notify=("DELAY", ""))
+    await setting.queued("bob@dld.go.th", "eve@dld.go.th", dsn=dsn)
+    async with Host(says={"MAIL": "451 4.3.0 later"}).listening() as host, setting.relay(host):
+        for attempt, hours in enumerate((1, 1, 4, 4, 4), 1):
+            await setting.outcomes(attempt)
+            setting.clock.move(hours * 3600)
+        outcomes = await setting.outcomes(6)
+    deferred = [outcome for outcome in outcomes if isinstance(outcome, MailDeferred)]
+    assert [event.recipients for event in deferred] == [(0, 1)] * 6
+    assert [event.report_delay for event in deferred] == [(), (), (), (0,), (), ()]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from gateway.domain.events import (
     Fact,
     MailAccepted,
     MailBounced,
+    MailDeferred,
     MailDelivered,
     MailQueued,
     MailRelayed,
@@ -252,6 +254,24 @@ async def test_what_a_host_with_dsn_took_is_not_ours_to_report(world: World) -> 
         world.put(mail_history(mail.mail_id), MailRelayed(**fields, code=250, status="2.0.0"))
         await settled(world)
     assert await reports(world) == []
+
+
+async def test_a_delay_is_reported_with_how_long_it_will_be_tried(world: World) -> None:
+    dsn = DsnOptions("FULL", "QQ314159", ("DELAY", "DELAY"))
+    await world.accept("a@dld.go.th", "b@dld.go.th", dsn=dsn)
+    async with running(router(world)):
+        position, mail = await queued(world)
+        fields = await attempted(world, position, mail) | {"code": 451, "status": "4.3.0"}
+        for report_delay in ((), (1,), ()):
+            event = MailDeferred(**fields, next_attempt_at=mail.expires_at, report_delay=report_delay)
+            world.put(mail_history(mail.mail_id), event)
+        await settled(world)
+    (report,) = await reports(world)
+    of_mail, told = blocks(world, report)
+    assert of_mail["Original-Envelope-Id"] == "QQ314159"
+    assert (told["Action"], told["Final-Recipient"]) == ("delayed", "rfc822; b@dld.go.th")
+    assert (told["Status"], told["Will-Retry-Until"]) == ("4.3.0", format_datetime(mail.expires_at))
+    assert parts(world, report)[2].get_content_type() == "text/rfc822-headers"  # RFC 3461 §4.3
 
 
 # --- once, and cheaply -----------------------------------------------------------------------------------
