@@ -15,8 +15,9 @@ from gateway.domain.events import EVENT_TYPES, Event
 # The rooms that declare events beside events.py: to know this module is to know every topic.
 EVENT_ROOMS: Final = (access, account, addresses, agency, mailboxtree)
 
-# Events are small (architecture §4): content never goes into the log.
-EVENT_OCTETS_MAX: Final = 256 * 1024
+# Events are small (architecture §4): content never goes into the log. The largest is a mail.accepted whose
+# envelope is at its limits (128 KiB, sealed twice; 1,000 recipients): 455 KB.
+EVENT_OCTETS_MAX: Final = 512 * 1024
 
 _encoder = msgspec.json.Encoder()
 
