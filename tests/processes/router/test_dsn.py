@@ -33,7 +33,7 @@ from gateway.mail.dsn_options import DsnOptions, Ret
 from gateway.mail.ids import MailId
 from gateway.ports import Position
 from gateway.processes.router.reports import FULL_OCTETS_MAX
-from tests.processes.router.test_router import quiet, router, running
+from tests.processes.router.test_router import many_recipients, quiet, router, running
 from tests.processes.world import BY, MESSAGE, World
 
 
@@ -305,6 +305,33 @@ async def test_a_router_that_dies_again_and_again_reports_each_outcome_once(
         await settled(world)
     found = [(report.report_of, blocks(world, report)[1]["Action"]) for report in await reports(world)]
     assert len(found) == len(set(found)) == 6
+
+
+async def test_a_crash_between_the_parts_of_a_large_mail_leaves_one_report_of_all_its_recipients(
+    world: World,
+) -> None:
+    addresses = await many_recipients(world, 1_000)
+    await world.accept(*addresses, dsn=DsnOptions(notify=("SUCCESS",) * 1_000))
+    append, appended = world.log.append_guarded, 0
+
+    async def crash_later(facts: Sequence[Fact], expected: Mapping[str, Position]) -> Position:
+        nonlocal appended
+        if appended == 1:
+            raise ConnectionAbortedError("the process dies here")
+        appended += 1
+        return await append(facts, expected)
+
+    world.log.append_guarded = crash_later  # type: ignore[method-assign, assignment]
+    with pytest.raises(ConnectionAbortedError):
+        await router(world).run()
+    assert 0 < len(await world.of(MailDelivered.TOPIC)) < 1_000
+    world.log.append_guarded = append  # type: ignore[method-assign]
+    async with running(router(world)):
+        await world.until(MailDelivered.TOPIC, 1_000)
+        await settled(world)
+    (report,) = await reports(world)
+    told = [block["Final-Recipient"] for block in blocks(world, report)[1:]]
+    assert told == [f"rfc822; {address}" for address in addresses]
 
 
 async def test_a_delivery_nobody_asked_about_is_not_even_decoded(
