@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
-from gateway.cli.output import fail
+from gateway.cli.output import fail, nothing
 from gateway.domain import registration
 from gateway.domain.events import Actor, Stamp
 from gateway.mail.address import Address, parse_address
@@ -62,6 +62,8 @@ def at_desk(work: Callable[Concatenate[Desk, P], Awaitable[None]]) -> Callable[P
 
         try:
             asyncio.run(run())
+        except registration.Unknown as error:
+            nothing(str(error))
         except EXPECTED as error:
             fail(str(error) or type(error).__name__)
 
@@ -82,6 +84,15 @@ def reason_option(question: str) -> Callable[[F], F]:
         return given.strip()
 
     return click.option("--reason", callback=answer, help="Why; it stands in the log for ever.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is taken away from somebody; on stderr. yes: it was said already, by `--yes`."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is at the terminal to be asked: say --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 def operator() -> Actor:

@@ -1,4 +1,4 @@
-"""Account: who has mailboxes here. Its address and name are sealed under a key of its own.
+"""Account: who has mailboxes here, and by which addresses. Those and its name are sealed under its own key.
 
 Source: architecture §4 (Sealed), §1 (base of UIDVALIDITY).
 """
@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from msgspec import Struct
 
-from gateway.domain.aggregate import Aggregate, CreatedEvent
+from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Stamp
 from gateway.mail.ids import AccountId, AgencyId
 
@@ -36,6 +36,28 @@ class AccountCreated(CreatedEvent, frozen=True, kw_only=True):
     sealed: bytes  # AccountSecret
 
 
+class AliasAdded(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: mail to a further address is this account's too; its claim is beside it."""
+
+    TOPIC: ClassVar[str] = "alias.added/1"
+
+    name: str  # as in address.claimed
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.aliases.add(self.name)
+
+
+class AliasRemoved(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: a further address is not this account's any more; its release is beside it."""
+
+    TOPIC: ClassVar[str] = "alias.removed/1"
+
+    name: str
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.aliases.remove(self.name)
+
+
 class Account(Aggregate):
     TOPIC: ClassVar[str] = "account"
 
@@ -47,6 +69,7 @@ class Account(Aggregate):
         self.quota_octets = quota_octets
         self.base = base
         self.sealed = sealed
+        self.aliases: set[str] = set()  # names of its further addresses
 
     @classmethod
     def create(

@@ -5,6 +5,7 @@ Source: issue 1/9, section 5; architecture §4 (two ways in, Subjects).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from gateway.domain.account import (
@@ -14,7 +15,14 @@ from gateway.domain.account import (
     AccountSecret,
     account_label,
 )
-from gateway.domain.addresses import AddressClaimed, AddressSecret, DomainClaimed, address_label
+from gateway.domain.addresses import (
+    ADDRESS_RESTS,
+    AddressClaimed,
+    AddressReleased,
+    AddressSecret,
+    DomainClaimed,
+    address_label,
+)
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.events import Fact, Stamp
 from gateway.domain.histories import address_history, address_name, domain_history, history_of
@@ -29,6 +37,10 @@ NAME_RULE: Final = f"a name has at most {NAME_CHARACTERS_MAX} characters, all of
 
 class Refused(Exception):
     """An administrator asked for what the rules do not allow; the text says why, to that person."""
+
+
+class Unknown(Refused):
+    """What an administrator named is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +67,30 @@ class NewAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """Whose an address is or was, by the last event of its history, and where that is."""
+
+    last: AddressClaimed | AddressReleased | None
+    position: int
+
+    @property
+    def owner(self) -> AccountId | None:
+        """Whose it is now."""
+        return self.last.account_id if isinstance(self.last, AddressClaimed) else None
+
+
+UNHELD: Final = Holding(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """What an account is decided on: the agency and the claim of its domain, and where they end."""
+    """What an address is decided on: agency, claim of its domain, who holds it; and where these end."""
 
     agency: Agency | None
     agency_position: int
     claim: DomainClaimed | None
     claim_position: int
+    holding: Holding = UNHELD
 
 
 def register_agency(
@@ -98,16 +127,12 @@ def register_account(
     """A new account with its INBOX, that claims its address; all in one append.
 
     Guarded by the address, and by agency and domain, which must stand as they were read; the account's own
-    histories need no guard, their ids are new. An address that is taken makes the append a Conflict. Raises
-    Refused when the agency is not hosted here or the domain is not its own.
+    histories need no guard, their ids are new. Raises Refused when the agency is not hosted here, the domain
+    is not its own, or the address is given out or rests.
     """
-    agency, claim = standing.agency, standing.claim
-    if agency is None:
-        raise Refused(f"there is no agency {new.agency_id}")
-    if not agency.is_hosted:
-        raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
-    if claim is None or claim.agency_id != new.agency_id:
-        raise Refused(f"the domain {new.address.domain} does not belong to {agency.name}")
+    check_free(new.address, standing.holding, new.account_id, stamp.at)
+    check_home(new.address, new.agency_id, standing)
+    assert standing.claim is not None
     if not 0 < new.quota_octets <= QUOTA_OCTETS_MAX:
         raise Refused("a quota is from 1 octet to 1024T")
     if len(new.display_name) > NAME_CHARACTERS_MAX or not new.display_name.isprintable():
@@ -115,12 +140,37 @@ def register_account(
 
     facts = _account_facts(new, stamp, account_key=account_key, site_key=site_key)
     expected = {
-        facts[-1].subject: 0,
+        facts[-1].subject: standing.holding.position,
         history_of(new.agency_id): standing.agency_position,
-        domain_history(claim.domain): standing.claim_position,
+        domain_history(standing.claim.domain): standing.claim_position,
     }
     versions = {history_of(new.account_id): 1, history_of(tree_id(new.account_id)): 1}
     return Registration(facts, expected, versions)
+
+
+def check_home(address: Address, agency_id: AgencyId, standing: Standing) -> None:
+    """Raises Refused unless the agency has mailboxes here and the domain of the address."""
+    agency, claim = standing.agency, standing.claim
+    if agency is None:
+        raise Unknown(f"there is no agency {agency_id}")
+    if not agency.is_hosted:
+        raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
+    if claim is None or claim.agency_id != agency_id:
+        raise Refused(f"the domain {address.domain} does not belong to {agency.name}")
+
+
+def check_free(address: Address, holding: Holding, account_id: AccountId, at: datetime) -> None:
+    """Raises Refused when an address is given out, or rests and was another account's."""
+    match holding.last:
+        case AddressClaimed():
+            raise Refused(f"the address {address} is given out already")
+        case AddressReleased() as released if released.account_id != account_id:
+            free_at = released.at + ADDRESS_RESTS
+            if at < free_at:
+                raise Refused(
+                    f"the address {address} was given up and rests until {free_at:%Y-%m-%d}: "
+                    "before that day only the account that had it may take it back"
+                )
 
 
 def _account_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_key: bytes) -> tuple[Fact, ...]:
@@ -135,16 +185,24 @@ def _account_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_ke
         sealed=seal(secret, account_key, nonce=new.nonces[0], label=account_label(new.account_id)),
     )
     tree = MailboxTree.create(new.account_id, stamp, base=account.base, inbox_id=new.inbox_id)
-    name = address_name(new.address, site_key)
     looked_up = AddressSecret(str(new.address.normalise()))
+    name = address_name(new.address, site_key)
+    sealed = seal(looked_up, account_key, nonce=new.nonces[1], label=address_label(new.account_id))
+    claimed = claim_of(name, account, stamp, sealed)
+    return (*account.collect_facts(), *tree.collect_facts(), claimed)
+
+
+def claim_of(name: str, account: Account, stamp: Stamp, sealed: bytes, *, is_alias: bool = False) -> Fact:
+    """The fact that an address is this account's. sealed: an AddressSecret."""
     claimed = AddressClaimed(
         name=name,
-        account_id=new.account_id,
-        agency_id=new.agency_id,
-        sealed=seal(looked_up, account_key, nonce=new.nonces[1], label=address_label(new.account_id)),
+        account_id=AccountId(account.id),
+        agency_id=account.agency_id,
+        sealed=sealed,
+        is_alias=is_alias,
         **stamp.fields(),
     )
-    return (*account.collect_facts(), *tree.collect_facts(), Fact(address_history(name), claimed))
+    return Fact(address_history(name), claimed)
 
 
 def _domain(text: str) -> str:

@@ -3,11 +3,18 @@
 Source: architecture §4 (Subjects, Sealed).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 from gateway.domain.account import AccountCreated, AccountSecret, account_key_name, account_label
-from gateway.domain.addresses import AddressClaimed, AddressSecret, DomainClaimed, address_label
+from gateway.domain.addresses import (
+    AddressClaimed,
+    AddressReleased,
+    AddressSecret,
+    DomainClaimed,
+    address_label,
+)
 from gateway.domain.agency import AgencyCreated
 from gateway.domain.events import Event
 from gateway.domain.mailboxtree import TreeCreated
@@ -16,7 +23,7 @@ from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 
-INSERT: Final = {
+FOLD: Final = {
     AgencyCreated.TOPIC: """INSERT INTO agency SELECT * FROM
         unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[]) ON CONFLICT DO NOTHING""",
     DomainClaimed.TOPIC: """INSERT INTO domain SELECT * FROM unnest($1::text[], $2::text[])
@@ -25,14 +32,25 @@ INSERT: Final = {
         $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING""",
     TreeCreated.TOPIC: """INSERT INTO inbox SELECT * FROM unnest($1::text[], $2::text[])
         ON CONFLICT DO NOTHING""",
-    AddressClaimed.TOPIC: """INSERT INTO address SELECT * FROM
-        unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING""",
+    # An account that takes back what it had given up was its only owner meanwhile.
+    AddressClaimed.TOPIC: """INSERT INTO address
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+            $7::timestamptz[])
+        ON CONFLICT (name) DO UPDATE SET address = excluded.address, written = excluded.written,
+            account_id = excluded.account_id, agency_id = excluded.agency_id, is_alias = excluded.is_alias,
+            owner_since = CASE WHEN address.account_id = excluded.account_id THEN address.owner_since
+                ELSE excluded.owner_since END,
+            released_at = NULL""",
+    AddressReleased.TOPIC: """UPDATE address SET released_at = released.at
+        FROM unnest($1::text[], $2::timestamptz[]) AS released (name, at)
+        WHERE address.name = released.name""",
 }
 
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    topics = frozenset(INSERT)
+    version = 2
+    topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
@@ -43,11 +61,25 @@ class DirectoryModel(ReadModel):
         )
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
-        by_topic: dict[str, list[tuple[object, ...]]] = {}
-        for event in batch:
-            by_topic.setdefault(event.topic, []).append(_row(event.event, keys))
-        for topic, values in by_topic.items():
-            await rows.execute(INSERT[topic], *map(list, zip(*values, strict=True)))
+        for wave in _waves(batch):
+            for topic, events in wave.items():
+                values = [_row(event.event, keys) for event in events]
+                await rows.execute(FOLD[topic], *map(list, zip(*values, strict=True)))
+
+
+def _waves(batch: Sequence[Recorded]) -> list[dict[str, list[Recorded]]]:
+    """The batch as sets by topic: the first event of each history, then the second of each, and so on.
+
+    What happens to one agency, account or address is told in its own history, so only there order matters.
+    """
+    waves: list[dict[str, list[Recorded]]] = []
+    seen: Counter[str] = Counter()
+    for event in batch:
+        if seen[event.subject] == len(waves):
+            waves.append({})
+        waves[seen[event.subject]].setdefault(event.topic, []).append(event)
+        seen[event.subject] += 1
+    return waves
 
 
 def _row(event: Event, keys: Keys) -> tuple[object, ...]:
@@ -64,12 +96,18 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
         case TreeCreated():
             return event.account_id, event.mailbox_id
         case AddressClaimed():
-            name = account_key_name(event.account_id)
-            label = address_label(event.account_id)
-            secret = keys.unseal_with(AddressSecret, event.sealed, name, label=label)
-            address = clear(secret.address) if secret else None
-            return event.name, address, event.account_id, event.agency_id
+            return _address(event, keys)
+        case AddressReleased():
+            return event.name, event.at
     raise AssertionError(event)
+
+
+def _address(event: AddressClaimed, keys: Keys) -> tuple[object, ...]:
+    name, label = account_key_name(event.account_id), address_label(event.account_id)
+    secret = keys.unseal_with(AddressSecret, event.sealed, name, label=label)
+    address = clear(secret.address) if secret else None
+    written = clear(secret.written) or address if secret else None
+    return event.name, address, written, event.account_id, event.agency_id, event.is_alias, event.at
 
 
 def _account(event: AccountCreated, keys: Keys) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency USING (agency_id)
-LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address
+LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address AND released_at IS NULL
 LEFT JOIN {_SCHEMA}.inbox USING (account_id)
 ORDER BY nth
 """
@@ -124,7 +124,7 @@ async def account_of(rows: Rows, address: Address) -> AccountRow | None:
     row = await rows.fetchrow(
         f"""SELECT a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, created_at
         FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
-        WHERE claimed.address = $1""",
+        WHERE claimed.address = $1 AND released_at IS NULL""",
         str(address.normalise()),
     )
     return _account(row) if row else None
@@ -158,6 +158,57 @@ async def person_of(rows: Rows, address: Address) -> Person | None:
         parse_address(row["address"]),
         frozenset(parse_address(each) for each in row["addresses"]),
     )
+async def addresses_of(rows: Rows, account_id: AccountId) -> set[str]:
+    """Every address the account has, normalised; without what was given up."""
+    found = await rows.fetch(
+        f"""SELECT address FROM {_SCHEMA}.address
+        WHERE account_id = $1 AND released_at IS NULL AND address IS NOT NULL""",
+        account_id,
+    )
+    return {row["address"] for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRow:
+    """A further address of an account. alias, address, display_name: blank when erased."""
+
+    name: str  # as in the log
+    alias: str  # as the administrator wrote it
+    account_id: AccountId
+    address: str  # the one its account was made with
+    display_name: str
+    owner_since: datetime  # no other account had it since
+
+
+async def list_aliases(
+    rows: Rows,
+    *,
+    account_id: AccountId | None = None,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 1_000,
+) -> list[AliasRow]:
+    """By account; after: account id and name of the last of the page before."""
+    found = await rows.fetch(
+        f"""SELECT claimed.name, written, account_id, a.address, display_name, owner_since
+        FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
+        WHERE is_alias AND released_at IS NULL AND ($1::text IS NULL OR account_id = $1)
+            AND (account_id, claimed.name) > ($2, $3)
+        ORDER BY account_id, claimed.name LIMIT $4""",
+        account_id,
+        *after,
+        limit,
+    )
+    return [
+        AliasRow(
+            row["name"],
+            row["written"] or "",
+            AccountId(row["account_id"]),
+            row["address"],
+            row["display_name"],
+            row["owner_since"],
+        )
+        for row in found
+    ]
 
 
 def _account(row: asyncpg.Record) -> AccountRow:

@@ -26,8 +26,13 @@ CREATE TABLE inbox (
     mailbox_id text NOT NULL
 );
 CREATE TABLE address (
-    name       text PRIMARY KEY,        -- HMAC of the normalised address, as in the log
-    address    text UNIQUE,             -- normalised; NULL when erased
-    account_id text NOT NULL,
-    agency_id  text NOT NULL
+    name        text        PRIMARY KEY,  -- HMAC of the normalised address, as in the log
+    address     text        UNIQUE,       -- normalised; NULL when erased
+    written     text,                     -- as the administrator wrote it; NULL when erased
+    account_id  text        NOT NULL,     -- whose it is, or was until released_at
+    agency_id   text        NOT NULL,
+    is_alias    boolean     NOT NULL,
+    owner_since timestamptz NOT NULL,     -- no other account had it since (RFC 7293)
+    released_at timestamptz               -- NULL: it is given out
 );
+CREATE INDEX address_account ON address (account_id);

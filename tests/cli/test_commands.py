@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.cli.agencies import HostAndPort
 from gateway.cli.desk import ADDRESS
-from gateway.cli.registering import HostAndPort, Octets
+from gateway.cli.registering import Octets
 from gateway.cli.tracing import Instant
 from gateway.domain.agency import NextHop
 from gateway.mail.address import Address
@@ -73,9 +74,9 @@ def test_every_command_has_help_and_takes_json(path: tuple[str, ...], command: c
 
 def test_what_the_issue_promises_is_there() -> None:
     promised = """up, init, status, reset, logs, ca export, agency add, agency list, account add,
-        account list, mailbox list, mailbox show, mailbox export, trace, queue list, events tail,
-        events show, log hold, log release, projection list, projection rebuild, check, send,
-        edge, router, relay, packer, projector, steward, web"""
+        account list, alias add, alias remove, alias list, mailbox list, mailbox show, mailbox export,
+        trace, queue list, events tail, events show, log hold, log release, projection list,
+        projection rebuild, check, send, edge, router, relay, packer, projector, steward, web"""
     assert {name.strip() for name in promised.split(",")} <= {" ".join(path) for path, _ in COMMANDS}
 
 

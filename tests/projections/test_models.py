@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.domain.addresses import ADDRESS_RESTS
 from gateway.domain.agency import NextHop
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.domain.sealing import unwrap
@@ -16,9 +17,11 @@ from projections.directory.query import (
     Relayed,
     UnknownHere,
     account_of,
+    addresses_of,
     find_recipients,
     list_accounts,
     list_agencies,
+    list_aliases,
     next_hops,
 )
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
@@ -94,6 +97,49 @@ async def test_agencies_and_accounts_are_listed(gateway: Gateway) -> None:
         ("Ann@opm.go.th", "อัญชลี"),
         ("bee@opdc.go.th", "Bee"),
     ]
+
+
+async def test_an_alias_is_its_accounts_until_it_is_given_up(gateway: Gateway) -> None:
+    world, ann, bee = gateway.world, gateway.ann, gateway.bee
+    asked = [parse_address(text) for text in ("สำนัก@OPM.go.th", "ann@opm.go.th")]
+    world.alias(ann, "สำนัก@OPM.go.th")
+    since = world.now
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await find_recipients(rows, asked) == [Hosted(gateway.opm, ann.account_id, ann.inbox_id)] * 2
+        assert await account_of(rows, asked[0]) == await account_of(rows, asked[1])
+        assert await addresses_of(rows, ann.account_id) == {"สำนัก@opm.go.th", "ann@opm.go.th"}
+        (alias,) = await list_aliases(rows)
+        assert (alias.alias, alias.address, alias.owner_since) == ("สำนัก@OPM.go.th", "Ann@opm.go.th", since)
+        assert await list_aliases(rows, account_id=bee.account_id) == []
+        assert await list_aliases(rows, after=(ann.account_id, alias.name)) == []
+
+    world.unalias(ann, "สำนัก@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert (await find_recipients(rows, asked))[0] == UnknownHere(gateway.opm)
+        assert await account_of(rows, asked[0]) is None
+        assert await addresses_of(rows, ann.account_id) == {"ann@opm.go.th"}
+        assert await list_aliases(rows) == []
+
+
+async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    other = world.account(gateway.opm, "other@opm.go.th")
+    world.alias(ann, "office@opm.go.th")
+    first = world.now
+    world.unalias(ann, "office@opm.go.th")
+    world.alias(ann, "office@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert [alias.owner_since for alias in await list_aliases(rows)] == [first]
+    world.unalias(ann, "office@opm.go.th")
+    world.now += ADDRESS_RESTS
+    world.alias(other, "office@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (alias,) = await list_aliases(rows)
+    assert (alias.account_id, alias.owner_since) == (other.account_id, world.now)
 
 
 async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:

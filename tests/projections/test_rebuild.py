@@ -24,7 +24,7 @@ async def test_rebuilt_tables_equal_the_live_ones(pool: Pool, name: str) -> None
     assert all(table.rows for table in comparison.live.values())
     async with pool.rows() as rows:
         left = await rows.fetchval(
-            "SELECT count(*) FROM pg_namespace WHERE nspname = $1", f"{name}_v1_rebuild"
+            "SELECT count(*) FROM pg_namespace WHERE nspname = $1", f"{model.schema}_rebuild"
         )
         assert left == 0
 

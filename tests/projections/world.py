@@ -12,9 +12,11 @@ from typing import Any
 
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
-from gateway.domain.account import QUOTA_OCTETS_DEFAULT
-from gateway.domain.addresses import DomainClaimed
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
+from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
 from gateway.domain.agency import Agency, NextHop
+from gateway.domain.aggregate import A, replay
+from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.events import (
     Actor,
     AttemptSecret,
@@ -39,10 +41,24 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.group import encode_group
-from gateway.domain.histories import box_history, consumer_history, mail_history
-from gateway.domain.registration import NewAccount, Standing, register_account, register_agency
+from gateway.domain.histories import (
+    address_history,
+    address_name,
+    box_history,
+    consumer_history,
+    history_of,
+    mail_history,
+)
+from gateway.domain.registration import (
+    UNHELD,
+    Holding,
+    NewAccount,
+    Standing,
+    register_account,
+    register_agency,
+)
 from gateway.domain.sealing import seal, wrap
-from gateway.mail.address import parse_address
+from gateway.mail.address import Address, parse_address
 from gateway.mail.addresslist import HeaderAddress
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId, new_id, new_mail_id
 from gateway.mail.summary import Envelope, PartSummary, Summary, encode
@@ -144,8 +160,6 @@ class World:
         )
         stamp = self.stamp()
         parsed = parse_address(address)
-        agency = Agency.create(agency_id, stamp, name="agency", relay_to=None)
-        claim = DomainClaimed(domain=parsed.normalise().domain, agency_id=agency_id, **stamp.fields())
         new = NewAccount(
             owner.account_id,
             owner.inbox_id,
@@ -159,13 +173,53 @@ class World:
         made = register_account(
             new,
             stamp,
-            Standing(agency, 1, claim, 2),
+            self._standing(agency_id, parsed, stamp),
             account_key=self.keys.key(f"account.{owner.account_id}"),
             site_key=self.keys.key("site.address"),
         )
         self.add(*made.facts)
         self.accounts.append(owner)
         return owner
+
+    def alias(self, owner: Owner, address: str) -> None:
+        stamp, parsed = self.stamp(), parse_address(address)
+        account, position = self.aggregate(Account, owner.account_id)
+        made = add_alias(
+            account,
+            position,
+            parsed,
+            self._standing(owner.agency_id, parsed, stamp),
+            stamp,
+            account_key=self.keys.key(f"account.{owner.account_id}"),
+            site_key=self.keys.key("site.address"),
+            nonce=self.chance.randbytes(12),
+        )
+        self.add(*made.facts)
+
+    def unalias(self, owner: Owner, address: str) -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        parsed = parse_address(address)
+        self.add(*remove_alias(account, position, parsed, self._holding(parsed), self.stamp()).facts)
+
+    def aggregate(self, kind: type[A], identifier: str) -> tuple[A, Position]:
+        """An aggregate as the log tells of it, and where its history ends."""
+        history = [event for event in self.log if event.subject == f"ev.{history_of(identifier)}"]
+        found = replay(kind, (recorded.event for recorded in history))
+        assert found is not None, identifier
+        return found, history[-1].position
+
+    def _holding(self, address: Address) -> Holding:
+        subject = f"ev.{address_history(address_name(address, self.keys.key('site.address')))}"
+        last = next((event for event in reversed(self.log) if event.subject == subject), None)
+        if last is None:
+            return UNHELD
+        assert isinstance(last.event, AddressClaimed | AddressReleased)
+        return Holding(last.event, last.position)
+
+    def _standing(self, agency_id: AgencyId, address: Address, stamp: Stamp) -> Standing:
+        agency, position = self.aggregate(Agency, agency_id)
+        claim = DomainClaimed(domain=address.normalise().domain, agency_id=agency_id, **stamp.fields())
+        return Standing(agency, position, claim, position + 1, self._holding(address))
 
     # --- what happens to a mail ----------------------------------------------------------------------
 
@@ -321,8 +375,21 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
         if chance.random() < 0.2:
             world.noise()
         if chance.random() < 0.02:
-            world.account(opdc, f"late{number}@opdc.go.th")
+            late = world.account(opdc, f"late{number}@opdc.go.th")
+            _change_hands(world, late, f"office{number}@opdc.go.th")
     return world
+
+
+def _change_hands(world: World, owner: Owner, address: str) -> None:
+    """An alias that comes, goes and comes back, and one that somebody else gets after its rest."""
+    world.alias(owner, address)
+    world.alias(owner, f"x{address}")
+    world.unalias(owner, address)
+    if world.chance.random() < 0.5:
+        world.alias(owner, address)
+    world.unalias(owner, f"x{address}")
+    world.now += ADDRESS_RESTS
+    world.alias(world.accounts[1], f"x{address}")
 
 
 def _send_out(world: World, mail: Mail, agency_id: AgencyId, recipients: list[int]) -> None:

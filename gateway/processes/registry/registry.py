@@ -3,33 +3,28 @@
 Used by the command line and the HTTP API. No process of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_key_name
-from gateway.domain.addresses import DomainClaimed
-from gateway.domain.agency import Agency, NextHop
-from gateway.domain.aggregate import replay
+from gateway.domain.agency import NextHop
+from gateway.domain.aggregate import AggregateEvent
+from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.events import Actor, By, Stamp
-from gateway.domain.histories import (
-    SITE_ADDRESS_KEY,
-    address_history,
-    address_name,
-    domain_history,
-    history_of,
-)
+from gateway.domain.histories import SITE_ADDRESS_KEY, domain_history
 from gateway.domain.registration import (
     NewAccount,
     Refused,
     Registration,
-    Standing,
+    check_free,
     register_account,
     register_agency,
 )
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AccountId, AgencyId, MailboxId, is_id, new_id
-from gateway.ports import START, Clock, Conflict, Entropy, EventLog, KeyStore, Position
+from gateway.ports import Clock, Conflict, Entropy, EventLog, KeyStore, Position
+from gateway.processes.registry.reading import Reading
 
 DECISIONS_MAX: Final = 10  # style.md §6: a Conflict is decided again, at most this often
 
@@ -43,6 +38,7 @@ class Registry:
         self._log, self._keys = log, keys
         self._clock, self._entropy = clock, entropy
         self._actor, self._by = actor, by
+        self._reading = Reading(log, keys)
 
     async def add_agency(
         self, name: str, domains: Sequence[str], *, relay_to: NextHop | None = None
@@ -90,42 +86,63 @@ class Registry:
             nonces=(self._entropy(NONCE_OCTETS), self._entropy(NONCE_OCTETS)),
         )
         site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
-        claimed = address_history(address_name(address, site_key))
         key_name, account_key = account_key_name(new.account_id), b""
+
+        async def decide() -> Registration:
+            nonlocal account_key
+            standing = await self._reading.standing(agency_id, address)
+            check_free(address, standing.holding, new.account_id, self._clock.now())  # before a key is made
+            account_key = account_key or await self._keys.get_or_make(key_name)
+            return register_account(new, self._stamp(), standing, account_key=account_key, site_key=site_key)
+
+        try:
+            await self._decide(f"agency {agency_id}", decide)
+        except Refused:
+            if account_key:
+                await self._keys.forget(key_name)  # nothing was sealed under it
+            raise
+        return new.account_id
+
+    async def add_alias(self, of: Address, alias: Address) -> AccountId:
+        """A further address for the account that has the address `of`. Raises Refused, Unavailable."""
+        site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+
+        async def decide() -> Registration:
+            found = await self._reading.account_at(of)
+            account_id = AccountId(found.account.id)
+            return add_alias(
+                found.account,
+                found.position,
+                alias,
+                await self._reading.standing(found.account.agency_id, alias),
+                self._stamp(),
+                account_key=await self._keys.get(account_key_name(account_id)),
+                site_key=site_key,
+                nonce=self._entropy(NONCE_OCTETS),
+            )
+
+        return _account_of(await self._decide(str(of), decide))
+
+    async def remove_alias(self, alias: Address) -> AccountId:
+        """Give a further address up; it rests then. Raises Refused, Unavailable."""
+
+        async def decide() -> Registration:
+            found = await self._reading.account_at(alias)
+            holding = await self._reading.holding(alias)
+            return remove_alias(found.account, found.position, alias, holding, self._stamp())
+
+        return _account_of(await self._decide(str(alias), decide))
+
+    async def _decide(self, about: str, decide: Callable[[], Awaitable[Registration]]) -> Registration:
+        """Read, decide, append; on a Conflict again. decide: reads and decides, may raise Refused."""
         for _ in range(DECISIONS_MAX):
-            try:
-                if await self._log.latest(claimed) is not None:
-                    raise Refused(f"the address {address} is given out already")
-                account_key = account_key or await self._keys.get_or_make(key_name)
-                registration = register_account(
-                    new,
-                    self._stamp(),
-                    await self._standing(agency_id, address),
-                    account_key=account_key,
-                    site_key=site_key,
-                )
-            except Refused:
-                if account_key:
-                    await self._keys.forget(key_name)  # nothing was sealed under it
-                raise
+            registration = await decide()
             try:
                 await self._append(registration)
             except Conflict:
                 continue
-            return new.account_id
-        raise Conflict(f"the histories of agency {agency_id} move too fast")
-
-    async def _standing(self, agency_id: AgencyId, address: Address) -> Standing:
-        history = await self._log.history(history_of(agency_id))
-        claim = await self._log.latest(domain_history(normalise_domain(address.domain)))
-        event = claim.event if claim else None
-        assert event is None or isinstance(event, DomainClaimed), event
-        return Standing(
-            agency=replay(Agency, (recorded.event for recorded in history)),
-            agency_position=history[-1].position if history else START.position,
-            claim=event,
-            claim_position=claim.position if claim else START.position,
-        )
+            return registration
+        raise Conflict(f"the histories of {about} move too fast")
 
     async def _append(self, registration: Registration) -> None:
         expected = {subject: Position(at) for subject, at in registration.expected.items()}
@@ -136,3 +153,10 @@ class Registry:
 
     def _new_id(self, prefix: str) -> str:
         return new_id(prefix, self._clock.now(), self._entropy(ID_ENTROPY_OCTETS))
+
+
+def _account_of(registration: Registration) -> AccountId:
+    """The account whose event comes first."""
+    event = registration.facts[0].event
+    assert isinstance(event, AggregateEvent), event
+    return AccountId(event.originator_id)

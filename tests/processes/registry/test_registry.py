@@ -1,76 +1,21 @@
 """Registering agencies and accounts on a log: who is told yes, who is told no, and what the log says."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from itertools import count
 
 import pytest
 
-from gateway.adapters.memory.keys import MemoryKeyStore
-from gateway.adapters.memory.log import MemoryLog
 from gateway.domain.account import AccountCreated, AccountSecret, account_key_name, account_label
 from gateway.domain.addresses import AddressClaimed, AddressSecret, DomainClaimed, address_label
 from gateway.domain.agency import Agency, AgencyCreated, NextHop
 from gateway.domain.aggregate import replay
-from gateway.domain.events import Actor, By, Event, Fact
-from gateway.domain.group import encode_group
 from gateway.domain.mailboxtree import TreeCreated
 from gateway.domain.registration import Refused
 from gateway.domain.sealing import unseal
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Recorded
-from gateway.processes.registry.registry import Registry
+from tests.processes.registry.desk import AT, Desk
 
-AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 SUDA = parse_address("Suda@OPM.go.th")
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return AT
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-
-
-class Desk:
-    """An administrator's registry with everything behind it in memory."""
-
-    def __init__(self) -> None:
-        numbers = count(1)
-        self.log = MemoryLog()
-        self.keys = MemoryKeyStore(self.entropy)
-        self._numbers = numbers
-        self.registry = self.another()
-
-    def entropy(self, octets: int) -> bytes:
-        return next(self._numbers).to_bytes(octets, "big")
-
-    def another(self) -> Registry:
-        return Registry(
-            log=self.log,
-            keys=self.keys,
-            clock=StoppedClock(),
-            entropy=self.entropy,
-            actor=Actor("operator", "root"),
-            by=By("cli", "0", ""),
-        )
-
-    async def events(self) -> Sequence[Recorded]:
-        return [await self.log.read(at) for at in range(1, await self.log.last() + 1)]  # type: ignore[arg-type]
-
-    async def topics(self) -> list[str]:
-        return [recorded.topic for recorded in await self.events()]
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
 
 
 async def test_an_agency_is_created_with_its_domains_in_one_append(desk: Desk) -> None:
@@ -180,14 +125,6 @@ async def test_an_account_is_refused_outside_its_agencys_domains(desk: Desk) -> 
 
 async def test_a_history_that_moves_meanwhile_is_decided_on_again(desk: Desk) -> None:
     agency_id = await desk.registry.add_agency("OPM", ["opm.go.th"])
-    spoiled = desk.log.append_guarded
-
-    async def spoil_once(*args: object, **options: object) -> object:
-        desk.log.append_guarded = spoiled  # type: ignore[method-assign]
-        event: Event = (await desk.log.read(2)).event  # type: ignore[arg-type]
-        desk.log.store(encode_group([Fact("domain.opm%2Ego%2Eth", event)]))
-        return await spoiled(*args, **options)  # type: ignore[arg-type]
-
-    desk.log.append_guarded = spoil_once  # type: ignore[method-assign, assignment]
+    desk.spoil_next_append(2)
     await desk.registry.add_account(agency_id, SUDA)
     assert (await desk.topics()).count("address.claimed/1") == 1

@@ -1,0 +1,90 @@
+"""`saraban account`: who has mailboxes here."""
+
+import secrets
+from dataclasses import asdict
+from typing import Literal
+
+import click
+
+from gateway.cli.desk import ADDRESS, at_desk
+from gateway.cli.output import fail, nothing, print_rows, say
+from gateway.cli.registering import PAGE, Octets, open_account
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT
+from gateway.mail.address import Address
+from gateway.mail.ids import AgencyId
+from gateway.wiring import Desk
+from projections.directory import query as directory
+
+
+@click.group()
+def account() -> None:
+    """Accounts: who has mailboxes here.
+
+    Example: saraban account add malee@opdc.go.th --name 'มาลี ใจดี'
+    """
+
+
+@account.command("add")
+@click.argument("address", type=ADDRESS)
+@click.option("--name", "display_name", default="", help="The name of the person or office.")
+@click.option("--kind", type=click.Choice(["person", "office"]), default="person", show_default=True)
+@click.option("--quota", type=Octets(), default=QUOTA_OCTETS_DEFAULT, help="Limit, e.g. 10G (the default).")
+@click.option("--password", help="For signing in later; made and printed when not given.")
+@at_desk
+async def add_account(
+    desk: Desk,
+    address: Address,
+    display_name: str,
+    kind: Literal["person", "office"],
+    quota: int,
+    password: str | None,
+) -> None:
+    """Give an address to a new account with an INBOX; the agency is that of the domain.
+
+    Example: saraban account add somchai@opm.go.th --name 'สมชาย ใจดี' --quota 10G
+    """
+    async with desk.pool.rows() as rows:
+        (found,) = await directory.find_recipients(rows, [address])
+    if isinstance(found, directory.NotOurs):
+        fail(f"no agency has the domain {address.domain}: saraban agency add NAME --domain {address.domain}")
+    chosen = password or secrets.token_urlsafe(12)
+    account_id = await open_account(
+        desk,
+        found.agency_id,
+        address,
+        chosen,
+        display_name=display_name,
+        kind=kind,
+        quota_octets=quota,
+    )
+    shown = "" if password else f", password {chosen}"
+    say(
+        f"account {account_id}{shown}",
+        account_id=account_id,
+        agency_id=found.agency_id,
+        address=str(address),
+        password=chosen,
+    )
+
+
+@account.command("list")
+@click.option("--agency", "agency_id", help="Only of this agency (ag_…).")
+@at_desk
+async def list_accounts(desk: Desk, agency_id: str | None) -> None:
+    """Every account, oldest first.
+
+    Example: saraban account list --agency ag_01… --json
+    """
+    found, after = [], ""
+    async with desk.pool.rows() as rows:
+        while page := await directory.list_accounts(
+            rows, agency_id=AgencyId(agency_id) if agency_id else None, after=after, limit=PAGE
+        ):
+            found += page
+            after = page[-1].account_id
+    if not found:
+        nothing("no account" + (f" of an agency {agency_id}" if agency_id else ""))
+    print_rows(
+        [asdict(row) for row in found],
+        ("account_id", "address", "display_name", "kind", "quota_octets", "agency_id"),
+    )

@@ -1,0 +1,63 @@
+"""`saraban agency`: organisations and their domains."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from gateway.cli.desk import at_desk
+from gateway.cli.output import print_rows, say
+from gateway.cli.registering import registry
+from gateway.domain.agency import NextHop
+from gateway.settings import split_address
+from gateway.wiring import Desk
+from projections.directory import query as directory
+
+
+class HostAndPort(click.ParamType[NextHop]):
+    """Where a mail server listens."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: object, parameter: click.Parameter | None, context: click.Context | None
+    ) -> NextHop:
+        try:
+            return NextHop(*split_address(str(value)))
+        except ValueError:
+            self.fail(f"{value!r} is no host:port such as mx.example.org:25", parameter, context)
+
+
+@click.group()
+def agency() -> None:
+    """Agencies and their domains.
+
+    Example: saraban agency add 'Department of Livestock' --domain dld.go.th --relay-to mx.example.org:25
+    """
+
+
+@agency.command("add")
+@click.argument("name")
+@click.option("--domain", "domains", required=True, multiple=True, help="Its domain; repeat for more.")
+@click.option("--relay-to", type=HostAndPort(), help="Its own mail server; without it mailboxes are here.")
+@at_desk
+async def add_agency(desk: Desk, name: str, domains: Sequence[str], relay_to: NextHop | None) -> None:
+    """Register an agency and claim its domains.
+
+    Example: saraban agency add 'Office of the Prime Minister' --domain opm.go.th
+    """
+    agency_id = await registry(desk).add_agency(name, domains, relay_to=relay_to)
+    say(f"agency {agency_id}", agency_id=agency_id, name=name, domains=list(domains))
+
+
+@agency.command("list")
+@at_desk
+async def list_agencies(desk: Desk) -> None:
+    """Every agency with its domains and next hop.
+
+    Example: saraban agency list --json
+    """
+    async with desk.pool.rows() as rows:
+        found = await directory.list_agencies(rows)
+    shown = [asdict(row) | {"next_hop": str(row.next_hop) if row.next_hop else None} for row in found]
+    print_rows(shown, ("agency_id", "name", "domains", "next_hop", "accounts"))

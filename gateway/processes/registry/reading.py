@@ -1,0 +1,78 @@
+"""What decisions about agencies and accounts rest on, read from the log: it knows what rows may not yet.
+
+Source: architecture §4 (aggregates, Subjects).
+"""
+
+from dataclasses import dataclass
+
+from gateway.domain.account import Account
+from gateway.domain.addresses import AddressClaimed, AddressReleased, DomainClaimed
+from gateway.domain.agency import Agency
+from gateway.domain.aggregate import replay
+from gateway.domain.histories import (
+    SITE_ADDRESS_KEY,
+    address_history,
+    address_name,
+    domain_history,
+    history_of,
+)
+from gateway.domain.registration import UNHELD, Holding, Standing, Unknown
+from gateway.mail.address import Address, normalise_domain
+from gateway.mail.ids import AccountId, AgencyId
+from gateway.ports import START, EventLog, KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAccount:
+    """An account as its history tells of it, and where that ends."""
+
+    account: Account
+    position: int
+
+
+class Reading:
+    """Raises Unavailable wherever the log is asked."""
+
+    def __init__(self, log: EventLog, keys: KeyStore) -> None:
+        self._log, self._keys = log, keys
+
+    async def standing(self, agency_id: AgencyId, address: Address) -> Standing:
+        """What an address of an agency is decided on."""
+        history = await self._log.history(history_of(agency_id))
+        claim = await self._log.latest(domain_history(normalise_domain(address.domain)))
+        event = claim.event if claim else None
+        assert event is None or isinstance(event, DomainClaimed), event
+        return Standing(
+            agency=replay(Agency, (recorded.event for recorded in history)),
+            agency_position=history[-1].position if history else START.position,
+            claim=event,
+            claim_position=claim.position if claim else START.position,
+            holding=await self.holding(address),
+        )
+
+    async def holding(self, address: Address) -> Holding:
+        """Whose an address is or was."""
+        return await self.holding_of(address_name(address, await self._keys.get_or_make(SITE_ADDRESS_KEY)))
+
+    async def holding_of(self, name: str) -> Holding:
+        """The same by the name of the address (`address_name`)."""
+        latest = await self._log.latest(address_history(name))
+        if latest is None:
+            return UNHELD
+        event = latest.event
+        assert isinstance(event, AddressClaimed | AddressReleased), event
+        return Holding(event, latest.position)
+
+    async def account_at(self, address: Address) -> FoundAccount:
+        """The account an address belongs to. Raises Unknown."""
+        owner = (await self.holding(address)).owner
+        if owner is None:
+            raise Unknown(f"{address} is no account here")
+        return await self.account(owner)
+
+    async def account(self, account_id: AccountId) -> FoundAccount:
+        """An account that is known to be there."""
+        history = await self._log.history(history_of(account_id))
+        account = replay(Account, (recorded.event for recorded in history))
+        assert account is not None, account_id
+        return FoundAccount(account, history[-1].position)

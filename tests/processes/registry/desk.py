@@ -1,0 +1,76 @@
+"""An administrator's registry with everything behind it in memory, and a clock that is moved by hand."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.adapters.memory.log import MemoryLog
+from gateway.domain.events import Actor, By, Fact
+from gateway.domain.group import encode_group
+from gateway.ports import Recorded
+from gateway.processes.registry.registry import Registry
+
+AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
+
+
+class MovedClock:
+    def __init__(self) -> None:
+        self.passed = timedelta()
+
+    def now(self) -> datetime:
+        return AT + self.passed
+
+    def monotonic(self) -> float:
+        return self.passed.total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class Desk:
+    """An administrator's registry with everything behind it in memory."""
+
+    def __init__(self) -> None:
+        numbers = count(1)
+        self.log = MemoryLog()
+        self.keys = MemoryKeyStore(self.entropy)
+        self.clock = MovedClock()
+        self._numbers = numbers
+        self.registry = self.another()
+
+    def entropy(self, octets: int) -> bytes:
+        return next(self._numbers).to_bytes(octets, "big")
+
+    def another(self) -> Registry:
+        return Registry(
+            log=self.log,
+            keys=self.keys,
+            clock=self.clock,
+            entropy=self.entropy,
+            actor=Actor("operator", "root"),
+            by=By("cli", "0", ""),
+        )
+
+    def move(self, **passed: float) -> None:
+        """Let time pass: days=180."""
+        self.clock.passed += timedelta(**passed)
+
+    async def events(self) -> Sequence[Recorded]:
+        return [await self.log.read(at) for at in range(1, await self.log.last() + 1)]  # type: ignore[arg-type]
+
+    async def topics(self) -> list[str]:
+        return [recorded.topic for recorded in await self.events()]
+
+    def spoil_next_append(self, position: int) -> None:
+        """Tell the event at a position again, in its history, just before the next append."""
+        append = self.log.append_guarded
+
+        async def spoil_once(*args: object, **options: object) -> object:
+            self.log.append_guarded = append  # type: ignore[method-assign]
+            told = await self.log.read(position)  # type: ignore[arg-type]
+            self.log.store(encode_group([Fact(told.subject.removeprefix("ev."), told.event)]))
+            return await append(*args, **options)  # type: ignore[arg-type]
+
+        self.log.append_guarded = spoil_once  # type: ignore[method-assign, assignment]
