@@ -6,9 +6,9 @@ from typing import Literal
 
 import click
 
-from gateway.cli.desk import ADDRESS, at_desk
+from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option
 from gateway.cli.output import fail, nothing, print_rows, say
-from gateway.cli.registering import PAGE, Octets, open_account
+from gateway.cli.registering import PAGE, Octets, open_account, registry
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
@@ -86,5 +86,50 @@ async def list_accounts(desk: Desk, agency_id: str | None) -> None:
         nothing("no account" + (f" of an agency {agency_id}" if agency_id else ""))
     print_rows(
         [asdict(row) for row in found],
-        ("account_id", "address", "display_name", "kind", "quota_octets", "agency_id"),
+        ("account_id", "address", "display_name", "status", "kind", "quota_octets", "agency_id"),
     )
+
+
+@account.command("suspend")
+@click.argument("address", type=ADDRESS)
+@reason_option("Why is this account suspended")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@at_desk
+async def suspend(desk: Desk, address: Address, reason: str, yes: bool) -> None:
+    """Let nobody sign in to an account; its mail still comes in.
+
+    Example: saraban account suspend somchai@opm.go.th --reason 'password is known to others' --yes
+    """
+    confirm(f"Let nobody sign in to the account of {address}?", yes=yes)
+    account_id = await registry(desk).suspend_account(address, reason)
+    say(f"suspended {address}", account_id=account_id, address=str(address), status="suspended")
+
+
+@account.command("activate")
+@click.argument("address", type=ADDRESS)
+@reason_option("Why is this account activated")
+@at_desk
+async def activate(desk: Desk, address: Address, reason: str) -> None:
+    """Undo `suspend` or `close`. After `close` its aliases have to be added again.
+
+    Example: saraban account activate somchai@opm.go.th --reason 'has a new password'
+    """
+    account_id = await registry(desk).activate_account(address, reason)
+    say(f"activated {address}", account_id=account_id, address=str(address), status="active")
+
+
+@account.command("close")
+@click.argument("address", type=ADDRESS)
+@reason_option("Why is this account closed")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@at_desk
+async def close(desk: Desk, address: Address, reason: str, yes: bool) -> None:
+    """Let nobody sign in to an account, and refuse mail to all its addresses. What it has stays.
+
+    Its addresses rest for 180 days; `activate` takes its own one back.
+
+    Example: saraban account close somchai@opm.go.th --reason 'left the office' --yes
+    """
+    confirm(f"Close the account of {address}, so that mail to all its addresses is refused?", yes=yes)
+    account_id = await registry(desk).close_account(address, reason)
+    say(f"closed {address}", account_id=account_id, address=str(address), status="closed")

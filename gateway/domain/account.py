@@ -17,6 +17,10 @@ QUOTA_OCTETS_DEFAULT: Final = 10 * 1024**3
 AccountKind = Literal["person", "office"]  # an office's mailbox is read by several people (สารบรรณกลาง)
 
 
+# suspended: no sign-in, mail still comes in. closed: no sign-in, and its addresses are nobody's.
+AccountStatus = Literal["active", "suspended", "closed"]
+
+
 class AccountSecret(Struct, frozen=True, omit_defaults=True):
     """Sealed under `account.<account_id>`, label `account:<account_id>`."""
 
@@ -34,6 +38,46 @@ class AccountCreated(CreatedEvent, frozen=True, kw_only=True):
     quota_octets: int
     base: int
     sealed: bytes  # AccountSecret
+
+
+class ReasonSecret(Struct, frozen=True):
+    """Why somebody lost or got back access. Sealed as AccountSecret is, label `reason:<account_id>`."""
+
+    reason: str
+
+
+class AccountSuspended(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: nobody signs in to it; its mail still comes in."""
+
+    TOPIC: ClassVar[str] = "account.suspended/1"
+
+    sealed: bytes  # ReasonSecret
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.status = "suspended"
+
+
+class AccountActivated(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: it was suspended, or closed: then the claim of its address is beside it."""
+
+    TOPIC: ClassVar[str] = "account.activated/1"
+
+    sealed: bytes  # ReasonSecret
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.status = "active"
+
+
+class AccountClosed(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: nobody signs in or writes to it; its addresses are released beside it."""
+
+    TOPIC: ClassVar[str] = "account.closed/1"
+
+    sealed: bytes  # ReasonSecret
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.status = "closed"
+        aggregate.aliases.clear()
 
 
 class AliasAdded(AggregateEvent, frozen=True, kw_only=True):
@@ -69,6 +113,7 @@ class Account(Aggregate):
         self.quota_octets = quota_octets
         self.base = base
         self.sealed = sealed
+        self.status: AccountStatus = "active"
         self.aliases: set[str] = set()  # names of its further addresses
 
     @classmethod
@@ -102,3 +147,8 @@ def account_key_name(account_id: AccountId) -> str:
 def account_label(account_id: AccountId) -> str:
     """The label under which AccountSecret is sealed."""
     return f"account:{account_id}"
+
+
+def reason_label(originator_id: str) -> str:
+    """The label under which a ReasonSecret is sealed."""
+    return f"reason:{originator_id}"

@@ -6,9 +6,9 @@ Source: architecture §4 (Subjects: one owner, always); RFC 5321 §3.9.1 (alias)
 from typing import Final
 
 from gateway.domain.account import Account, AliasAdded, AliasRemoved
-from gateway.domain.addresses import AddressReleased, AddressSecret, address_label
-from gateway.domain.events import Fact, Stamp
-from gateway.domain.histories import address_history, address_name, history_of
+from gateway.domain.addresses import AddressSecret, address_label
+from gateway.domain.events import Stamp
+from gateway.domain.histories import address_name, history_of
 from gateway.domain.registration import (
     Holding,
     Refused,
@@ -18,6 +18,7 @@ from gateway.domain.registration import (
     check_free,
     check_home,
     claim_of,
+    release_of,
 )
 from gateway.domain.sealing import seal
 from gateway.mail.address import Address
@@ -44,6 +45,8 @@ def add_alias(
     says of them needs no guard. Raises Refused.
     """
     account_id = AccountId(account.id)
+    if account.status == "closed":
+        raise Refused("the account is closed")
     if standing.holding.owner == account_id:
         raise Refused(f"{address} is an address of this account already")
     check_free(address, standing.holding, account_id, stamp.at)
@@ -81,9 +84,3 @@ def remove_alias(
         {history_of(account.id): position, released.subject: holding.position},
         {history_of(account.id): first},
     )
-
-
-def release_of(name: str, account: Account, stamp: Stamp) -> Fact:
-    """The fact that an address is nobody's any more."""
-    released = AddressReleased(name=name, account_id=AccountId(account.id), **stamp.fields())
-    return Fact(address_history(name), released)

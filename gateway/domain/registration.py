@@ -205,6 +205,12 @@ def claim_of(name: str, account: Account, stamp: Stamp, sealed: bytes, *, is_ali
     return Fact(address_history(name), claimed)
 
 
+def release_of(name: str, account: Account, stamp: Stamp) -> Fact:
+    """The fact that an address is nobody's any more."""
+    released = AddressReleased(name=name, account_id=AccountId(account.id), **stamp.fields())
+    return Fact(address_history(name), released)
+
+
 def _domain(text: str) -> str:
     try:
         label = normalise_domain(text)

@@ -7,7 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.domain.account import AccountCreated, AccountSecret, account_key_name, account_label
+from gateway.domain.account import (
+    AccountActivated,
+    AccountClosed,
+    AccountCreated,
+    AccountSecret,
+    AccountStatus,
+    AccountSuspended,
+    ReasonSecret,
+    account_key_name,
+    account_label,
+    reason_label,
+)
 from gateway.domain.addresses import (
     AddressClaimed,
     AddressReleased,
@@ -23,6 +34,10 @@ from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 
+_ACCOUNT_STATUS: Final = """UPDATE account SET status = changed.status, reason = changed.reason
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (account_id, status, reason)
+    WHERE account.account_id = changed.account_id"""
+
 FOLD: Final = {
     AgencyCreated.TOPIC: """INSERT INTO agency SELECT * FROM
         unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[]) ON CONFLICT DO NOTHING""",
@@ -32,6 +47,9 @@ FOLD: Final = {
         $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING""",
     TreeCreated.TOPIC: """INSERT INTO inbox SELECT * FROM unnest($1::text[], $2::text[])
         ON CONFLICT DO NOTHING""",
+    AccountSuspended.TOPIC: _ACCOUNT_STATUS,
+    AccountActivated.TOPIC: _ACCOUNT_STATUS,
+    AccountClosed.TOPIC: _ACCOUNT_STATUS,
     # An account that takes back what it had given up was its only owner meanwhile.
     AddressClaimed.TOPIC: """INSERT INTO address
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
@@ -93,6 +111,12 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return event.domain, event.agency_id
         case AccountCreated():
             return _account(event, keys)
+        case AccountSuspended():
+            return _account_status(event, "suspended", keys)
+        case AccountActivated():
+            return _account_status(event, "active", keys)
+        case AccountClosed():
+            return _account_status(event, "closed", keys)
         case TreeCreated():
             return event.account_id, event.mailbox_id
         case AddressClaimed():
@@ -126,10 +150,19 @@ def _account(event: AccountCreated, keys: Keys) -> tuple[object, ...]:
     )
 
 
+def _account_status(
+    event: AccountSuspended | AccountActivated | AccountClosed, status: AccountStatus, keys: Keys
+) -> tuple[object, ...]:
+    account_id = AccountId(event.originator_id)
+    label = reason_label(account_id)
+    secret = keys.unseal_with(ReasonSecret, event.sealed, account_key_name(account_id), label=label)
+    return account_id, status, clear(secret.reason) if secret else ""
+
+
 def _sealed_for(event: Event) -> list[AccountId]:
     """The account whose key the event wants opened."""
     match event:
-        case AccountCreated():
+        case AccountCreated() | AccountSuspended() | AccountActivated() | AccountClosed():
             return [AccountId(event.originator_id)]
         case AddressClaimed():
             return [event.account_id]

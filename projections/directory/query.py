@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from gateway.domain.account import AccountStatus
 from gateway.domain.agency import NextHop
 from gateway.domain.routing import Hosted as Hosted
 from gateway.domain.routing import NotOurs as NotOurs
@@ -93,7 +94,7 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """address, display_name: blank when erased."""
+    """address, display_name, reason: blank when erased."""
 
     account_id: AccountId
     agency_id: AgencyId
@@ -101,7 +102,14 @@ class AccountRow:
     quota_octets: int
     address: str
     display_name: str
+    status: AccountStatus
+    reason: str  # of its status
     created_at: datetime
+
+
+_ACCOUNT = (
+    "a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, status, reason, created_at"
+)
 
 
 async def list_accounts(
@@ -109,8 +117,8 @@ async def list_accounts(
 ) -> list[AccountRow]:
     """By account id, that is by time of creation; after: the last id of the page before."""
     found = await rows.fetch(
-        f"""SELECT account_id, agency_id, kind, quota_octets, address, display_name, created_at
-        FROM {_SCHEMA}.account WHERE account_id > $1 AND ($2::text IS NULL OR agency_id = $2)
+        f"""SELECT {_ACCOUNT} FROM {_SCHEMA}.account AS a
+        WHERE account_id > $1 AND ($2::text IS NULL OR agency_id = $2)
         ORDER BY account_id LIMIT $3""",
         after,
         agency_id,
@@ -120,11 +128,10 @@ async def list_accounts(
 
 
 async def account_of(rows: Rows, address: Address) -> AccountRow | None:
-    """The account an address belongs to; None: it is nobody's here."""
+    """The account an address belongs to, or belonged to until it was closed; None: it is nobody's here."""
     row = await rows.fetchrow(
-        f"""SELECT a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, created_at
-        FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
-        WHERE claimed.address = $1 AND released_at IS NULL""",
+        f"""SELECT {_ACCOUNT} FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
+        WHERE claimed.address = $1 AND (released_at IS NULL OR status = 'closed')""",
         str(address.normalise()),
     )
     return _account(row) if row else None
@@ -219,5 +226,7 @@ def _account(row: asyncpg.Record) -> AccountRow:
         row["quota_octets"],
         row["address"],
         row["display_name"],
+        row["status"],
+        row["reason"],
         row["created_at"],
     )

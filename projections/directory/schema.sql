@@ -18,7 +18,9 @@ CREATE TABLE account (
     quota_octets bigint      NOT NULL,
     address      text        NOT NULL,  -- as the administrator wrote it; blank when erased
     display_name text        NOT NULL,  -- blank when erased
-    created_at   timestamptz NOT NULL
+    created_at   timestamptz NOT NULL,
+    status       text        NOT NULL DEFAULT 'active',  -- its own: active, suspended, closed
+    reason       text        NOT NULL DEFAULT ''         -- why; blank when erased
 );
 CREATE INDEX account_agency ON account (agency_id, account_id);
 CREATE TABLE inbox (

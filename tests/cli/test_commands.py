@@ -74,7 +74,8 @@ def test_every_command_has_help_and_takes_json(path: tuple[str, ...], command: c
 
 def test_what_the_issue_promises_is_there() -> None:
     promised = """up, init, status, reset, logs, ca export, agency add, agency list, account add,
-        account list, alias add, alias remove, alias list, mailbox list, mailbox show, mailbox export,
+        account list, account suspend, account activate, account close, alias add,
+        alias remove, alias list, mailbox list, mailbox show, mailbox export,
         trace, queue list, events tail, events show, log hold, log release, projection list,
         projection rebuild, check, send, edge, router, relay, packer, projector, steward, web"""
     assert {name.strip() for name in promised.split(",")} <= {" ".join(path) for path, _ in COMMANDS}

@@ -142,6 +142,43 @@ async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(
     assert (alias.account_id, alias.owner_since) == (other.account_id, world.now)
 
 
+async def test_a_suspended_account_gets_its_mail_and_says_why_it_is(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    asked = parse_address("ann@opm.go.th")
+    world.suspend(ann, "ลืมรหัสผ่าน")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = await account_of(rows, asked)
+        assert await find_recipients(rows, [asked]) == [Hosted(gateway.opm, ann.account_id, ann.inbox_id)]
+    assert found is not None
+    assert (found.account_id, found.status, found.reason) == (ann.account_id, "suspended", "ลืมรหัสผ่าน")
+
+
+async def test_a_closed_account_is_nobody_to_write_to_until_it_is_activated(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    asked = [parse_address(text) for text in ("ann@opm.go.th", "office@opm.go.th")]
+    world.alias(ann, "office@opm.go.th")
+    world.close(ann)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await find_recipients(rows, asked) == [UnknownHere(gateway.opm)] * 2
+        for address in asked:
+            found = await account_of(rows, address)
+            assert found is not None
+            assert (found.account_id, found.status) == (ann.account_id, "closed")
+        assert await addresses_of(rows, ann.account_id) == set()
+
+    world.activate(ann)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        hosted = Hosted(gateway.opm, ann.account_id, ann.inbox_id)
+        assert await find_recipients(rows, asked) == [hosted, UnknownHere(gateway.opm)]
+        found = await account_of(rows, asked[0])
+        assert await account_of(rows, asked[1]) is None
+    assert found is not None
+    assert (found.status, found.reason) == ("active", "กลับมาแล้ว")
+
+
 async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:
     gateway = Gateway(pool)
     await create(pool, all_models(gateway.world.keys))

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
+from gateway.domain.access import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
 from gateway.domain.agency import Agency, NextHop
@@ -201,6 +202,35 @@ class World:
         parsed = parse_address(address)
         self.add(*remove_alias(account, position, parsed, self._holding(parsed), self.stamp()).facts)
 
+    def suspend(self, owner: Owner, reason: str = "ลาออก") -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        sealed = self._reason(reason, f"account.{owner.account_id}", owner.account_id)
+        self.add(*suspend_account(account, position, self.stamp(), reason=sealed).facts)
+
+    def close(self, owner: Owner, reason: str = "ลาออก") -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        own = address_name(parse_address(owner.address), self.keys.key("site.address"))
+        holdings = [self._holding_of(name) for name in (own, *sorted(account.aliases))]
+        sealed = self._reason(reason, f"account.{owner.account_id}", owner.account_id)
+        self.add(*close_account(account, position, holdings, self.stamp(), reason=sealed).facts)
+
+    def activate(self, owner: Owner, reason: str = "กลับมาแล้ว") -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        made = activate_account(
+            account,
+            position,
+            self._holding(parse_address(owner.address)),
+            self.stamp(),
+            reason=self._reason(reason, f"account.{owner.account_id}", owner.account_id),
+            account_key=self.keys.key(f"account.{owner.account_id}"),
+            site_key=self.keys.key("site.address"),
+            nonce=self.chance.randbytes(12),
+        )
+        self.add(*made.facts)
+
+    def _reason(self, reason: str, key_name: str, originator_id: str) -> bytes:
+        return seal_reason(reason, originator_id, self.keys.key(key_name), nonce=self.chance.randbytes(12))
+
     def aggregate(self, kind: type[A], identifier: str) -> tuple[A, Position]:
         """An aggregate as the log tells of it, and where its history ends."""
         history = [event for event in self.log if event.subject == f"ev.{history_of(identifier)}"]
@@ -209,7 +239,10 @@ class World:
         return found, history[-1].position
 
     def _holding(self, address: Address) -> Holding:
-        subject = f"ev.{address_history(address_name(address, self.keys.key('site.address')))}"
+        return self._holding_of(address_name(address, self.keys.key("site.address")))
+
+    def _holding_of(self, name: str) -> Holding:
+        subject = f"ev.{address_history(name)}"
         last = next((event for event in reversed(self.log) if event.subject == subject), None)
         if last is None:
             return UNHELD
@@ -390,6 +423,12 @@ def _change_hands(world: World, owner: Owner, address: str) -> None:
     world.unalias(owner, f"x{address}")
     world.now += ADDRESS_RESTS
     world.alias(world.accounts[1], f"x{address}")
+    for change in world.chance.sample((world.suspend, world.close), 2)[: world.chance.randrange(3)]:
+        if world.aggregate(Account, owner.account_id)[0].status == "active":
+            change(owner)
+    if world.chance.random() < 0.5:
+        world.suspend(world.accounts[0])
+        world.activate(world.accounts[0])
 
 
 def _send_out(world: World, mail: Mail, agency_id: AgencyId, recipients: list[int]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never, cast
 
-from gateway.domain.access import Refusal
+from gateway.domain.signin import Refusal
 from gateway.mail.address import Address
 from gateway.mail.envelope import Body
 from gateway.mail.ids import AgencyId

@@ -64,11 +64,13 @@ class Reading:
         return Holding(event, latest.position)
 
     async def account_at(self, address: Address) -> FoundAccount:
-        """The account an address belongs to. Raises Unknown."""
-        owner = (await self.holding(address)).owner
-        if owner is None:
-            raise Unknown(f"{address} is no account here")
-        return await self.account(owner)
+        """The account an address belongs to, or belonged to until it was closed. Raises Unknown."""
+        holding = await self.holding(address)
+        if holding.last is not None:
+            found = await self.account(holding.last.account_id)
+            if holding.owner is not None or found.account.status == "closed":
+                return found
+        raise Unknown(f"{address} is no account here")
 
     async def account(self, account_id: AccountId) -> FoundAccount:
         """An account that is known to be there."""

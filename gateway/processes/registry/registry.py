@@ -6,12 +6,19 @@ Used by the command line and the HTTP API. No process of its own.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from gateway.domain.access import (
+    activate_account,
+    close_account,
+    own_address,
+    seal_reason,
+    suspend_account,
+)
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_key_name
 from gateway.domain.agency import NextHop
 from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.events import Actor, By, Stamp
-from gateway.domain.histories import SITE_ADDRESS_KEY, domain_history
+from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, domain_history
 from gateway.domain.registration import (
     NewAccount,
     Refused,
@@ -24,7 +31,7 @@ from gateway.domain.sealing import NONCE_OCTETS
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AccountId, AgencyId, MailboxId, is_id, new_id
 from gateway.ports import Clock, Conflict, Entropy, EventLog, KeyStore, Position
-from gateway.processes.registry.reading import Reading
+from gateway.processes.registry.reading import FoundAccount, Reading
 
 DECISIONS_MAX: Final = 10  # style.md §6: a Conflict is decided again, at most this often
 
@@ -108,15 +115,14 @@ class Registry:
         site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
 
         async def decide() -> Registration:
-            found = await self._reading.account_at(of)
-            account_id = AccountId(found.account.id)
+            found, key = await self._account(of)
             return add_alias(
                 found.account,
                 found.position,
                 alias,
                 await self._reading.standing(found.account.agency_id, alias),
                 self._stamp(),
-                account_key=await self._keys.get(account_key_name(account_id)),
+                account_key=key,
                 site_key=site_key,
                 nonce=self._entropy(NONCE_OCTETS),
             )
@@ -132,6 +138,56 @@ class Registry:
             return remove_alias(found.account, found.position, alias, holding, self._stamp())
 
         return _account_of(await self._decide(str(alias), decide))
+
+    async def suspend_account(self, address: Address, reason: str) -> AccountId:
+        """Nobody signs in any more; mail still comes in. Raises Refused, Unavailable."""
+
+        async def decide() -> Registration:
+            found, key = await self._account(address)
+            sealed = self._reason(reason, found.account.id, key)
+            return suspend_account(found.account, found.position, self._stamp(), reason=sealed)
+
+        return _account_of(await self._decide(str(address), decide))
+
+    async def close_account(self, address: Address, reason: str) -> AccountId:
+        """Nobody signs in any more, and its addresses are given up. Raises Refused, Unavailable."""
+        site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+
+        async def decide() -> Registration:
+            found, key = await self._account(address)
+            names = [address_name(own_address(found.account, key), site_key), *sorted(found.account.aliases)]
+            holdings = [await self._reading.holding_of(name) for name in names]
+            sealed = self._reason(reason, found.account.id, key)
+            return close_account(found.account, found.position, holdings, self._stamp(), reason=sealed)
+
+        return _account_of(await self._decide(str(address), decide))
+
+    async def activate_account(self, address: Address, reason: str) -> AccountId:
+        """It is as before it was suspended; closed, it has its address again. Raises Refused, Unavailable."""
+        site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+
+        async def decide() -> Registration:
+            found, key = await self._account(address)
+            return activate_account(
+                found.account,
+                found.position,
+                await self._reading.holding(own_address(found.account, key)),
+                self._stamp(),
+                reason=self._reason(reason, found.account.id, key),
+                account_key=key,
+                site_key=site_key,
+                nonce=self._entropy(NONCE_OCTETS),
+            )
+
+        return _account_of(await self._decide(str(address), decide))
+
+    async def _account(self, address: Address) -> tuple[FoundAccount, bytes]:
+        """The account at an address, and its key."""
+        found = await self._reading.account_at(address)
+        return found, await self._keys.get(account_key_name(AccountId(found.account.id)))
+
+    def _reason(self, reason: str, originator_id: str, key: bytes) -> bytes:
+        return seal_reason(reason, originator_id, key, nonce=self._entropy(NONCE_OCTETS))
 
     async def _decide(self, about: str, decide: Callable[[], Awaitable[Registration]]) -> Registration:
         """Read, decide, append; on a Conflict again. decide: reads and decides, may raise Refused."""

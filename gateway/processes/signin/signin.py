@@ -9,7 +9,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from gateway.domain.access import (
+from gateway.domain.events import Actor, By, Fact, Stamp
+from gateway.domain.routing import traffic_key_name
+from gateway.domain.sealing import NONCE_OCTETS, seal
+from gateway.domain.signin import (
     SIGN_INS,
     Refusal,
     SignInAccepted,
@@ -17,9 +20,6 @@ from gateway.domain.access import (
     SignInSecret,
     access_history,
 )
-from gateway.domain.events import Actor, By, Fact, Stamp
-from gateway.domain.routing import traffic_key_name
-from gateway.domain.sealing import NONCE_OCTETS, seal
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane

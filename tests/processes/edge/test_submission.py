@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.domain.access import SignInAccepted, SignInRefused, SignInSecret
 from gateway.domain.sealing import unseal
+from gateway.domain.signin import SignInAccepted, SignInRefused, SignInSecret
 from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
