@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 import click
 
-from gateway.cli.desk import at_desk
+from gateway.cli.desk import at_desk, confirm, reason_option
 from gateway.cli.output import print_rows, say
-from gateway.cli.registering import registry
+from gateway.cli.registering import agencies, registry
 from gateway.domain.agency import NextHop
+from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
 from gateway.wiring import Desk
 from projections.directory import query as directory
@@ -60,4 +61,32 @@ async def list_agencies(desk: Desk) -> None:
     async with desk.pool.rows() as rows:
         found = await directory.list_agencies(rows)
     shown = [asdict(row) | {"next_hop": str(row.next_hop) if row.next_hop else None} for row in found]
-    print_rows(shown, ("agency_id", "name", "domains", "next_hop", "accounts"))
+    print_rows(shown, ("agency_id", "name", "domains", "next_hop", "accounts", "status"))
+
+
+@agency.command("suspend")
+@click.argument("agency_id")
+@reason_option("Why is this agency suspended")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@at_desk
+async def suspend(desk: Desk, agency_id: str, reason: str, yes: bool) -> None:
+    """Let none of an agency's accounts sign in or send; their mail still comes in.
+
+    Example: saraban agency suspend ag_01… --reason 'sends spam' --yes
+    """
+    confirm(f"Let none of the accounts of {agency_id} sign in or send?", yes=yes)
+    await agencies(desk).suspend(AgencyId(agency_id), reason)
+    say(f"suspended {agency_id}", agency_id=agency_id, status="suspended")
+
+
+@agency.command("activate")
+@click.argument("agency_id")
+@reason_option("Why is this agency activated")
+@at_desk
+async def activate(desk: Desk, agency_id: str, reason: str) -> None:
+    """Undo `suspend`: each of its accounts is what it is by itself again.
+
+    Example: saraban agency activate ag_01… --reason 'the sender was found'
+    """
+    await agencies(desk).activate(AgencyId(agency_id), reason)
+    say(f"activated {agency_id}", agency_id=agency_id, status="active")

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import click
 from argon2 import PasswordHasher
@@ -16,10 +16,13 @@ from gateway.domain.histories import operator_history
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position
+from gateway.processes.registry.agencies import Agencies
+from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.registry import Registry
 from gateway.wiring import Desk
 
 PAGE: Final = 1_000
+D = TypeVar("D", bound=Deciding)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -90,6 +93,16 @@ async def _keep_verifier(desk: Desk, name: str, password: str) -> None:
 
 
 def registry(desk: Desk) -> Registry:
-    return Registry(
+    """Who may have mailboxes here, in the name of the person at the keyboard."""
+    return _for(Registry, desk)
+
+
+def agencies(desk: Desk) -> Agencies:
+    """What is changed about agencies, in the name of the person at the keyboard."""
+    return _for(Agencies, desk)
+
+
+def _for(kind: type[D], desk: Desk) -> D:
+    return kind(
         log=desk.log, keys=desk.keys, clock=desk.clock, entropy=desk.entropy, actor=operator(), by=desk.by
     )

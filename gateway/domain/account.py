@@ -41,7 +41,7 @@ class AccountCreated(CreatedEvent, frozen=True, kw_only=True):
 
 
 class ReasonSecret(Struct, frozen=True):
-    """Why somebody lost or got back access. Sealed as AccountSecret is, label `reason:<account_id>`."""
+    """Why somebody lost or got back access. Sealed under its key, label `reason:<its id>`."""
 
     reason: str
 

@@ -3,13 +3,16 @@
 Source: architecture §4 (aggregates); issue 1/9, section 5.
 """
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from msgspec import Struct
 
-from gateway.domain.aggregate import Aggregate, CreatedEvent
+from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Stamp
 from gateway.mail.ids import AgencyId
+
+# suspended: none of its accounts signs in or sends, mail still comes in.
+AgencyStatus = Literal["active", "suspended"]
 
 
 class NextHop(Struct, frozen=True):
@@ -31,12 +34,35 @@ class AgencyCreated(CreatedEvent, frozen=True, kw_only=True):
     relay_to: NextHop | None = None
 
 
+class AgencySuspended(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: none of its accounts signs in or sends; their mail still comes in."""
+
+    TOPIC: ClassVar[str] = "agency.suspended/1"
+
+    sealed: bytes  # ReasonSecret, under `agency.<agency_id>`
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.status = "suspended"
+
+
+class AgencyActivated(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: its accounts are what they are by themselves again."""
+
+    TOPIC: ClassVar[str] = "agency.activated/1"
+
+    sealed: bytes  # ReasonSecret, under `agency.<agency_id>`
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.status = "active"
+
+
 class Agency(Aggregate):
     TOPIC: ClassVar[str] = "agency"
 
     def __init__(self, name: str, relay_to: NextHop | None) -> None:
         self.name = name
         self.relay_to = relay_to
+        self.status: AgencyStatus = "active"
 
     @classmethod
     def create(cls, agency_id: AgencyId, stamp: Stamp, *, name: str, relay_to: NextHop | None) -> Self:
@@ -46,3 +72,8 @@ class Agency(Aggregate):
     def is_hosted(self) -> bool:
         """True when its mailboxes are here."""
         return self.relay_to is None
+
+
+def agency_key_name(agency_id: AgencyId) -> str:
+    """The KeyStore's name of the key that opens the agency's share of history."""
+    return f"agency.{agency_id}"

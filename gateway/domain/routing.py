@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from gateway.domain import sealing
 from gateway.domain.account import account_key_name
 from gateway.domain.agency import NextHop
+from gateway.domain.agency import agency_key_name as agency_key_name
 from gateway.domain.events import (
     AttemptSecret,
     EnvelopeSecret,
@@ -82,10 +83,6 @@ class Means:
     holder_keys: Mapping[str, bytes] = field(repr=False)
     nonce: Callable[[], bytes] = field(repr=False)  # 12 random octets each time
     give_up_after: timedelta
-
-
-def agency_key_name(agency_id: AgencyId) -> str:
-    return f"agency.{agency_id}"
 
 
 def transit_key_name(agency_id: AgencyId, day: str) -> str:

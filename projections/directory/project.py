@@ -26,17 +26,29 @@ from gateway.domain.addresses import (
     DomainClaimed,
     address_label,
 )
-from gateway.domain.agency import AgencyCreated
+from gateway.domain.agency import AgencyActivated, AgencyCreated, AgencySuspended, agency_key_name
 from gateway.domain.events import Event
 from gateway.domain.mailboxtree import TreeCreated
-from gateway.mail.ids import AccountId
+from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 
+StatusEvent = AgencySuspended | AgencyActivated | AccountSuspended | AccountActivated | AccountClosed
+STATUS: Final[dict[type[Event], AccountStatus]] = {
+    AgencySuspended: "suspended",
+    AgencyActivated: "active",
+    AccountSuspended: "suspended",
+    AccountActivated: "active",
+    AccountClosed: "closed",
+}
 _ACCOUNT_STATUS: Final = """UPDATE account SET status = changed.status, reason = changed.reason
     FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (account_id, status, reason)
     WHERE account.account_id = changed.account_id"""
+
+_AGENCY_STATUS: Final = """UPDATE agency SET status = changed.status, reason = changed.reason
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (agency_id, status, reason)
+    WHERE agency.agency_id = changed.agency_id"""
 
 FOLD: Final = {
     AgencyCreated.TOPIC: """INSERT INTO agency SELECT * FROM
@@ -47,6 +59,8 @@ FOLD: Final = {
         $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING""",
     TreeCreated.TOPIC: """INSERT INTO inbox SELECT * FROM unnest($1::text[], $2::text[])
         ON CONFLICT DO NOTHING""",
+    AgencySuspended.TOPIC: _AGENCY_STATUS,
+    AgencyActivated.TOPIC: _AGENCY_STATUS,
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
     AccountClosed.TOPIC: _ACCOUNT_STATUS,
@@ -74,9 +88,7 @@ class DirectoryModel(ReadModel):
         self._ring = ring
 
     async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
-        return await self._ring.fetch_named(
-            account_key_name(account_id) for event in batch for account_id in _sealed_for(event.event)
-        )
+        return await self._ring.fetch_named(name for event in batch for name in _keys_of(event.event))
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         for wave in _waves(batch):
@@ -111,12 +123,10 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return event.domain, event.agency_id
         case AccountCreated():
             return _account(event, keys)
-        case AccountSuspended():
-            return _account_status(event, "suspended", keys)
-        case AccountActivated():
-            return _account_status(event, "active", keys)
-        case AccountClosed():
-            return _account_status(event, "closed", keys)
+        case AgencySuspended() | AgencyActivated():
+            return _status(event, keys)
+        case AccountSuspended() | AccountActivated() | AccountClosed():
+            return _status(event, keys)
         case TreeCreated():
             return event.account_id, event.mailbox_id
         case AddressClaimed():
@@ -150,20 +160,20 @@ def _account(event: AccountCreated, keys: Keys) -> tuple[object, ...]:
     )
 
 
-def _account_status(
-    event: AccountSuspended | AccountActivated | AccountClosed, status: AccountStatus, keys: Keys
-) -> tuple[object, ...]:
-    account_id = AccountId(event.originator_id)
-    label = reason_label(account_id)
-    secret = keys.unseal_with(ReasonSecret, event.sealed, account_key_name(account_id), label=label)
-    return account_id, status, clear(secret.reason) if secret else ""
+def _status(event: StatusEvent, keys: Keys) -> tuple[object, ...]:
+    identifier = event.originator_id
+    (key_name,) = _keys_of(event)
+    secret = keys.unseal_with(ReasonSecret, event.sealed, key_name, label=reason_label(identifier))
+    return identifier, STATUS[type(event)], clear(secret.reason) if secret else ""
 
 
-def _sealed_for(event: Event) -> list[AccountId]:
-    """The account whose key the event wants opened."""
+def _keys_of(event: Event) -> list[str]:
+    """The name of the key the event wants opened."""
     match event:
         case AccountCreated() | AccountSuspended() | AccountActivated() | AccountClosed():
-            return [AccountId(event.originator_id)]
+            return [account_key_name(AccountId(event.originator_id))]
+        case AgencySuspended() | AgencyActivated():
+            return [agency_key_name(AgencyId(event.originator_id))]
         case AddressClaimed():
-            return [event.account_id]
+            return [account_key_name(event.account_id)]
     return []

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import asyncpg
 
 from gateway.domain.account import AccountStatus
-from gateway.domain.agency import NextHop
+from gateway.domain.agency import AgencyStatus, NextHop
 from gateway.domain.routing import Hosted as Hosted
 from gateway.domain.routing import NotOurs as NotOurs
 from gateway.domain.routing import Relayed as Relayed
@@ -20,6 +21,9 @@ from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(DirectoryModel)
 
+
+# An account's own status, unless its agency's says more: closed, then its agency suspended, then suspended.
+EffectiveStatus = AccountStatus | Literal["agency-suspended"]
 
 FIND = f"""
 SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id
@@ -67,6 +71,8 @@ class AgencyRow:
     next_hop: NextHop | None  # None: its mailboxes are here
     domains: tuple[str, ...]
     accounts: int
+    status: AgencyStatus
+    reason: str  # of its status; blank when erased
     created_at: datetime
 
 
@@ -86,6 +92,8 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
             NextHop(row["relay_host"], row["relay_port"]) if row["relay_host"] is not None else None,
             tuple(row["domains"]),
             row["accounts"],
+            row["status"],
+            row["reason"],
             row["created_at"],
         )
         for row in found
@@ -102,14 +110,19 @@ class AccountRow:
     quota_octets: int
     address: str
     display_name: str
-    status: AccountStatus
-    reason: str  # of its status
+    status: EffectiveStatus
+    reason: str  # of that status
     created_at: datetime
 
 
-_ACCOUNT = (
-    "a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, status, reason, created_at"
-)
+_ACCOUNT = f"""
+SELECT a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, a.created_at,
+    CASE WHEN a.status <> 'closed' AND agency.status = 'suspended' THEN 'agency-suspended' ELSE a.status END
+        AS status,
+    CASE WHEN a.status <> 'closed' AND agency.status = 'suspended' THEN agency.reason ELSE a.reason END
+        AS reason
+FROM {_SCHEMA}.account AS a JOIN {_SCHEMA}.agency USING (agency_id)
+"""
 
 
 async def list_accounts(
@@ -117,8 +130,7 @@ async def list_accounts(
 ) -> list[AccountRow]:
     """By account id, that is by time of creation; after: the last id of the page before."""
     found = await rows.fetch(
-        f"""SELECT {_ACCOUNT} FROM {_SCHEMA}.account AS a
-        WHERE account_id > $1 AND ($2::text IS NULL OR agency_id = $2)
+        f"""{_ACCOUNT} WHERE account_id > $1 AND ($2::text IS NULL OR agency_id = $2)
         ORDER BY account_id LIMIT $3""",
         after,
         agency_id,
@@ -130,8 +142,8 @@ async def list_accounts(
 async def account_of(rows: Rows, address: Address) -> AccountRow | None:
     """The account an address belongs to, or belonged to until it was closed; None: it is nobody's here."""
     row = await rows.fetchrow(
-        f"""SELECT {_ACCOUNT} FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
-        WHERE claimed.address = $1 AND (released_at IS NULL OR status = 'closed')""",
+        f"""{_ACCOUNT} JOIN {_SCHEMA}.address AS claimed USING (account_id)
+        WHERE claimed.address = $1 AND (released_at IS NULL OR a.status = 'closed')""",
         str(address.normalise()),
     )
     return _account(row) if row else None

@@ -4,7 +4,9 @@ CREATE TABLE agency (
     name       text        NOT NULL,
     relay_host text,                   -- NULL: its mailboxes are here
     relay_port int,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    status     text        NOT NULL DEFAULT 'active',  -- active, suspended
+    reason     text        NOT NULL DEFAULT ''         -- why; blank when erased
 );
 CREATE TABLE domain (
     domain    text PRIMARY KEY,        -- A-labels, lower case

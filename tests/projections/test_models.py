@@ -179,6 +179,38 @@ async def test_a_closed_account_is_nobody_to_write_to_until_it_is_activated(gate
     assert (found.status, found.reason) == ("active", "กลับมาแล้ว")
 
 
+async def test_what_an_agency_is_its_accounts_are_unless_they_are_closed(gateway: Gateway) -> None:
+    world, opm, ann = gateway.world, gateway.opm, gateway.ann
+    zoe, max_ = world.account(opm, "zoe@opm.go.th"), world.account(opm, "max@opm.go.th")
+    world.suspend(zoe, "ลาออก")
+    world.close(max_, "ย้าย")
+    world.suspend_agency(opm, "ส่งสแปม")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = {row.account_id: (row.status, row.reason) for row in await list_accounts(rows)}
+        assert found == {
+            ann.account_id: ("agency-suspended", "ส่งสแปม"),
+            zoe.account_id: ("agency-suspended", "ส่งสแปม"),
+            max_.account_id: ("closed", "ย้าย"),
+            gateway.bee.account_id: ("active", ""),
+        }
+        one = await account_of(rows, parse_address("ann@opm.go.th"))
+        assert one is not None
+        assert one.status == "agency-suspended"
+        hosted = Hosted(opm, ann.account_id, ann.inbox_id)
+        assert await find_recipients(rows, [parse_address("ann@opm.go.th")]) == [hosted]
+        assert {row.agency_id: row.status for row in await list_agencies(rows)} == {
+            opm: "suspended", gateway.opdc: "active", gateway.dld: "active",
+        }  # fmt: skip
+
+    world.activate_agency(opm)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = {row.account_id: (row.status, row.reason) for row in await list_accounts(rows)}
+    assert found[ann.account_id] == ("active", "")
+    assert found[zoe.account_id] == ("suspended", "ลาออก")
+
+
 async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:
     gateway = Gateway(pool)
     await create(pool, all_models(gateway.world.keys))

@@ -15,6 +15,7 @@ from gateway.domain import codec
 from gateway.domain.access import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
+from gateway.domain.agencies import activate_agency, suspend_agency
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
@@ -228,6 +229,16 @@ class World:
         )
         self.add(*made.facts)
 
+    def suspend_agency(self, agency_id: AgencyId, reason: str = "ส่งสแปม") -> None:
+        agency, position = self.aggregate(Agency, agency_id)
+        sealed = self._reason(reason, f"agency.{agency_id}", agency_id)
+        self.add(*suspend_agency(agency, position, self.stamp(), reason=sealed).facts)
+
+    def activate_agency(self, agency_id: AgencyId, reason: str = "พบผู้ส่งแล้ว") -> None:
+        agency, position = self.aggregate(Agency, agency_id)
+        sealed = self._reason(reason, f"agency.{agency_id}", agency_id)
+        self.add(*activate_agency(agency, position, self.stamp(), reason=sealed).facts)
+
     def _reason(self, reason: str, key_name: str, originator_id: str) -> bytes:
         return seal_reason(reason, originator_id, self.keys.key(key_name), nonce=self.chance.randbytes(12))
 
@@ -410,6 +421,8 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
         if chance.random() < 0.02:
             late = world.account(opdc, f"late{number}@opdc.go.th")
             _change_hands(world, late, f"office{number}@opdc.go.th")
+            world.suspend_agency(opdc)
+            world.activate_agency(opdc)
     return world
 
 

@@ -18,8 +18,16 @@ from gateway.domain.histories import (
 )
 from gateway.domain.registration import UNHELD, Holding, Standing, Unknown
 from gateway.mail.address import Address, normalise_domain
-from gateway.mail.ids import AccountId, AgencyId
+from gateway.mail.ids import AccountId, AgencyId, is_id
 from gateway.ports import START, EventLog, KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAgency:
+    """An agency as its history tells of it, and where that ends."""
+
+    agency: Agency
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +46,29 @@ class Reading:
 
     async def standing(self, agency_id: AgencyId, address: Address) -> Standing:
         """What an address of an agency is decided on."""
-        history = await self._log.history(history_of(agency_id))
+        agency = await self._agency(agency_id)
         claim = await self._log.latest(domain_history(normalise_domain(address.domain)))
         event = claim.event if claim else None
         assert event is None or isinstance(event, DomainClaimed), event
         return Standing(
-            agency=replay(Agency, (recorded.event for recorded in history)),
-            agency_position=history[-1].position if history else START.position,
+            agency=agency.agency if agency else None,
+            agency_position=agency.position if agency else START.position,
             claim=event,
             claim_position=claim.position if claim else START.position,
             holding=await self.holding(address),
         )
+
+    async def agency(self, agency_id: AgencyId) -> FoundAgency:
+        """Raises Unknown, also for what is no agency's id."""
+        found = await self._agency(agency_id) if is_id("ag", agency_id) else None
+        if found is None:
+            raise Unknown(f"there is no agency {agency_id}")
+        return found
+
+    async def _agency(self, agency_id: AgencyId) -> FoundAgency | None:
+        history = await self._log.history(history_of(agency_id))
+        agency = replay(Agency, (recorded.event for recorded in history))
+        return FoundAgency(agency, history[-1].position) if agency else None
 
     async def holding(self, address: Address) -> Holding:
         """Whose an address is or was."""

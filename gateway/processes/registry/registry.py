@@ -1,23 +1,12 @@
-"""Registering agencies and accounts: read what the decision rests on, decide, append; again on a Conflict.
+"""Registering agencies and accounts, and what is changed about an account afterwards."""
 
-Used by the command line and the HTTP API. No process of its own.
-"""
+from collections.abc import Sequence
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
-
-from gateway.domain.access import (
-    activate_account,
-    close_account,
-    own_address,
-    seal_reason,
-    suspend_account,
-)
+from gateway.domain.access import activate_account, close_account, own_address, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_key_name
 from gateway.domain.agency import NextHop
 from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.aliases import add_alias, remove_alias
-from gateway.domain.events import Actor, By, Stamp
 from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, domain_history
 from gateway.domain.registration import (
     NewAccount,
@@ -29,23 +18,13 @@ from gateway.domain.registration import (
 )
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.mail.address import Address, normalise_domain
-from gateway.mail.ids import ID_ENTROPY_OCTETS, AccountId, AgencyId, MailboxId, is_id, new_id
-from gateway.ports import Clock, Conflict, Entropy, EventLog, KeyStore, Position
-from gateway.processes.registry.reading import FoundAccount, Reading
-
-DECISIONS_MAX: Final = 10  # style.md §6: a Conflict is decided again, at most this often
+from gateway.mail.ids import AccountId, AgencyId, MailboxId, is_id
+from gateway.ports import Conflict
+from gateway.processes.registry.deciding import Deciding
 
 
-class Registry:
+class Registry(Deciding):
     """Who may have mailboxes here. Each call is durable when it returns; rows follow."""
-
-    def __init__(
-        self, *, log: EventLog, keys: KeyStore, clock: Clock, entropy: Entropy, actor: Actor, by: By
-    ) -> None:
-        self._log, self._keys = log, keys
-        self._clock, self._entropy = clock, entropy
-        self._actor, self._by = actor, by
-        self._reading = Reading(log, keys)
 
     async def add_agency(
         self, name: str, domains: Sequence[str], *, relay_to: NextHop | None = None
@@ -180,35 +159,6 @@ class Registry:
             )
 
         return _account_of(await self._decide(str(address), decide))
-
-    async def _account(self, address: Address) -> tuple[FoundAccount, bytes]:
-        """The account at an address, and its key."""
-        found = await self._reading.account_at(address)
-        return found, await self._keys.get(account_key_name(AccountId(found.account.id)))
-
-    def _reason(self, reason: str, originator_id: str, key: bytes) -> bytes:
-        return seal_reason(reason, originator_id, key, nonce=self._entropy(NONCE_OCTETS))
-
-    async def _decide(self, about: str, decide: Callable[[], Awaitable[Registration]]) -> Registration:
-        """Read, decide, append; on a Conflict again. decide: reads and decides, may raise Refused."""
-        for _ in range(DECISIONS_MAX):
-            registration = await decide()
-            try:
-                await self._append(registration)
-            except Conflict:
-                continue
-            return registration
-        raise Conflict(f"the histories of {about} move too fast")
-
-    async def _append(self, registration: Registration) -> None:
-        expected = {subject: Position(at) for subject, at in registration.expected.items()}
-        await self._log.append_guarded(registration.facts, expected, registration.versions)
-
-    def _stamp(self) -> Stamp:
-        return Stamp(at=self._clock.now(), actor=self._actor, by=self._by)
-
-    def _new_id(self, prefix: str) -> str:
-        return new_id(prefix, self._clock.now(), self._entropy(ID_ENTROPY_OCTETS))
 
 
 def _account_of(registration: Registration) -> AccountId:

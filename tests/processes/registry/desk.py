@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import TypeVar
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain.events import Actor, By, Fact
 from gateway.domain.group import encode_group
 from gateway.ports import Recorded
+from gateway.processes.registry.agencies import Agencies
+from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.registry import Registry
 
+D = TypeVar("D", bound=Deciding)
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 
 
@@ -39,12 +43,16 @@ class Desk:
         self.clock = MovedClock()
         self._numbers = numbers
         self.registry = self.another()
+        self.agencies = self._for(Agencies)
 
     def entropy(self, octets: int) -> bytes:
         return next(self._numbers).to_bytes(octets, "big")
 
     def another(self) -> Registry:
-        return Registry(
+        return self._for(Registry)
+
+    def _for(self, kind: type[D]) -> D:
+        return kind(
             log=self.log,
             keys=self.keys,
             clock=self.clock,

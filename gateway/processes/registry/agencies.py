@@ -1,0 +1,34 @@
+"""What is changed about an agency after it was registered."""
+
+from gateway.domain.agencies import activate_agency, suspend_agency
+from gateway.domain.agency import agency_key_name
+from gateway.domain.registration import Registration
+from gateway.mail.ids import AgencyId
+from gateway.processes.registry.deciding import Deciding
+
+
+class Agencies(Deciding):
+    """Each call is durable when it returns; rows follow. All raise Refused, Unavailable."""
+
+    async def suspend(self, agency_id: AgencyId, reason: str) -> None:
+        """None of its accounts signs in or sends; mail still comes in."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            sealed = await self._agency_reason(reason, agency_id)
+            return suspend_agency(found.agency, found.position, self._stamp(), reason=sealed)
+
+        await self._decide(agency_id, decide)
+
+    async def activate(self, agency_id: AgencyId, reason: str) -> None:
+        """Its accounts are what they are by themselves again."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            sealed = await self._agency_reason(reason, agency_id)
+            return activate_agency(found.agency, found.position, self._stamp(), reason=sealed)
+
+        await self._decide(agency_id, decide)
+
+    async def _agency_reason(self, reason: str, agency_id: AgencyId) -> bytes:
+        return self._reason(reason, agency_id, await self._keys.get_or_make(agency_key_name(agency_id)))
