@@ -91,6 +91,8 @@ class Settings:
     envelope_octets_max: int = _number(128 * 1024, 16 * 1024, 128 * 1024)
     # RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. Precedent: Postfix 300 s, 10 s under stress.
     smtp_idle_timeout_s: int = _number(300, 1, 3600)
+    # name+tag@ is delivered to name@ where nobody has it itself (RFC 5233). Precedent: Gmail, Postfix.
+    plus_addressing: bool = True
     # The write-ahead stream holds content for seconds; full, it refuses with 452 (architecture.md §5).
     ct_octets_max: int = _number(1024 * 1024 * 1024, 1024 * 1024, 1024**4)
     # Below this much free disk mail is refused with 452, so that what was accepted can still be delivered and

@@ -56,6 +56,7 @@ from projections.checkpoint import Projection
 from projections.content.project import ContentModel
 from projections.content.query import ContentRows
 from projections.directory.project import DirectoryModel
+from projections.directory.query import Addressing
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
 from projections.queue import leases as relay_leases
@@ -236,7 +237,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         )
         services = EdgeServices(
             acceptance=acceptance,
-            recipients=Recipients(pool, g.clock),
+            recipients=Recipients(pool, g.clock, addressing(settings)),
             clock=g.clock,
             new_spool=partial(DiskSpool, spool_folder(settings)),
             idle_timeout_s=settings.smtp_idle_timeout_s,
@@ -284,7 +285,7 @@ async def router(settings: Settings, serving: Callable[[], None]) -> None:
         pool = await enter(g.rows(4))
         objects = await enter(g.objects())
         write_ahead = await enter(g.write_ahead())
-        directory = DirectoryRows(pool)
+        directory = DirectoryRows(pool, addressing(settings))
         reports = Reports(
             log=g.log,
             content=g.contents(pool, write_ahead, objects),
@@ -408,6 +409,11 @@ def gauge(g: Ground, pool: Pool) -> Gauge:
         data=g.settings.data,
         clock=g.clock,
     )
+
+
+def addressing(settings: Settings) -> Addressing:
+    """How edge and router read addresses, both alike."""
+    return Addressing(settings.hostname, settings.plus_addressing)
 
 
 def spool_folder(settings: Settings) -> Path:

@@ -5,10 +5,11 @@ from dataclasses import asdict
 
 import click
 
-from gateway.cli.desk import at_desk, confirm, reason_option
+from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option
 from gateway.cli.output import print_rows, say
 from gateway.cli.registering import agencies, registry
 from gateway.domain.agency import NextHop
+from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
 from gateway.wiring import Desk
@@ -90,3 +91,18 @@ async def activate(desk: Desk, agency_id: str, reason: str) -> None:
     """
     await agencies(desk).activate(AgencyId(agency_id), reason)
     say(f"activated {agency_id}", agency_id=agency_id, status="active")
+
+
+@agency.command("contact")
+@click.argument("agency_id")
+@click.option("--account", "address", required=True, type=ADDRESS, help="An address of one of its accounts.")
+@at_desk
+async def contact(desk: Desk, agency_id: str, address: Address) -> None:
+    """Say who answers for an agency: mail to postmaster at its domains goes there.
+
+    Without a contact it goes to the agency's oldest account.
+
+    Example: saraban agency contact ag_01… --account somchai@opm.go.th
+    """
+    account_id = await agencies(desk).set_contact(AgencyId(agency_id), address)
+    say(f"{address} answers for {agency_id}", agency_id=agency_id, account_id=account_id)

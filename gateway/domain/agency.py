@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Stamp
-from gateway.mail.ids import AgencyId
+from gateway.mail.ids import AccountId, AgencyId
 
 # suspended: none of its accounts signs in or sends, mail still comes in.
 AgencyStatus = Literal["active", "suspended"]
@@ -56,6 +56,17 @@ class AgencyActivated(AggregateEvent, frozen=True, kw_only=True):
         aggregate.status = "active"
 
 
+class AgencyContactSet(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: mail to postmaster at its domains goes to this account (RFC 5321 §4.5.1)."""
+
+    TOPIC: ClassVar[str] = "agency.contact_set/1"
+
+    account_id: AccountId
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.contact_id = self.account_id
+
+
 class Agency(Aggregate):
     TOPIC: ClassVar[str] = "agency"
 
@@ -63,6 +74,7 @@ class Agency(Aggregate):
         self.name = name
         self.relay_to = relay_to
         self.status: AgencyStatus = "active"
+        self.contact_id: AccountId | None = None  # None: its oldest account answers for it
 
     @classmethod
     def create(cls, agency_id: AgencyId, stamp: Stamp, *, name: str, relay_to: NextHop | None) -> Self:

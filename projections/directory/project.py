@@ -26,7 +26,13 @@ from gateway.domain.addresses import (
     DomainClaimed,
     address_label,
 )
-from gateway.domain.agency import AgencyActivated, AgencyCreated, AgencySuspended, agency_key_name
+from gateway.domain.agency import (
+    AgencyActivated,
+    AgencyContactSet,
+    AgencyCreated,
+    AgencySuspended,
+    agency_key_name,
+)
 from gateway.domain.events import Event
 from gateway.domain.mailboxtree import TreeCreated
 from gateway.mail.ids import AccountId, AgencyId
@@ -61,6 +67,9 @@ FOLD: Final = {
         ON CONFLICT DO NOTHING""",
     AgencySuspended.TOPIC: _AGENCY_STATUS,
     AgencyActivated.TOPIC: _AGENCY_STATUS,
+    AgencyContactSet.TOPIC: """UPDATE agency SET contact_id = changed.contact_id
+        FROM unnest($1::text[], $2::text[]) AS changed (agency_id, contact_id)
+        WHERE agency.agency_id = changed.agency_id""",
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
     AccountClosed.TOPIC: _ACCOUNT_STATUS,
@@ -127,6 +136,8 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return _status(event, keys)
         case AccountSuspended() | AccountActivated() | AccountClosed():
             return _status(event, keys)
+        case AgencyContactSet():
+            return event.originator_id, event.account_id
         case TreeCreated():
             return event.account_id, event.mailbox_id
         case AddressClaimed():

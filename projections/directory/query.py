@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import asyncpg
 
@@ -25,6 +25,19 @@ _SCHEMA = schema_of(DirectoryModel)
 # An account's own status, unless its agency's says more: closed, then its agency suspended, then suspended.
 EffectiveStatus = AccountStatus | Literal["agency-suspended"]
 
+POSTMASTER: Final = "postmaster"
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """How addresses are read here. hostname: this gateway's, where "Postmaster" alone is at; "": none."""
+
+    hostname: str = ""
+    plus: bool = True  # name+tag@ is name@, unless somebody has name+tag@ itself
+
+
+ADDRESSING: Final = Addressing()
+
 FIND = f"""
 SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
@@ -35,12 +48,56 @@ LEFT JOIN {_SCHEMA}.inbox USING (account_id)
 ORDER BY nth
 """
 
+# The same for a set with a postmaster in it (RFC 5321 §4.5.1). Where no account has that address it is the
+# agency's contact, or else its oldest account. $3: the postmaster at this gateway's own name; where that
+# is no agency's domain, the oldest hosted agency answers.
+FIND_POSTMASTERS = f"""
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
+LEFT JOIN {_SCHEMA}.domain USING (domain)
+LEFT JOIN {_SCHEMA}.agency ON agency.agency_id = CASE WHEN wanted.address = $3
+    THEN coalesce(domain.agency_id, (SELECT hosted.agency_id FROM {_SCHEMA}.agency AS hosted
+        WHERE relay_host IS NULL ORDER BY created_at, agency_id LIMIT 1))
+    ELSE domain.agency_id END
+LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address AND released_at IS NULL
+LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = CASE
+    WHEN address.account_id IS NULL AND wanted.address = '{POSTMASTER}@' || wanted.domain
+    THEN coalesce(
+        (SELECT contact.account_id FROM {_SCHEMA}.account AS contact
+         WHERE contact.account_id = agency.contact_id AND contact.status <> 'closed'),
+        (SELECT oldest.account_id FROM {_SCHEMA}.account AS oldest
+         WHERE oldest.agency_id = agency.agency_id AND oldest.status <> 'closed'
+         ORDER BY oldest.account_id LIMIT 1))
+    ELSE address.account_id END
+ORDER BY nth
+"""
 
-async def find_recipients(rows: Rows, addresses: Sequence[Address]) -> list[Whereabouts]:
+
+async def find_recipients(
+    rows: Rows, addresses: Sequence[Address], addressing: Addressing = ADDRESSING
+) -> list[Whereabouts]:
     """Where each address is, in the order given, in one round trip. Spelling does not matter."""
-    wanted = [address.normalise() for address in addresses]
-    found = await rows.fetch(FIND, [str(address) for address in wanted], [a.domain for a in wanted])
-    return [_whereabouts(row) for row in found]
+    spellings = [_spellings(address.normalise(), addressing) for address in addresses]
+    wanted = [spelling for each in spellings for spelling in each]
+    asked = [str(spelling) for spelling in wanted], [spelling.domain for spelling in wanted]
+    if any(spelling.local_part == POSTMASTER for spelling in wanted):
+        ours = f"{POSTMASTER}@{addressing.hostname.lower()}" if addressing.hostname else ""
+        found = iter(await rows.fetch(FIND_POSTMASTERS, *asked, ours))
+    else:
+        found = iter(await rows.fetch(FIND, *asked))
+    return [_first_hosted([_whereabouts(next(found)) for _ in each]) for each in spellings]
+
+
+def _spellings(address: Address, addressing: Addressing) -> list[Address]:
+    """What to look up for a normalised address, in turn: itself, and without its tag."""
+    name, plus, _ = address.local_part.partition("+")
+    if addressing.plus and name and plus:
+        return [address, Address(name, address.domain)]
+    return [address]
+
+
+def _first_hosted(found: Sequence[Whereabouts]) -> Whereabouts:
+    return next((where for where in found if isinstance(where, Hosted)), found[0])
 
 
 def _whereabouts(row: asyncpg.Record) -> Whereabouts:

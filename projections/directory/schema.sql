@@ -6,7 +6,8 @@ CREATE TABLE agency (
     relay_port int,
     created_at timestamptz NOT NULL,
     status     text        NOT NULL DEFAULT 'active',  -- active, suspended
-    reason     text        NOT NULL DEFAULT ''         -- why; blank when erased
+    reason     text        NOT NULL DEFAULT '',        -- why; blank when erased
+    contact_id text                                     -- account that gets mail to postmaster; NULL: the oldest
 );
 CREATE TABLE domain (
     domain    text PRIMARY KEY,        -- A-labels, lower case

@@ -30,6 +30,8 @@ REFUSED = [
     ("agency suspend ag_00000000000000000000000000 --reason x --yes", 3, "there is no agency ag_0"),
     ("agency suspend opm.go.th --reason x --yes", 3, "there is no agency opm.go.th"),
     ("agency activate nothing --reason x", 3, "there is no agency nothing"),
+    ("agency contact nothing --account malee@opdc.go.th", 3, "there is no agency nothing"),
+    ("agency contact ag_00000000000000000000000000", 2, "--account"),
     ("events tail --topic nothing.", 3, "nothing."),
     ("events tail -n 0", 2, "0"),
     ("account add nobody --name x --password secret-1", 2, "nobody"),

@@ -15,7 +15,7 @@ from gateway.domain import codec
 from gateway.domain.access import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
-from gateway.domain.agencies import activate_agency, suspend_agency
+from gateway.domain.agencies import activate_agency, set_contact, suspend_agency
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
@@ -239,6 +239,12 @@ class World:
         sealed = self._reason(reason, f"agency.{agency_id}", agency_id)
         self.add(*activate_agency(agency, position, self.stamp(), reason=sealed).facts)
 
+    def contact(self, owner: Owner) -> None:
+        agency, position = self.aggregate(Agency, owner.agency_id)
+        account, _ = self.aggregate(Account, owner.account_id)
+        named = parse_address(owner.address)
+        self.add(*set_contact(agency, position, account, named, self.stamp()).facts)
+
     def _reason(self, reason: str, key_name: str, originator_id: str) -> bytes:
         return seal_reason(reason, originator_id, self.keys.key(key_name), nonce=self.chance.randbytes(12))
 
@@ -423,6 +429,8 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             _change_hands(world, late, f"office{number}@opdc.go.th")
             world.suspend_agency(opdc)
             world.activate_agency(opdc)
+            if world.aggregate(Account, late.account_id)[0].status != "closed":
+                world.contact(late)
     return world
 
 

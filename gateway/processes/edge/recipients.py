@@ -40,8 +40,10 @@ class Checked:
 class Recipients:
     """Answers RCPT for all sessions of one edge."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
-        self._pool, self._clock = pool, clock
+    def __init__(
+        self, pool: Pool, clock: Clock, addressing: directory.Addressing = directory.ADDRESSING
+    ) -> None:
+        self._pool, self._clock, self._addressing = pool, clock, addressing
         self._known: OrderedDict[Address, tuple[float, Checked]] = OrderedDict()
 
     def known(self, address: Address) -> Checked | None:
@@ -53,7 +55,7 @@ class Recipients:
         """Ask the directory about a normalised address."""
         try:
             async with self._pool.rows() as rows:
-                (found,) = await directory.find_recipients(rows, [address])
+                (found,) = await directory.find_recipients(rows, [address], self._addressing)
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="rcpt")
             return Checked(CANNOT_ANSWER, None)

@@ -1,9 +1,10 @@
 """What is changed about an agency after it was registered."""
 
-from gateway.domain.agencies import activate_agency, suspend_agency
-from gateway.domain.agency import agency_key_name
+from gateway.domain.agencies import activate_agency, set_contact, suspend_agency
+from gateway.domain.agency import AgencyContactSet, agency_key_name
 from gateway.domain.registration import Registration
-from gateway.mail.ids import AgencyId
+from gateway.mail.address import Address
+from gateway.mail.ids import AccountId, AgencyId
 from gateway.processes.registry.deciding import Deciding
 
 
@@ -29,6 +30,18 @@ class Agencies(Deciding):
             return activate_agency(found.agency, found.position, self._stamp(), reason=sealed)
 
         await self._decide(agency_id, decide)
+
+    async def set_contact(self, agency_id: AgencyId, address: Address) -> AccountId:
+        """Mail to postmaster at its domains goes to the account of this address."""
+
+        async def decide() -> Registration:
+            agency = await self._reading.agency(agency_id)
+            contact = await self._reading.account_at(address)
+            return set_contact(agency.agency, agency.position, contact.account, address, self._stamp())
+
+        (decided,) = (await self._decide(agency_id, decide)).facts
+        assert isinstance(decided.event, AgencyContactSet), decided
+        return decided.event.account_id
 
     async def _agency_reason(self, reason: str, agency_id: AgencyId) -> bytes:
         return self._reason(reason, agency_id, await self._keys.get_or_make(agency_key_name(agency_id)))

@@ -8,7 +8,7 @@ from gateway.mail.address import Address
 from gateway.ports import Position
 from projections.checkpoint import reached
 from projections.directory.project import DirectoryModel
-from projections.directory.query import find_recipients
+from projections.directory.query import ADDRESSING, Addressing, find_recipients
 from projections.readmodel import Pool
 
 # What the directory is folded from: after one of these the rows may answer otherwise.
@@ -26,12 +26,12 @@ class Directory(Protocol):
 class DirectoryRows:
     """The port above, on the rows. Raises Unavailable."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, addressing: Addressing = ADDRESSING) -> None:
+        self._pool, self._addressing = pool, addressing
 
     async def reach(self, position: Position, timeout_s: float) -> bool:
         return await reached(self._pool, DirectoryModel, position, timeout_s)
 
     async def find(self, addresses: Sequence[Address]) -> Sequence[Whereabouts]:
         async with self._pool.rows() as rows:
-            return await find_recipients(rows, addresses)
+            return await find_recipients(rows, addresses, self._addressing)

@@ -7,6 +7,7 @@ from gateway.domain.agency import Agency, AgencySuspended, agency_key_name
 from gateway.domain.aggregate import replay
 from gateway.domain.registration import Refused, Unknown
 from gateway.domain.sealing import unseal
+from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
 from tests.processes.registry.desk import Desk
 
@@ -62,3 +63,26 @@ async def test_a_history_that_moves_meanwhile_is_decided_on_again(desk: Desk, op
     with pytest.raises(Refused, match="OPM is suspended already"):
         await desk.agencies.suspend(opm, "second")
     assert (await desk.topics()).count("agency.suspended/1") == 1
+
+
+# --- who answers for it -------------------------------------------------------------------------------
+
+
+async def test_the_contact_is_an_account_of_the_agency(desk: Desk, opm: AgencyId) -> None:
+    suda, bee = parse_address("suda@opm.go.th"), parse_address("bee@opdc.go.th")
+    account_id = await desk.registry.add_account(opm, suda)
+    opdc = await desk.registry.add_agency("OPDC", ["opdc.go.th"])
+    await desk.registry.add_account(opdc, bee)
+    await desk.registry.add_alias(suda, parse_address("office@opm.go.th"))
+
+    assert await desk.agencies.set_contact(opm, parse_address("Office@opm.go.th")) == account_id
+    assert (await agency(desk, opm)).contact_id == account_id
+    with pytest.raises(Refused, match=r"suda@opm\.go\.th is the contact of OPM already"):
+        await desk.agencies.set_contact(opm, suda)
+    with pytest.raises(Refused, match=r"bee@opdc\.go\.th is no account of OPM"):
+        await desk.agencies.set_contact(opm, bee)
+    with pytest.raises(Unknown, match=r"nobody@opm\.go\.th is no account here"):
+        await desk.agencies.set_contact(opm, parse_address("nobody@opm.go.th"))
+    await desk.registry.close_account(bee, "left")
+    with pytest.raises(Refused, match="the account is closed"):
+        await desk.agencies.set_contact(opdc, bee)
