@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Final
 
 import click
+import msgspec
 
 from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option
 from gateway.cli.output import print_rows, say
-from gateway.cli.registering import agencies, registry
+from gateway.cli.registering import Octets, agencies, registry
 from gateway.domain.agency import NextHop
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
@@ -28,6 +30,19 @@ class HostAndPort(click.ParamType[NextHop]):
             return NextHop(*split_address(str(value)))
         except ValueError:
             self.fail(f"{value!r} is no host:port such as mx.example.org:25", parameter, context)
+
+
+class Limit(Octets):
+    """A number, a size, or `none`."""
+
+    name = "limit"
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        return NO_LIMIT if value == "none" else super().convert(value, parameter, context)
+
+
+NO_LIMIT: Final = -1
+LIMIT: Final = Limit()
 
 
 @click.group()
@@ -106,3 +121,38 @@ async def contact(desk: Desk, agency_id: str, address: Address) -> None:
     """
     account_id = await agencies(desk).set_contact(AgencyId(agency_id), address)
     say(f"{address} answers for {agency_id}", agency_id=agency_id, account_id=account_id)
+
+
+@agency.command("limits")
+@click.argument("agency_id")
+@click.option("--accounts", "accounts_max", type=LIMIT, help="Open accounts.")
+@click.option("--recipients", "recipients_max", type=LIMIT, help="Recipients of one mail.")
+@click.option("--message", "message_octets_max", type=LIMIT, help="Size of one message, e.g. 30M.")
+@click.option("--attachment", "attachment_octets_max", type=LIMIT, help="Size of a message's attachments.")
+@at_desk
+async def limits(
+    desk: Desk,
+    agency_id: str,
+    accounts_max: int | None,
+    recipients_max: int | None,
+    message_octets_max: int | None,
+    attachment_octets_max: int | None,
+) -> None:
+    """Set what an agency may use, or show it; `none` stands for what the gateway allows.
+
+    Example: saraban agency limits ag_01… --accounts 500 --message 30M --recipients none
+    """
+    given = {
+        "accounts_max": accounts_max,
+        "recipients_max": recipients_max,
+        "message_octets_max": message_octets_max,
+        "attachment_octets_max": attachment_octets_max,
+    }
+    changes = {
+        name: None if limit == NO_LIMIT else limit for name, limit in given.items() if limit is not None
+    }
+    changed, identifier = agencies(desk), AgencyId(agency_id)
+    holding = await (changed.set_limits(identifier, changes) if changes else changed.limits(identifier))
+    shown = msgspec.structs.asdict(holding)
+    lines = [f"{name:<22}{'as the gateway' if limit is None else limit}" for name, limit in shown.items()]
+    say("\n".join(lines), agency_id=agency_id, **shown)

@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.cli.desk import operator
-from gateway.cli.registering import open_account
+from gateway.cli.registering import open_account, registry
 from gateway.domain.addresses import DomainClaimed
 from gateway.domain.agency import NextHop
 from gateway.domain.histories import domain_history
 from gateway.domain.registration import Refused
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
-from gateway.processes.registry.registry import Registry
 from gateway.processes.up.credentials import write_secret
 from gateway.settings import Settings, split_address
 from gateway.wiring import Desk, open_desk
@@ -41,18 +39,10 @@ async def demonstrate(settings: Settings) -> Sequence[Mapping[str, str]]:
     file = settings.data / "secrets" / "demo.json"
     passwords = _passwords(file)
     async with open_desk(settings) as desk:
-        registry = Registry(
-            log=desk.log,
-            keys=desk.keys,
-            clock=desk.clock,
-            entropy=desk.entropy,
-            actor=operator(),
-            by=desk.by,
-        )
         relayed, name = RELAYED
-        await _agency(desk, registry, relayed, name, NextHop(*split_address(settings.demo_next_hop)))
+        await _agency(desk, relayed, name, NextHop(*split_address(settings.demo_next_hop)))
         for domain, name in AGENCIES.items():
-            agency_id = await _agency(desk, registry, domain, name, None)
+            agency_id = await _agency(desk, domain, name, None)
             for address, display_name in ACCOUNTS.items():
                 if address.endswith(f"@{domain}"):
                     await _account(desk, agency_id, address, display_name, passwords[address])
@@ -68,12 +58,10 @@ def _passwords(file: Path) -> dict[str, str]:
     return made
 
 
-async def _agency(
-    desk: Desk, registry: Registry, domain: str, name: str, relay_to: NextHop | None
-) -> AgencyId:
+async def _agency(desk: Desk, domain: str, name: str, relay_to: NextHop | None) -> AgencyId:
     claim = await desk.log.latest(domain_history(domain))
     if claim is None:
-        return await registry.add_agency(name, [domain], relay_to=relay_to)
+        return await registry(desk).add_agency(name, [domain], relay_to=relay_to)
     assert isinstance(claim.event, DomainClaimed), claim
     return claim.event.agency_id
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 import click
@@ -17,6 +18,7 @@ from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position
 from gateway.processes.registry.agencies import Agencies
+from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.registry import Registry
 from gateway.wiring import Desk
@@ -104,5 +106,11 @@ def agencies(desk: Desk) -> Agencies:
 
 def _for(kind: type[D], desk: Desk) -> D:
     return kind(
-        log=desk.log, keys=desk.keys, clock=desk.clock, entropy=desk.entropy, actor=operator(), by=desk.by
+        log=desk.log,
+        keys=desk.keys,
+        count_accounts=partial(count_accounts, desk.log, desk.pool),
+        clock=desk.clock,
+        entropy=desk.entropy,
+        actor=operator(),
+        by=desk.by,
     )

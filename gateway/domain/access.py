@@ -19,7 +19,16 @@ from gateway.domain.account import (
 from gateway.domain.addresses import AddressSecret, address_label
 from gateway.domain.events import Fact, Stamp
 from gateway.domain.histories import address_name, history_of
-from gateway.domain.registration import Holding, Refused, Registration, check_free, claim_of, release_of
+from gateway.domain.registration import (
+    Holding,
+    Refused,
+    Registration,
+    Standing,
+    check_free,
+    check_room,
+    claim_of,
+    release_of,
+)
 from gateway.domain.sealing import seal, unseal
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId
@@ -63,7 +72,7 @@ def close_account(
 def activate_account(
     account: Account,
     position: int,
-    holding: Holding,
+    standing: Standing,
     stamp: Stamp,
     *,
     reason: bytes,
@@ -73,7 +82,7 @@ def activate_account(
 ) -> Registration:
     """It was suspended, or closed: then it takes its own address back, its aliases have to be added again.
 
-    holding: of its own address. Raises Refused, also when another account has that address by now.
+    standing: of its own address. Raises Refused, also when another account has that address by now.
     """
     status, account_id = account.status, AccountId(account.id)
     if status == "active":
@@ -82,11 +91,12 @@ def activate_account(
     if status == "suspended":
         return _registration(account, position, ())
     address = own_address(account, account_key)
-    check_free(address, holding, account_id, stamp.at)
+    check_free(address, standing.holding, account_id, stamp.at)
+    check_room(standing)
     secret = AddressSecret(str(address.normalise()))
     sealed = seal(secret, account_key, nonce=nonce, label=address_label(account_id))
     claim = claim_of(address_name(address, site_key), account, stamp, sealed)
-    return _registration(account, position, (claim,), [holding])
+    return _registration(account, position, (claim,), [standing.holding])
 
 
 def _registration(

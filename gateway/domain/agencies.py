@@ -1,15 +1,35 @@
-"""What an administrator decides about an agency that is there: suspended and activated, who answers for it.
+"""What an administrator decides about an agency that is there: its status, contact and limits.
 
 Source: architecture §4 (aggregates).
 """
 
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
 from gateway.domain.account import Account
-from gateway.domain.agency import Agency, AgencyActivated, AgencyContactSet, AgencySuspended
+from gateway.domain.agency import (
+    Agency,
+    AgencyActivated,
+    AgencyContactSet,
+    AgencyLimitsSet,
+    AgencySuspended,
+)
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
 from gateway.domain.registration import Refused, Registration
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId
+
+# What each limit is of, its least and its most. RFC 5321 §4.5.3.1.8 asks for 100 recipients at least; the
+# bounds of a message are those of the gateway's own setting.
+BOUNDS: Final = {
+    "accounts_max": ("accounts", 0, 1_000_000),
+    "recipients_max": ("recipients", 100, 1_000),
+    "message_octets_max": ("octets of a message", 64 * 1024, 1024**3),
+    "attachment_octets_max": ("octets of attachments", 0, 1024**3),
+}
 
 
 def suspend_agency(agency: Agency, position: int, stamp: Stamp, *, reason: bytes) -> Registration:
@@ -42,6 +62,21 @@ def set_contact(
     if agency.contact_id == account.id:
         raise Refused(f"{named} is the contact of {agency.name} already")
     agency.trigger(AgencyContactSet, stamp, account_id=AccountId(account.id))
+    return _registration(agency, position)
+
+
+def set_limits(
+    agency: Agency, position: int, changes: Mapping[str, int | None], stamp: Stamp
+) -> Registration:
+    """Change some of the agency's limits, by name. Accounts it has already stay. Raises Refused."""
+    for name, limit in changes.items():
+        what, least, most = BOUNDS[name]
+        if limit is not None and not least <= limit <= most:
+            raise Refused(f"a limit of {what} is from {least} to {most}, not {limit}")
+    limits = msgspec.structs.replace(agency.limits, **changes)
+    if limits == agency.limits:
+        raise Refused(f"{agency.name} has these limits already")
+    agency.trigger(AgencyLimitsSet, stamp, limits=limits)
     return _registration(agency, position)
 
 

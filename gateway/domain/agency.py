@@ -3,13 +3,15 @@
 Source: architecture §4 (aggregates); issue 1/9, section 5.
 """
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from msgspec import Struct
 
 from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Stamp
 from gateway.mail.ids import AccountId, AgencyId
+
+ATTACHMENT_OCTETS_MAX: Final = 26_214_400  # 25 MiB, what people know from elsewhere
 
 # suspended: none of its accounts signs in or sends, mail still comes in.
 AgencyStatus = Literal["active", "suspended"]
@@ -23,6 +25,15 @@ class NextHop(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Limits(Struct, frozen=True):
+    """What an agency may use; never more than the gateway allows. None: as much as that."""
+
+    accounts_max: int | None = None  # open ones; None: any number
+    recipients_max: int | None = None  # of one mail
+    message_octets_max: int | None = None  # of one message as sent
+    attachment_octets_max: int | None = ATTACHMENT_OCTETS_MAX  # of all attachments of one message, decoded
 
 
 class AgencyCreated(CreatedEvent, frozen=True, kw_only=True):
@@ -67,6 +78,17 @@ class AgencyContactSet(AggregateEvent, frozen=True, kw_only=True):
         aggregate.contact_id = self.account_id
 
 
+class AgencyLimitsSet(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: these hold from here on, all of them, whatever was set before."""
+
+    TOPIC: ClassVar[str] = "agency.limits_set/1"
+
+    limits: Limits
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.limits = self.limits
+
+
 class Agency(Aggregate):
     TOPIC: ClassVar[str] = "agency"
 
@@ -74,6 +96,7 @@ class Agency(Aggregate):
         self.name = name
         self.relay_to = relay_to
         self.status: AgencyStatus = "active"
+        self.limits = Limits()
         self.contact_id: AccountId | None = None  # None: its oldest account answers for it
 
     @classmethod

@@ -91,6 +91,7 @@ class Standing:
     claim: DomainClaimed | None
     claim_position: int
     holding: Holding = UNHELD
+    accounts: int = 0  # open ones of the agency, as far as its limit wants to know
 
 
 def register_agency(
@@ -128,10 +129,11 @@ def register_account(
 
     Guarded by the address, and by agency and domain, which must stand as they were read; the account's own
     histories need no guard, their ids are new. Raises Refused when the agency is not hosted here, the domain
-    is not its own, or the address is given out or rests.
+    is not its own, it has all the accounts it may have, or the address is given out or rests.
     """
     check_free(new.address, standing.holding, new.account_id, stamp.at)
     check_home(new.address, new.agency_id, standing)
+    check_room(standing)
     assert standing.claim is not None
     if not 0 < new.quota_octets <= QUOTA_OCTETS_MAX:
         raise Refused("a quota is from 1 octet to 1024T")
@@ -157,6 +159,18 @@ def check_home(address: Address, agency_id: AgencyId, standing: Standing) -> Non
         raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
     if claim is None or claim.agency_id != agency_id:
         raise Refused(f"the domain {address.domain} does not belong to {agency.name}")
+
+
+def check_room(standing: Standing) -> None:
+    """Raises Refused when the agency has as many open accounts as it may have.
+
+    How many it has is no invariant: of two administrators who take the last place at once both get one
+    (architecture §9, quota use).
+    """
+    agency = standing.agency
+    limit = agency.limits.accounts_max if agency else None
+    if agency and limit is not None and standing.accounts >= limit:
+        raise Refused(f"{agency.name} has {standing.accounts} accounts and may have {limit}")
 
 
 def check_free(address: Address, holding: Holding, account_id: AccountId, at: datetime) -> None:

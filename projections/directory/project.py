@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from gateway.domain.account import (
     AccountActivated,
     AccountClosed,
@@ -30,6 +32,7 @@ from gateway.domain.agency import (
     AgencyActivated,
     AgencyContactSet,
     AgencyCreated,
+    AgencyLimitsSet,
     AgencySuspended,
     agency_key_name,
 )
@@ -69,6 +72,12 @@ FOLD: Final = {
     AgencyActivated.TOPIC: _AGENCY_STATUS,
     AgencyContactSet.TOPIC: """UPDATE agency SET contact_id = changed.contact_id
         FROM unnest($1::text[], $2::text[]) AS changed (agency_id, contact_id)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
+            recipients_max = changed.recipients, message_octets_max = changed.message,
+            attachment_octets_max = changed.attachment
+        FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[])
+            AS changed (agency_id, accounts, recipients, message, attachment)
         WHERE agency.agency_id = changed.agency_id""",
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
@@ -138,6 +147,8 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return _status(event, keys)
         case AgencyContactSet():
             return event.originator_id, event.account_id
+        case AgencyLimitsSet():
+            return event.originator_id, *msgspec.structs.astuple(event.limits)
         case TreeCreated():
             return event.account_id, event.mailbox_id
         case AddressClaimed():

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import asyncpg
 
 from gateway.domain.account import AccountStatus
-from gateway.domain.agency import AgencyStatus, NextHop
+from gateway.domain.agency import AgencyStatus, Limits, NextHop
 from gateway.domain.routing import Hosted as Hosted
 from gateway.domain.routing import NotOurs as NotOurs
 from gateway.domain.routing import Relayed as Relayed
@@ -121,13 +121,31 @@ async def next_hops(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, 
     return {AgencyId(row["agency_id"]): NextHop(row["relay_host"], row["relay_port"]) for row in found}
 
 
+async def open_accounts(rows: Rows, agency_id: AgencyId) -> int:
+    """How many accounts of the agency are not closed."""
+    count: int = await rows.fetchval(
+        f"SELECT count(*) FROM {_SCHEMA}.account WHERE agency_id = $1 AND status <> 'closed'", agency_id
+    )
+    return count
+
+
+async def limits_of(rows: Rows, agency_id: AgencyId) -> Limits:
+    """What an agency may use. Limits() where nobody has set any, and for an agency that is not here."""
+    row = await rows.fetchrow(
+        f"""SELECT accounts_max, recipients_max, message_octets_max, attachment_octets_max
+        FROM {_SCHEMA}.agency WHERE agency_id = $1""",
+        agency_id,
+    )
+    return Limits(*row) if row else Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class AgencyRow:
     agency_id: AgencyId
     name: str
     next_hop: NextHop | None  # None: its mailboxes are here
     domains: tuple[str, ...]
-    accounts: int
+    accounts: int  # without those that are closed
     status: AgencyStatus
     reason: str  # of its status; blank when erased
     created_at: datetime
@@ -139,7 +157,8 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
         f"""SELECT agency.*,
             ARRAY(SELECT domain FROM {_SCHEMA}.domain AS d WHERE d.agency_id = agency.agency_id
                   ORDER BY domain) AS domains,
-            (SELECT count(*) FROM {_SCHEMA}.account AS a WHERE a.agency_id = agency.agency_id) AS accounts
+            (SELECT count(*) FROM {_SCHEMA}.account AS a
+             WHERE a.agency_id = agency.agency_id AND a.status <> 'closed') AS accounts
         FROM {_SCHEMA}.agency ORDER BY name, agency_id"""
     )
     return [

@@ -7,7 +7,12 @@ CREATE TABLE agency (
     created_at timestamptz NOT NULL,
     status     text        NOT NULL DEFAULT 'active',  -- active, suspended
     reason     text        NOT NULL DEFAULT '',        -- why; blank when erased
-    contact_id text                                     -- account that gets mail to postmaster; NULL: the oldest
+    contact_id text,                                    -- account that gets mail to postmaster; NULL: the oldest
+    -- Its limits; NULL: the gateway's.
+    accounts_max          int,
+    recipients_max        int,
+    message_octets_max    bigint,
+    attachment_octets_max bigint DEFAULT 26214400
 );
 CREATE TABLE domain (
     domain    text PRIMARY KEY,        -- A-labels, lower case

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.domain.addresses import ADDRESS_RESTS
-from gateway.domain.agency import NextHop
+from gateway.domain.agency import Limits, NextHop
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.domain.sealing import unwrap
 from gateway.mail.address import parse_address
@@ -19,10 +19,12 @@ from projections.directory.query import (
     account_of,
     addresses_of,
     find_recipients,
+    limits_of,
     list_accounts,
     list_agencies,
     list_aliases,
     next_hops,
+    open_accounts,
 )
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
 from projections.queue import leases
@@ -209,6 +211,20 @@ async def test_what_an_agency_is_its_accounts_are_unless_they_are_closed(gateway
         found = {row.account_id: (row.status, row.reason) for row in await list_accounts(rows)}
     assert found[ann.account_id] == ("active", "")
     assert found[zoe.account_id] == ("suspended", "ลาออก")
+
+
+async def test_the_limits_of_an_agency_are_the_last_that_were_set(gateway: Gateway) -> None:
+    world, opm = gateway.world, gateway.opm
+    async with gateway.pool.rows() as rows:
+        assert await limits_of(rows, opm) == await limits_of(rows, AgencyId("ag_nobody")) == Limits()
+    world.limit(opm, accounts_max=500, recipients_max=100)
+    world.limit(opm, recipients_max=None, message_octets_max=10**7, attachment_octets_max=None)
+    world.close(world.account(opm, "zoe@opm.go.th"))
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await limits_of(rows, opm) == Limits(500, None, 10**7, None)
+        assert await limits_of(rows, gateway.opdc) == Limits()
+        assert await open_accounts(rows, opm) == 1
 
 
 async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:

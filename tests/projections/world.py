@@ -15,7 +15,7 @@ from gateway.domain import codec
 from gateway.domain.access import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
-from gateway.domain.agencies import activate_agency, set_contact, suspend_agency
+from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
@@ -220,7 +220,7 @@ class World:
         made = activate_account(
             account,
             position,
-            self._holding(parse_address(owner.address)),
+            self._standing(owner.agency_id, parse_address(owner.address), self.stamp()),
             self.stamp(),
             reason=self._reason(reason, f"account.{owner.account_id}", owner.account_id),
             account_key=self.keys.key(f"account.{owner.account_id}"),
@@ -244,6 +244,10 @@ class World:
         account, _ = self.aggregate(Account, owner.account_id)
         named = parse_address(owner.address)
         self.add(*set_contact(agency, position, account, named, self.stamp()).facts)
+
+    def limit(self, agency_id: AgencyId, **changes: int | None) -> None:
+        agency, position = self.aggregate(Agency, agency_id)
+        self.add(*set_limits(agency, position, changes, self.stamp()).facts)  # type: ignore[arg-type]
 
     def _reason(self, reason: str, key_name: str, originator_id: str) -> bytes:
         return seal_reason(reason, originator_id, self.keys.key(key_name), nonce=self.chance.randbytes(12))
@@ -429,6 +433,7 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             _change_hands(world, late, f"office{number}@opdc.go.th")
             world.suspend_agency(opdc)
             world.activate_agency(opdc)
+            world.limit(opdc, accounts_max=1_000 + number, recipients_max=None)
             if world.aggregate(Account, late.account_id)[0].status != "closed":
                 world.contact(late)
     return world

@@ -1,7 +1,9 @@
 """What is changed about an agency after it was registered."""
 
-from gateway.domain.agencies import activate_agency, set_contact, suspend_agency
-from gateway.domain.agency import AgencyContactSet, agency_key_name
+from collections.abc import Mapping
+
+from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
+from gateway.domain.agency import AgencyContactSet, AgencyLimitsSet, Limits, agency_key_name
 from gateway.domain.registration import Registration
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
@@ -42,6 +44,21 @@ class Agencies(Deciding):
         (decided,) = (await self._decide(agency_id, decide)).facts
         assert isinstance(decided.event, AgencyContactSet), decided
         return decided.event.account_id
+
+    async def limits(self, agency_id: AgencyId) -> Limits:
+        """What it may use, as the log says now."""
+        return (await self._reading.agency(agency_id)).agency.limits
+
+    async def set_limits(self, agency_id: AgencyId, changes: Mapping[str, int | None]) -> Limits:
+        """Change some of its limits (None: the gateway's): all that hold then."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            return set_limits(found.agency, found.position, changes, self._stamp())
+
+        (decided,) = (await self._decide(agency_id, decide)).facts
+        assert isinstance(decided.event, AgencyLimitsSet), decided
+        return decided.event.limits
 
     async def _agency_reason(self, reason: str, agency_id: AgencyId) -> bytes:
         return self._reason(reason, agency_id, await self._keys.get_or_make(agency_key_name(agency_id)))

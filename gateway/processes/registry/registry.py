@@ -76,7 +76,7 @@ class Registry(Deciding):
 
         async def decide() -> Registration:
             nonlocal account_key
-            standing = await self._reading.standing(agency_id, address)
+            standing = await self._standing(agency_id, address)
             check_free(address, standing.holding, new.account_id, self._clock.now())  # before a key is made
             account_key = account_key or await self._keys.get_or_make(key_name)
             return register_account(new, self._stamp(), standing, account_key=account_key, site_key=site_key)
@@ -150,7 +150,7 @@ class Registry(Deciding):
             return activate_account(
                 found.account,
                 found.position,
-                await self._reading.holding(own_address(found.account, key)),
+                await self._standing(found.account.agency_id, own_address(found.account, key)),
                 self._stamp(),
                 reason=self._reason(reason, found.account.id, key),
                 account_key=key,

@@ -8,8 +8,11 @@ from typing import TypeVar
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog
-from gateway.domain.events import Actor, By, Fact
+from gateway.domain.account import Account
+from gateway.domain.aggregate import replay
+from gateway.domain.events import Actor, By, Event, Fact
 from gateway.domain.group import encode_group
+from gateway.mail.ids import AgencyId
 from gateway.ports import Recorded
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.deciding import Deciding
@@ -55,11 +58,21 @@ class Desk:
         return kind(
             log=self.log,
             keys=self.keys,
+            count_accounts=self.count_accounts,
             clock=self.clock,
             entropy=self.entropy,
             actor=Actor("operator", "root"),
             by=By("cli", "0", ""),
         )
+
+    async def count_accounts(self, agency_id: AgencyId) -> int:
+        """As the rows would, that know all of the log."""
+        histories: dict[str, list[Event]] = {}
+        for recorded in await self.events():
+            if recorded.subject.startswith("ev.account."):
+                histories.setdefault(recorded.subject, []).append(recorded.event)
+        accounts = [replay(Account, history) for history in histories.values()]
+        return sum(a is not None and a.agency_id == agency_id and a.status != "closed" for a in accounts)
 
     def move(self, **passed: float) -> None:
         """Let time pass: days=180."""

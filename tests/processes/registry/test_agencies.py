@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.domain.account import ReasonSecret, reason_label
-from gateway.domain.agency import Agency, AgencySuspended, agency_key_name
+from gateway.domain.agency import Agency, AgencySuspended, Limits, agency_key_name
 from gateway.domain.aggregate import replay
 from gateway.domain.registration import Refused, Unknown
 from gateway.domain.sealing import unseal
@@ -86,3 +86,52 @@ async def test_the_contact_is_an_account_of_the_agency(desk: Desk, opm: AgencyId
     await desk.registry.close_account(bee, "left")
     with pytest.raises(Refused, match="the account is closed"):
         await desk.agencies.set_contact(opdc, bee)
+
+
+# --- its limits ---------------------------------------------------------------------------------------
+
+
+async def test_limits_change_one_by_one_and_an_attachment_has_25_mib_at_first(
+    desk: Desk, opm: AgencyId
+) -> None:
+    assert await desk.agencies.limits(opm) == Limits(None, None, None, 26_214_400)
+    await desk.agencies.set_limits(opm, {"accounts_max": 500, "recipients_max": 100})
+    assert await desk.agencies.set_limits(opm, {"recipients_max": None}) == Limits(accounts_max=500)
+    await desk.agencies.set_limits(opm, {"attachment_octets_max": None, "message_octets_max": 10**7})
+    assert await desk.agencies.limits(opm) == Limits(500, None, 10**7, None)
+    before = await desk.topics()
+    with pytest.raises(Refused, match="OPM has these limits already"):
+        await desk.agencies.set_limits(opm, {"accounts_max": 500})
+    with pytest.raises(Unknown, match="there is no agency"):
+        await desk.agencies.limits(NOBODY)
+    assert await desk.topics() == before
+
+
+OUT_OF_BOUNDS = [
+    ("accounts_max", 1_000_001, "a limit of accounts is from 0 to 1000000, not 1000001"),
+    ("recipients_max", 99, "a limit of recipients is from 100 to 1000, not 99"),
+    ("message_octets_max", 65_535, "a limit of octets of a message is from 65536 to 1073741824"),
+    ("attachment_octets_max", 2**30 + 1, "a limit of octets of attachments is from 0 to 1073741824"),
+]
+
+
+@pytest.mark.parametrize(("name", "limit", "why"), OUT_OF_BOUNDS)
+async def test_a_limit_has_bounds(desk: Desk, opm: AgencyId, name: str, limit: int, why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        await desk.agencies.set_limits(opm, {name: limit})
+
+
+async def test_an_agency_has_no_more_open_accounts_than_it_may_have(desk: Desk, opm: AgencyId) -> None:
+    first, second, third = (parse_address(f"a{number}@opm.go.th") for number in range(3))
+    await desk.agencies.set_limits(opm, {"accounts_max": 2})
+    await desk.registry.add_account(opm, first)
+    await desk.registry.add_account(opm, second)
+    with pytest.raises(Refused, match="OPM has 2 accounts and may have 2"):
+        await desk.registry.add_account(opm, third)
+
+    await desk.registry.close_account(first, "left")
+    await desk.registry.add_account(opm, third)
+    with pytest.raises(Refused, match="OPM has 2 accounts and may have 2"):
+        await desk.registry.activate_account(first, "is back")
+    await desk.agencies.set_limits(opm, {"accounts_max": None})
+    await desk.registry.activate_account(first, "is back")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway.domain.group import encode_group
 from gateway.mail.address import parse_address
 from gateway.mail.reply import reply
 from gateway.ports import Position, Unavailable
+from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.registry import Registry
 from gateway.processes.relay import work
 from gateway.processes.relay.opening import open_mail
@@ -201,7 +203,13 @@ async def test_leases_a_dead_relay_left_after_their_outcome_are_swept(
 async def test_a_mail_goes_from_acceptance_to_the_next_hop_over_real_rows(setting: Rows) -> None:
     world = setting.world
     registry = Registry(
-        log=world.log, keys=world.keys, clock=setting.clock, entropy=world.entropy, actor=ACTOR, by=BY
+        log=world.log,
+        keys=world.keys,
+        count_accounts=partial(count_accounts, world.log, setting.pool),
+        clock=setting.clock,
+        entropy=world.entropy,
+        actor=ACTOR,
+        by=BY,
     )
     world.directory = DirectoryRows(setting.pool)  # type: ignore[assignment]
     async with Host().listening() as host, setting.folding():
