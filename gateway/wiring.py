@@ -237,7 +237,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         )
         services = EdgeServices(
             acceptance=acceptance,
-            recipients=Recipients(pool, g.clock, addressing(settings)),
+            recipients=Recipients(pool, g.clock, addressing(settings), since=await g.log.last()),
             clock=g.clock,
             new_spool=partial(DiskSpool, spool_folder(settings)),
             idle_timeout_s=settings.smtp_idle_timeout_s,

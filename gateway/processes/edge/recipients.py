@@ -11,10 +11,12 @@ from typing import Final, assert_never
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.mail.reply import Reply, reply
-from gateway.ports import Clock, Unavailable
+from gateway.ports import START, Clock, Position, Unavailable
 from gateway.processes import maillog
+from projections.checkpoint import position_of
 from projections.directory import query as directory
-from projections.readmodel import Pool
+from projections.directory.project import DirectoryModel
+from projections.readmodel import Pool, Rows
 
 HOLDS_S: Final = 1.0
 KNOWN_MAX: Final = 10_000
@@ -38,12 +40,20 @@ class Checked:
 
 
 class Recipients:
-    """Answers RCPT for all sessions of one edge."""
+    """Answers RCPT for all sessions of one edge.
+
+    since: where the log ended when the edge started. Rows that are not as far, as while they are folded anew,
+    may say yes; their no is none.
+    """
 
     def __init__(
-        self, pool: Pool, clock: Clock, addressing: directory.Addressing = directory.ADDRESSING
+        self,
+        pool: Pool,
+        clock: Clock,
+        addressing: directory.Addressing = directory.ADDRESSING,
+        since: Position = START.position,
     ) -> None:
-        self._pool, self._clock, self._addressing = pool, clock, addressing
+        self._pool, self._clock, self._addressing, self._since = pool, clock, addressing, since
         self._known: OrderedDict[Address, tuple[float, Checked]] = OrderedDict()
 
     def known(self, address: Address) -> Checked | None:
@@ -56,15 +66,23 @@ class Recipients:
         try:
             async with self._pool.rows() as rows:
                 (found,) = await directory.find_recipients(rows, [address], self._addressing)
+                checked = _verdict(found)
+                if checked.agency_id is None and not await self._is_sure(rows):
+                    return Checked(CANNOT_ANSWER, None)
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="rcpt")
             return Checked(CANNOT_ANSWER, None)
-        checked = _verdict(found)
         self._known[address] = self._clock.monotonic(), checked
         self._known.move_to_end(address)
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
         return checked
+
+    async def _is_sure(self, rows: Rows) -> bool:
+        """Whether the rows have been as far as the log was at the start; asked until they have."""
+        if self._since and await position_of(rows, DirectoryModel) >= self._since:
+            self._since = START.position
+        return not self._since
 
 
 def _verdict(found: directory.Whereabouts) -> Checked:

@@ -58,6 +58,28 @@ async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapp
         assert asked.known(address) == answer
 
 
+async def test_rows_that_are_folded_anew_say_yes_but_not_no(postgres_dsn: str) -> None:
+    world = World(8)
+    world.account(world.agency("OPM", "opm.go.th"), "suda@opm.go.th")
+    opdc = world.agency("OPDC", "opdc.go.th")
+    suda, bee, ann = (parse_address(text) for text in ("suda@opm.go.th", "bee@opdc.go.th", "ann@example.org"))
+    late = len(world.log)
+    world.account(opdc, "bee@opdc.go.th")
+    model = DirectoryModel(Keyring(world.keys))
+    async with open_pool(postgres_dsn) as pool:
+        await checkpoint.create(pool, [model])
+        projection = Projection(model, pool)
+        await projection.take(world.log[:late])
+        asked = Recipients(pool, MovedClock(), since=world.log[-1].position)
+        assert (await asked.check(suda)).verdict is RECIPIENT_OK
+        for address in (bee, ann):
+            assert await asked.check(address) == Checked(CANNOT_ANSWER, None)
+            assert asked.known(address) is None
+        await projection.take(world.log)
+        assert (await asked.check(bee)).verdict is RECIPIENT_OK
+        assert (await asked.check(ann)).verdict is NOT_OURS
+
+
 async def test_rows_that_are_away_are_no_answer_to_remember() -> None:
     rows = DirectoryRows()
     rows.fault = away()
