@@ -1,5 +1,6 @@
 """Every command explains itself by an example that works, and takes what people type."""
 
+import io
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.cli.agencies import HostAndPort
-from gateway.cli.desk import ADDRESS
+from gateway.cli.agencies import LIMIT, NO_LIMIT, HostAndPort
+from gateway.cli.desk import ADDRESS, confirm
 from gateway.cli.registering import Octets
 from gateway.cli.tracing import Instant
 from gateway.domain.agency import NextHop
@@ -144,6 +145,36 @@ def test_a_host_and_its_port() -> None:
 def test_what_is_no_host_and_port_is_named(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no host:port"):
         HostAndPort().convert(text, None, None)
+
+
+@pytest.mark.parametrize(("text", "limit"), [("500", 500), ("30M", 30 * 1024**2), ("none", NO_LIMIT)])
+def test_a_limit_is_a_number_a_size_or_none(text: str, limit: int) -> None:
+    assert LIMIT.convert(text, None, None) == limit
+
+
+@pytest.mark.parametrize("text", ["-1", "big", "", "None"])
+def test_what_is_no_limit_is_named(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no size such as 10G"):
+        LIMIT.convert(text, None, None)
+
+
+def test_who_takes_something_away_is_asked_or_says_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm("Close it?", yes=True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(click.UsageError, match="nobody is at the terminal to be asked: say --yes"):
+        confirm("Close it?", yes=False)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(click.Abort):
+        confirm("Close it?", yes=False)
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    confirm("Close it?", yes=False)
+
+
+class Terminal(io.StringIO):
+    """Standard input of somebody who answers."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def test_an_instant_is_utc_inside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Addresses and accounts as an administrator gives and takes them, seen by who sends mail."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,9 @@ ACCOUNT = "leaver@opdc.go.th"
 def agency_id(gateway: Gateway) -> str:
     """The agency of opdc.go.th, with an account more than the demonstration has."""
     gateway.cli("account", "add", ACCOUNT, "--name", "ผู้ลาออก")
-    return next(row["agency_id"] for row in gateway.cli("agency", "list") if "opdc.go.th" in row["domains"])
+    return next(
+        str(row["agency_id"]) for row in gateway.cli("agency", "list") if "opdc.go.th" in row["domains"]
+    )
 
 
 def send(gateway: Gateway, recipients: list[str]) -> int:
@@ -40,12 +43,15 @@ def test_all_addresses_of_an_account_are_one_mailbox(gateway: Gateway, agency_id
 def test_mail_to_a_closed_account_is_refused_until_it_is_active_again(
     gateway: Gateway, agency_id: str
 ) -> None:
-    def status() -> str:
+    def is_shown(status: str) -> bool:
         found = gateway.cli("account", "list", "--agency", agency_id)
-        return next(str(row["status"]) for row in found if row["address"] == ACCOUNT)
+        return any((row["address"], row["status"]) == (ACCOUNT, status) for row in found)
+
+    def is_answered_by(code: int) -> bool:
+        return send(gateway, [ACCOUNT]) == code
 
     for command, code in (("suspend", 250), ("close", 550), ("activate", 250)):
         yes = () if command == "activate" else ("--yes",)
         told = gateway.cli("account", command, ACCOUNT, "--reason", "ทดสอบ", *yes)
-        gateway.wait(lambda said=told["status"]: status() == said, f"the rows say {told['status']}")
-        gateway.wait(lambda wanted=code: send(gateway, [ACCOUNT]) == wanted, f"RCPT is answered by {code}")
+        gateway.wait(partial(is_shown, told["status"]), f"the rows say {told['status']}")
+        gateway.wait(partial(is_answered_by, code), f"RCPT is answered by {code} after {command}")

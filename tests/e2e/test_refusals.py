@@ -47,6 +47,9 @@ REFUSED = [
     ("log release 1 --consumer trace", 3, "trace holds nothing at 1"),
 ]
 
+# What may be appended meanwhile: commands and roles open lanes, and an earlier test's mail is packed.
+OF_THE_ROLES = {"lane.opened/1", "lane.closed/1", "content.packed/1"}
+
 
 @pytest.fixture(scope="module")
 def seen(gateway: Gateway) -> list[dict[str, Any]]:
@@ -65,4 +68,4 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(
     assert failed.value.code == code, failed.value.said
     added = gateway.events("")[len(seen) :]
     seen += added
-    assert [event["topic"] for event in added if "lane" not in event["topic"]] == []
+    assert {event["topic"] for event in added} <= OF_THE_ROLES

@@ -247,7 +247,7 @@ class World:
 
     def limit(self, agency_id: AgencyId, **changes: int | None) -> None:
         agency, position = self.aggregate(Agency, agency_id)
-        self.add(*set_limits(agency, position, changes, self.stamp()).facts)  # type: ignore[arg-type]
+        self.add(*set_limits(agency, position, changes, self.stamp()).facts)
 
     def _reason(self, reason: str, key_name: str, originator_id: str) -> bytes:
         return seal_reason(reason, originator_id, self.keys.key(key_name), nonce=self.chance.randbytes(12))
