@@ -154,5 +154,5 @@ async def limits(
     changed, identifier = agencies(desk), AgencyId(agency_id)
     holding = await (changed.set_limits(identifier, changes) if changes else changed.limits(identifier))
     shown = msgspec.structs.asdict(holding)
-    lines = [f"{name:<22}{'as the gateway' if limit is None else limit}" for name, limit in shown.items()]
+    lines = [f"{name:<22}{'none' if limit is None else limit}" for name, limit in shown.items()]
     say("\n".join(lines), agency_id=agency_id, **shown)
