@@ -233,26 +233,24 @@ class Person:
     agency_id: AgencyId
     address: Address  # the first, as the administrator wrote it
     addresses: frozenset[Address]  # all, normalised
+    status: EffectiveStatus = "active"
 
 
 async def person_of(rows: Rows, address: Address) -> Person | None:
     """Whose address it is; None: nobody's here, or erased."""
-    row = await rows.fetchrow(
-        f"""SELECT a.account_id, a.agency_id, a.address,
-            ARRAY(SELECT address FROM {_SCHEMA}.address AS each
-                  WHERE each.account_id = a.account_id AND each.address IS NOT NULL) AS addresses
-        FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
-        WHERE claimed.address = $1 AND a.address <> ''""",
-        str(address.normalise()),
-    )
-    if row is None:
+    account = await account_of(rows, address)
+    if account is None or not account.address:
         return None
+    addresses = await addresses_of(rows, account.account_id)
     return Person(
-        AccountId(row["account_id"]),
-        AgencyId(row["agency_id"]),
-        parse_address(row["address"]),
-        frozenset(parse_address(each) for each in row["addresses"]),
+        account.account_id,
+        account.agency_id,
+        parse_address(account.address),
+        frozenset(parse_address(each) for each in addresses),
+        account.status,
     )
+
+
 async def addresses_of(rows: Rows, account_id: AccountId) -> set[str]:
     """Every address the account has, normalised; without what was given up."""
     found = await rows.fetch(

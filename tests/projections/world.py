@@ -12,8 +12,8 @@ from typing import Any
 
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
-from gateway.domain.access import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
+from gateway.domain.account_status import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
 from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
 from gateway.domain.agency import Agency, NextHop

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from gateway.domain.access import seal_reason
 from gateway.domain.account import account_key_name
+from gateway.domain.account_status import seal_reason
 from gateway.domain.events import Actor, By, Stamp
 from gateway.domain.registration import Registration, Standing
 from gateway.domain.sealing import NONCE_OCTETS

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from gateway.domain.access import activate_account, close_account, own_address, suspend_account
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_key_name
+from gateway.domain.account_status import activate_account, close_account, own_address, suspend_account
 from gateway.domain.agency import NextHop
 from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.aliases import add_alias, remove_alias

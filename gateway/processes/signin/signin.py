@@ -85,6 +85,11 @@ class SignIns:
         if not await self._passwords.is_right(claim.password, verifier):
             return "unknown" if person is None else "password"
         assert person is not None, "nobody's password is right"
+        match person.status:
+            case "closed":
+                return "closed"
+            case "suspended" | "agency-suspended":
+                return "suspended"
         if claim.acts_as and _address(claim.acts_as) not in person.addresses:
             return "acts-as"
         return None

@@ -22,6 +22,7 @@ from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
 from gateway.wiring import server_tls
+from projections.directory.query import EffectiveStatus
 from tests.processes.edge.world import HOSTNAME, Client, EdgeWorld, away, until
 
 PASSWORD = "correct horse battery"
@@ -161,6 +162,25 @@ async def test_a_refusal_is_a_fact_and_says_the_same_to_everybody(
     (event,) = await world.events(SignInRefused)
     assert (event.reason, event.actor.kind) == (reason, "remote")
     assert [recorded.event for recorded in await world.log.history(history)] == [event]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "reason"),
+    [
+        ("suspended", b"525 5.7.13 ", "suspended"),
+        ("agency-suspended", b"525 5.7.13 ", "suspended"),
+        ("closed", b"535 5.7.8 ", "closed"),
+    ],
+)
+async def test_who_is_shut_out_hears_so_after_the_right_password_alone(
+    world: EdgeWorld, trust: ssl.SSLContext, status: EffectiveStatus, said: bytes, reason: str
+) -> None:
+    world.people.status = status
+    async with await inside_tls(world, trust) as client:
+        assert (await client.say(plain(SUDA, "wrong"))).startswith(b"535 5.7.8 ")
+        assert (await client.say(plain(SUDA, PASSWORD))).startswith(said)
+        assert (await client.say(b"MAIL FROM:<>\r\n")).startswith(b"530 5.7.0 ")
+    assert [event.reason for event in await world.events(SignInRefused)] == ["password", reason]
 
 
 async def test_guessing_has_to_wait_and_is_counted(world: EdgeWorld, trust: ssl.SSLContext) -> None:

@@ -31,7 +31,7 @@ from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl import MECHANISMS
 from gateway.protocols.smtp.config import SessionConfig
-from projections.directory.query import Person
+from projections.directory.query import EffectiveStatus, Person
 from tests.processes.world import MovedClock
 
 E = TypeVar("E", bound=Event)
@@ -79,6 +79,7 @@ class PeopleInMemory:
 
     def __init__(self) -> None:
         self.fault: Exception | None = None
+        self.status: EffectiveStatus = "active"
 
     async def find(self, address: Address) -> Person | None:
         if self.fault is not None:
@@ -86,7 +87,7 @@ class PeopleInMemory:
         if str(address) not in MAILBOXES:
             return None
         agency_id = AgencyId(AGENCIES[address.domain])
-        return Person(AccountId(f"acc_{address}"), agency_id, address, frozenset({address}))
+        return Person(AccountId(f"acc_{address}"), agency_id, address, frozenset({address}), self.status)
 
 
 class WatchedSpool(DiskSpool):

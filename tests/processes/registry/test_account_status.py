@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.domain.access import REASON_CHARACTERS_MAX
 from gateway.domain.account import Account, AccountSuspended, ReasonSecret, account_key_name, reason_label
+from gateway.domain.account_status import REASON_CHARACTERS_MAX
 from gateway.domain.addresses import ADDRESS_RESTS
 from gateway.domain.aggregate import replay
 from gateway.domain.registration import Refused, Unknown
