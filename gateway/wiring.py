@@ -24,6 +24,7 @@ from gateway.adapters.jetstream.notifier import JetStreamNotifier
 from gateway.adapters.keys import JetStreamKeyStore, load_master_key
 from gateway.adapters.spool import DiskSpool
 from gateway.adapters.system import SystemClock, entropy, has_space
+from gateway.adapters.tls import channel_binding
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By, ConsumerHeld, ConsumerReleased
 from gateway.domain.histories import consumer_history
@@ -48,7 +49,7 @@ from gateway.processes.signin.signin import SignIns
 from gateway.processes.steward import sweep
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.serving import serve
-from gateway.protocols.sasl import MECHANISMS
+from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import Settings
 from projections import checkpoint
@@ -260,7 +261,8 @@ def listeners(settings: Settings) -> list[Listener]:
         envelope_octets_max=settings.envelope_octets_max,
         offers_starttls=has_tls,
     )
-    people = replace(hosts, mechanisms=tuple(MECHANISMS), needs_sign_in=True)
+    binding = channel_binding(settings.tls_cert) if settings.tls_cert else None
+    people = replace(hosts, mechanisms=offered(binding), channel_binding=binding, needs_sign_in=True)
     wanted = [Listener("smtp", settings.listen_smtp, hosts)]
     if has_tls:
         wanted += [

@@ -28,6 +28,7 @@ FAMILIES: Final = {
     "agency": "agencies",
     "account": "accounts",
     "alias": "aliases",
+    "app-password": "app_passwords",
     "mailbox": "mailboxes",
     "send": "sending",
     "trace": "tracing",
@@ -56,7 +57,7 @@ class Families(click.Group):
         module = FAMILIES.get(name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(f"gateway.cli.{module}"), name)
+        command = getattr(importlib.import_module(f"gateway.cli.{module}"), name.replace("-", "_"))
         assert isinstance(command, click.Command), name
         _accept_common_options(command)
         return command

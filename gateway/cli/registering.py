@@ -18,6 +18,7 @@ from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position
 from gateway.processes.registry.agencies import Agencies
+from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.registry import Registry
@@ -97,6 +98,11 @@ async def _keep_verifier(desk: Desk, name: str, password: str) -> None:
 def registry(desk: Desk) -> Registry:
     """Who may have mailboxes here, in the name of the person at the keyboard."""
     return _for(Registry, desk)
+
+
+def app_passwords(desk: Desk) -> AppPasswords:
+    """Further passwords of accounts, in the name of the person at the keyboard."""
+    return _for(AppPasswords, desk)
 
 
 def agencies(desk: Desk) -> Agencies:

@@ -115,6 +115,7 @@ class Account(Aggregate):
         self.sealed = sealed
         self.status: AccountStatus = "active"
         self.aliases: set[str] = set()  # names of its further addresses
+        self.app_passwords: set[str] = set()  # ids of those that open something
 
     @classmethod
     def create(

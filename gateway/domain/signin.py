@@ -15,8 +15,11 @@ from gateway.mail.ids import AccountId, AgencyId
 
 SIGN_INS: Final = "signin"  # the label under which SignInSecret is sealed
 
-# unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at.
-Refusal = Literal["unknown", "password", "suspended", "closed", "acts-as", "throttled"]
+# unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at. expired,
+# protocol, network: of an app password that is not for this.
+Refusal = Literal[
+    "unknown", "password", "suspended", "closed", "acts-as", "throttled", "expired", "protocol", "network"
+]
 
 
 class SignInSecret(Struct, frozen=True, omit_defaults=True):
@@ -31,6 +34,7 @@ class SignIn(Event, frozen=True, kw_only=True):
     account_id: AccountId | None
     protocol: Literal["smtp", "imap", "pop3", "web"]
     mechanism: str  # of SASL
+    app_id: str = ""  # which app password it was; "": the account's own, or none
     sealed: bytes  # SignInSecret
     sealed_key: str  # "traffic.ag_….202611"
 

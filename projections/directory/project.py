@@ -36,6 +36,12 @@ from gateway.domain.agency import (
     AgencySuspended,
     agency_key_name,
 )
+from gateway.domain.app_passwords import (
+    AppPasswordMade,
+    AppPasswordRevoked,
+    AppPasswordSecret,
+    app_password_label,
+)
 from gateway.domain.events import Event
 from gateway.domain.mailboxtree import TreeCreated
 from gateway.mail.ids import AccountId, AgencyId
@@ -94,12 +100,20 @@ FOLD: Final = {
     AddressReleased.TOPIC: """UPDATE address SET released_at = released.at
         FROM unnest($1::text[], $2::timestamptz[]) AS released (name, at)
         WHERE address.name = released.name""",
+    # A row of arrays is one text each: unnest would take them apart.
+    AppPasswordMade.TOPIC: """INSERT INTO app_password
+        SELECT app_id, account_id, label, made_at, expires_at,
+            string_to_array(protocols, ' '), string_to_array(networks, ' ')
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[],
+            $7::text[]) AS made (app_id, account_id, label, made_at, expires_at, protocols, networks)
+        ON CONFLICT DO NOTHING""",
+    AppPasswordRevoked.TOPIC: """DELETE FROM app_password WHERE app_id = ANY($1::text[])""",
 }
 
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 2
+    version = 3
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -155,6 +169,10 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return _address(event, keys)
         case AddressReleased():
             return event.name, event.at
+        case AppPasswordMade():
+            return _app_password(event, keys)
+        case AppPasswordRevoked():
+            return (event.app_id,)
     raise AssertionError(event)
 
 
@@ -182,6 +200,21 @@ def _account(event: AccountCreated, keys: Keys) -> tuple[object, ...]:
     )
 
 
+def _app_password(event: AppPasswordMade, keys: Keys) -> tuple[object, ...]:
+    account_id = AccountId(event.originator_id)
+    name, label = account_key_name(account_id), app_password_label(account_id)
+    secret = keys.unseal_with(AppPasswordSecret, event.sealed, name, label=label)
+    return (
+        event.app_id,
+        account_id,
+        clear(secret.label) if secret else "",
+        event.at,
+        event.expires_at,
+        " ".join(event.protocols),
+        " ".join(event.networks),
+    )
+
+
 def _status(event: StatusEvent, keys: Keys) -> tuple[object, ...]:
     identifier = event.originator_id
     (key_name,) = _keys_of(event)
@@ -192,7 +225,7 @@ def _status(event: StatusEvent, keys: Keys) -> tuple[object, ...]:
 def _keys_of(event: Event) -> list[str]:
     """The name of the key the event wants opened."""
     match event:
-        case AccountCreated() | AccountSuspended() | AccountActivated() | AccountClosed():
+        case AccountCreated() | AccountSuspended() | AccountActivated() | AccountClosed() | AppPasswordMade():
             return [account_key_name(AccountId(event.originator_id))]
         case AgencySuspended() | AgencyActivated():
             return [agency_key_name(AgencyId(event.originator_id))]

@@ -262,6 +262,38 @@ async def addresses_of(rows: Rows, account_id: AccountId) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """A further password. protocols, networks: empty means all. label: blank when erased."""
+
+    app_id: str
+    label: str
+    made_at: datetime
+    expires_at: datetime | None  # None: never
+    protocols: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+async def app_passwords_of(rows: Rows, account_id: AccountId) -> list[AppPasswordRow]:
+    """Those that are not revoked, oldest first; expired ones too."""
+    found = await rows.fetch(
+        f"""SELECT app_id, label, made_at, expires_at, protocols, networks
+        FROM {_SCHEMA}.app_password WHERE account_id = $1 ORDER BY app_id""",
+        account_id,
+    )
+    return [
+        AppPasswordRow(
+            row["app_id"],
+            row["label"],
+            row["made_at"],
+            row["expires_at"],
+            tuple(row["protocols"]),
+            tuple(row["networks"]),
+        )
+        for row in found
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class AliasRow:
     """A further address of an account. alias, address, display_name: blank when erased."""
 

@@ -46,3 +46,13 @@ CREATE TABLE address (
     released_at timestamptz               -- NULL: it is given out
 );
 CREATE INDEX address_account ON address (account_id);
+CREATE TABLE app_password (
+    app_id     text        PRIMARY KEY,
+    account_id text        NOT NULL,
+    label      text        NOT NULL,      -- blank when erased
+    made_at    timestamptz NOT NULL,
+    expires_at timestamptz,               -- NULL: never
+    protocols  text[]      NOT NULL,      -- empty: all
+    networks   text[]      NOT NULL       -- CIDR; empty: all
+);
+CREATE INDEX app_password_account ON app_password (account_id);

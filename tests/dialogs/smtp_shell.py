@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from gateway.mail.address import Address
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import Reply, reply
-from gateway.protocols.sasl import PasswordClaim
+from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, Verifiers
+from gateway.protocols.sasl.scram import make_verifier
 from gateway.protocols.smtp import replies
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.protocols.smtp.effects import (
@@ -20,6 +21,7 @@ from gateway.protocols.smtp.effects import (
     CheckSender,
     Close,
     Effect,
+    FindVerifiers,
     MessageBegin,
     MessageDropped,
     MessageEnd,
@@ -29,6 +31,7 @@ from gateway.protocols.smtp.effects import (
 )
 from gateway.protocols.smtp.server import Session
 
+SALT = bytes(16)
 KEPT = reply(250, "2.0.0", "Kept")
 VERDICTS = {
     "nobody@example.org": reply(550, "5.1.1", "No such mailbox"),
@@ -55,8 +58,17 @@ def sender_verdict(address: Address | None) -> Reply:
             return replies.SENDER_OK
 
 
-def identity_verdict(claim: PasswordClaim) -> Reply:
+def verifiers_of(username: str) -> Verifiers | Reply:
+    if username.startswith("later"):
+        return reply(454, "4.7.0", "Cannot say now")
+    known = (make_verifier("app_1", "right", SALT),) if username == "suda@example.org" else ()
+    return Verifiers(SALT, 4096, "server", known)
+
+
+def identity_verdict(claim: Claim) -> Reply:
     match claim:
+        case ProofClaim("suda@example.org", "app_1", ""):
+            return replies.SIGNED_IN
         case PasswordClaim("suda@example.org", "right", "" | "suda@example.org"):
             return replies.SIGNED_IN
         case PasswordClaim("later@example.org"):
@@ -107,6 +119,8 @@ class Shell:
                 yield from self.session.sender_checked(sender_verdict(mail_from))
             case CheckRecipient(rcpt_to):
                 yield from self.session.recipient_checked(recipient_verdict(rcpt_to))
+            case FindVerifiers(username):
+                yield from self.session.verifiers_found(verifiers_of(username))
             case CheckIdentity(claim=claim):
                 yield from self.session.identity_checked(identity_verdict(claim))
             case MessageBegin():

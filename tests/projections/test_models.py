@@ -6,18 +6,21 @@ import pytest
 
 from gateway.domain.addresses import ADDRESS_RESTS
 from gateway.domain.agency import Limits, NextHop
+from gateway.domain.app_passwords import Use
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.domain.sealing import unwrap
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
 from projections.checkpoint import Projection, create
 from projections.directory.query import (
+    AppPasswordRow,
     Hosted,
     NotOurs,
     Relayed,
     UnknownHere,
     account_of,
     addresses_of,
+    app_passwords_of,
     find_recipients,
     limits_of,
     list_accounts,
@@ -123,6 +126,24 @@ async def test_an_alias_is_its_accounts_until_it_is_given_up(gateway: Gateway) -
         assert await account_of(rows, asked[0]) is None
         assert await addresses_of(rows, ann.account_id) == {"ann@opm.go.th"}
         assert await list_aliases(rows) == []
+
+
+async def test_app_passwords_are_listed_until_they_are_revoked(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    until = world.now + timedelta(days=30)
+    use = Use("โทรศัพท์", until, ("smtp", "imap"), ("192.0.2.0/24", "2001:db8::/32"))
+    first, second = world.app_password(ann, use), world.app_password(ann, Use("printer"))
+    made_at = world.now
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        phone, printer = await app_passwords_of(rows, ann.account_id)
+        assert (phone.app_id, phone.label, phone.expires_at) == (first, "โทรศัพท์", until)
+        assert (phone.protocols, phone.networks) == (use.protocols, use.networks)
+        assert printer == AppPasswordRow(second, "printer", made_at, None, (), ())
+    world.revoke(ann, first)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert [each.app_id for each in await app_passwords_of(rows, ann.account_id)] == [second]
 
 
 async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(gateway: Gateway) -> None:

@@ -19,6 +19,7 @@ from gateway.domain.agencies import activate_agency, set_contact, set_limits, su
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
+from gateway.domain.app_passwords import Use, make_app_password, revoke_app_password
 from gateway.domain.events import (
     Actor,
     AttemptSecret,
@@ -202,6 +203,26 @@ class World:
         account, position = self.aggregate(Account, owner.account_id)
         parsed = parse_address(address)
         self.add(*remove_alias(account, position, parsed, self._holding(parsed), self.stamp()).facts)
+
+    def app_password(self, owner: Owner, use: Use) -> str:
+        """The id of a further password of an account."""
+        account, position = self.aggregate(Account, owner.account_id)
+        app_id = self._id("app")
+        made = make_app_password(
+            account,
+            position,
+            self.stamp(),
+            use,
+            app_id=app_id,
+            account_key=self.keys.key(f"account.{owner.account_id}"),
+            nonce=self.chance.randbytes(12),
+        )
+        self.add(*made.facts)
+        return app_id
+
+    def revoke(self, owner: Owner, app_id: str) -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        self.add(*revoke_app_password(account, position, self.stamp(), app_id).facts)
 
     def suspend(self, owner: Owner, reason: str = "ลาออก") -> None:
         account, position = self.aggregate(Account, owner.account_id)
@@ -452,6 +473,9 @@ def _change_hands(world: World, owner: Owner, address: str) -> None:
     for change in world.chance.sample((world.suspend, world.close), 2)[: world.chance.randrange(3)]:
         if world.aggregate(Account, owner.account_id)[0].status == "active":
             change(owner)
+    phone = world.app_password(world.accounts[0], Use("โทรศัพท์", networks=("192.0.2.0/24", "2001:db8::/32")))
+    if world.chance.random() < 0.7:
+        world.revoke(world.accounts[0], phone)
     if world.chance.random() < 0.5:
         world.suspend(world.accounts[0])
         world.activate(world.accounts[0])

@@ -39,7 +39,16 @@ ACCEPTANCE: Final = {
         ("9: mail in, beside the pair where installed", f"{BENCH} inbound"),
         ("9: mail on to the next host, beside Postfix", f"{BENCH} relay"),
         ("10, 11: the house and its documents", "tests/architecture"),
-    )
+    ),
+    "2": (
+        ("2: people's programs sign in and send", "tests/e2e/test_signing_in.py"),
+        ("2, 3: sign-in and submission at the edge", "tests/processes/edge/test_submission.py"),
+        ("2: passwords, app passwords, guessing", "tests/processes/signin"),
+        ("3: dialogs of every extension", "tests/dialogs"),
+        ("3: what senders are told (DSN)", "tests/e2e/test_told.py"),
+        ("1: addresses and accounts", "tests/e2e/test_people.py"),
+        ("1: what administrators decide", "tests/processes/registry"),
+    ),
 }
 
 

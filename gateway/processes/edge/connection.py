@@ -175,6 +175,8 @@ class Connection(asyncio.Protocol):
                     self._take(octets)
                 case effects.CheckIdentity():
                     self._later(self._check_identity(effect))
+                case effects.FindVerifiers(username):
+                    self._later(self._find_verifiers(username))
                 case effects.CheckSender(mail_from):
                     self._agencies = []
                     queue += self._core.sender_checked(self._verdict_on(mail_from))
@@ -217,6 +219,18 @@ class Connection(asyncio.Protocol):
         if author is not None and mail_from is not None and mail_from.normalise() not in author.addresses:
             return NOT_YOUR_SENDER
         return SENDER_OK if self._services.has_space() else SHORT_OF_SPACE
+
+    async def _find_verifiers(self, username: str) -> list[Effect]:
+        sign_ins = self._services.sign_ins
+        assert sign_ins is not None, "AUTH is offered where somebody checks it"
+        try:
+            found = await sign_ins.verifiers(username, self._remote_ip)
+        except Unavailable as error:
+            maillog.service_unavailable(service=error.service, reason=error.reason, doing="sign in")
+            return self._core.verifiers_found(CANNOT_SIGN_IN_NOW)
+        if isinstance(found, Refused):
+            return self._core.verifiers_found(SIGN_IN_REFUSALS[found.reason])
+        return self._core.verifiers_found(found)
 
     async def _check_identity(self, asked: effects.CheckIdentity) -> list[Effect]:
         sign_ins = self._services.sign_ins

@@ -3,13 +3,17 @@
 from typing import Protocol
 
 from gateway.mail.address import Address
-from projections.directory.query import Person, person_of
+from gateway.mail.ids import AccountId
+from projections.directory.query import AppPasswordRow, Person, app_passwords_of, person_of
 from projections.readmodel import Pool
 
 
 class People(Protocol):
     async def find(self, address: Address) -> Person | None:
         """Whose address it is; None: nobody's here. Raises Unavailable."""
+
+    async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
+        """Those that are not revoked. Raises Unavailable."""
 
 
 class PeopleRows:
@@ -21,3 +25,7 @@ class PeopleRows:
     async def find(self, address: Address) -> Person | None:
         async with self._pool.rows() as rows:
             return await person_of(rows, address)
+
+    async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
+        async with self._pool.rows() as rows:
+            return await app_passwords_of(rows, account_id)

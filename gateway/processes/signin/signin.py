@@ -2,13 +2,19 @@
 
 Somebody who is not here is refused as slowly, and in the same words, as somebody whose password is wrong.
 
-Source: RFC 4954 §6 and §9, RFC 4616 §2 (acting as another); architecture §4 (`ev.access`).
+Source: RFC 4954 §6 and §9, RFC 4616 §2 (acting as another), RFC 5802 §9 (users that are not there);
+architecture §4 (`ev.access`).
 """
 
+import asyncio
+import base64
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import datetime
+from typing import Final
 
+from gateway.domain.app_passwords import Protocol
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.routing import traffic_key_name
 from gateway.domain.sealing import NONCE_OCTETS, seal
@@ -23,20 +29,23 @@ from gateway.domain.signin import (
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane
+from gateway.processes.signin import app_passwords
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
 from gateway.processes.signin.throttle import Throttle, network_of
-from gateway.protocols.sasl import PasswordClaim
-from projections.directory.query import Person
+from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, Verifiers
+from gateway.protocols.sasl.scram import ITERATIONS
+from projections.directory.query import AppPasswordRow, Person
 
 UNRECORDED_NETWORKS_MAX: Final = 10_000
+SCRAM_NONCE_OCTETS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a sign-in comes from."""
 
-    protocol: Literal["smtp"]
+    protocol: Protocol
     mechanism: str
     remote_ip: str
     helo: str = ""
@@ -45,6 +54,14 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Refused:
     reason: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What a claim is worth. app_id: the app password that was shown to be known."""
+
+    reason: Refusal | None
+    app_id: str = ""
 
 
 class SignIns:
@@ -60,76 +77,145 @@ class SignIns:
         # Refusals that were not worth an event of their own, by network: the next event has their number.
         self._unrecorded: OrderedDict[str, int] = OrderedDict()
 
-    async def check(self, claim: PasswordClaim, origin: Origin) -> Person | Refused:
-        """The person, or why not; the fact is durable. Raises Unavailable, Full, Deposed."""
-        address = _address(claim.username)
-        name = claim.username.casefold() if address is None else str(address)
-        if self._throttle.wait_s(name, origin.remote_ip) > 0:
-            self._leave_unrecorded(origin.remote_ip)
+    async def verifiers(self, username: str, remote_ip: str) -> Verifiers | Refused:
+        """What SCRAM goes on with; of somebody who is not here it looks the same. Raises Unavailable."""
+        if self._has_to_wait(username, remote_ip):
             return Refused("throttled")
-        person = None if address is None else await self._people.find(address)
-        reason = await self._refusal(claim, person)
-        if reason is None:
-            self._throttle.succeeded(name, origin.remote_ip)
-        elif reason in ("unknown", "password"):
-            self._throttle.failed(name, origin.remote_ip)
-        await self._record(claim, origin, person, reason)
-        if reason is not None:
-            return Refused(reason)
+        person = await self._person(username)
+        apps = [] if person is None else await self._people.app_passwords(person.account_id)
+        return Verifiers(
+            salt=await app_passwords.salt_of(self._keys, _whose(person, username)),
+            iterations=ITERATIONS,
+            nonce=base64.b64encode(self._entropy(SCRAM_NONCE_OCTETS)).decode(),
+            verifiers=await app_passwords.kept(self._keys, (app.app_id for app in apps)),
+        )
+
+    async def check(self, claim: Claim, origin: Origin) -> Person | Refused:
+        """The person, or why not; the fact is durable. Raises Unavailable, Full, Deposed."""
+        if self._has_to_wait(claim.username, origin.remote_ip):
+            return Refused("throttled")
+        person = await self._person(claim.username)
+        finding = await self._find(claim, origin, person)
+        if finding.reason is None:
+            self._throttle.succeeded(_name(claim.username), origin.remote_ip)
+        elif finding.reason in ("unknown", "password"):
+            self._throttle.failed(_name(claim.username), origin.remote_ip)
+        await self._record(claim.username, origin, person, finding)
+        if finding.reason is not None:
+            return Refused(finding.reason)
         assert person is not None, "nobody is let in"
         return person
 
-    async def _refusal(self, claim: PasswordClaim, person: Person | None) -> Refusal | None:
-        """None: the claim is true, and the person may come in."""
-        verifier = None if person is None else await self._verifier(person)
-        if not await self._passwords.is_right(claim.password, verifier):
-            return "unknown" if person is None else "password"
-        assert person is not None, "nobody's password is right"
-        match person.status:
-            case "closed":
-                return "closed"
-            case "suspended" | "agency-suspended":
-                return "suspended"
-        if claim.acts_as and _address(claim.acts_as) not in person.addresses:
-            return "acts-as"
-        return None
-
-    async def _verifier(self, person: Person) -> bytes | None:
-        try:
-            return await self._keys.get(f"verifier.{person.account_id}")
-        except (KeyError, KeyForgotten):
-            return None
-
-    def _leave_unrecorded(self, remote_ip: str) -> None:
+    def _has_to_wait(self, username: str, remote_ip: str) -> bool:
+        if self._throttle.wait_s(_name(username), remote_ip) == 0:
+            return False
         network = network_of(remote_ip)
         self._unrecorded[network] = self._unrecorded.pop(network, 0) + 1
         if len(self._unrecorded) > UNRECORDED_NETWORKS_MAX:
             self._unrecorded.popitem(last=False)
+        return True
 
-    async def _record(
-        self, claim: PasswordClaim, origin: Origin, person: Person | None, reason: Refusal | None
-    ) -> None:
+    async def _person(self, username: str) -> Person | None:
+        address = _address(username)
+        return None if address is None else await self._people.find(address)
+
+    async def _find(self, claim: Claim, origin: Origin, person: Person | None) -> _Finding:
+        """Whether the claim is true, and the person may come in."""
+        app_id = await self._app_password(claim, person)
+        if app_id is None and not await self._has_own_password(claim, person):
+            return _Finding("unknown" if person is None else "password")
+        assert person is not None, "nobody's password is right"
+        if person.status == "closed":
+            return _Finding("closed", app_id or "")
+        if person.status != "active":
+            return _Finding("suspended", app_id or "")
+        if claim.acts_as and _address(claim.acts_as) not in person.addresses:
+            return _Finding("acts-as", app_id or "")
+        if app_id is None:
+            return _Finding(None)
+        apps = {app.app_id: app for app in await self._people.app_passwords(person.account_id)}
+        return _Finding(_refusal_of(apps.get(app_id), origin, self._clock.now()), app_id)
+
+    async def _app_password(self, claim: Claim, person: Person | None) -> str | None:
+        """The id of the app password that the client has shown to know."""
+        if isinstance(claim, ProofClaim):
+            return claim.verifier_id if person is not None else None
+        if not app_passwords.has_shape(claim.password):
+            return None
+        salt = await app_passwords.salt_of(self._keys, _whose(person, claim.username))
+        apps = [] if person is None else await self._people.app_passwords(person.account_id)
+        verifiers = await app_passwords.kept(self._keys, (app.app_id for app in apps))
+        return await asyncio.to_thread(app_passwords.matching, claim.password, salt, verifiers)
+
+    async def _has_own_password(self, claim: Claim, person: Person | None) -> bool:
+        if not isinstance(claim, PasswordClaim):
+            return False
+        verifier = None
+        if person is not None:
+            try:
+                verifier = await self._keys.get(f"verifier.{person.account_id}")
+            except (KeyError, KeyForgotten):
+                verifier = None
+        return await self._passwords.is_right(claim.password, verifier)
+
+    async def _record(self, username: str, origin: Origin, person: Person | None, finding: _Finding) -> None:
         at = self._clock.now()
         agency_id = None if person is None else person.agency_id
         key_name = traffic_key_name(agency_id or AgencyId("none"), f"{at:%Y%m}")
-        secret = SignInSecret(claim.username, origin.remote_ip, origin.helo)
+        secret = SignInSecret(username, origin.remote_ip, origin.helo)
         key = await self._keys.get_or_make(key_name)
         account_id = None if person is None else person.account_id
-        actor = Actor("remote") if account_id is None or reason else Actor("account", account_id)
+        is_known = account_id is not None and finding.reason is None
+        actor = Actor("account", account_id) if account_id and is_known else Actor("remote")
         carried = Stamp(at=at, actor=actor, by=self._by).fields() | {
             "account_id": account_id,
             "protocol": origin.protocol,
             "mechanism": origin.mechanism,
+            "app_id": finding.app_id,
             "sealed": seal(secret, key, nonce=self._entropy(NONCE_OCTETS), label=SIGN_INS),
             "sealed_key": key_name,
         }
-        if reason is None:
+        if finding.reason is None:
             fact = Fact(access_history(agency_id), SignInAccepted(**carried))
         else:
             unrecorded = self._unrecorded.pop(network_of(origin.remote_ip), 0)
-            refused = SignInRefused(**carried, reason=reason, unrecorded=unrecorded)
+            refused = SignInRefused(**carried, reason=finding.reason, unrecorded=unrecorded)
             fact = Fact(access_history(agency_id), refused)
         await self._lane.append([fact])
+
+
+def _refusal_of(app: AppPasswordRow | None, origin: Origin, now: datetime) -> Refusal | None:
+    """Whether an app password is for this; None of one that was revoked just now."""
+    if app is None:
+        return "password"
+    if app.expires_at is not None and app.expires_at <= now:
+        return "expired"
+    if app.protocols and origin.protocol not in app.protocols:
+        return "protocol"
+    if app.networks and not _is_within(origin.remote_ip, app.networks):
+        return "network"
+    return None
+
+
+def _is_within(ip: str, networks: tuple[str, ...]) -> bool:
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in ipaddress.ip_network(network) for network in networks)
+
+
+def _whose(person: Person | None, username: str) -> str:
+    """Whose salt it is: no account's id has a space."""
+    return f"nobody {_name(username)}" if person is None else person.account_id
+
+
+def _name(username: str) -> str:
+    """One form of a user name, as failures are counted by."""
+    address = _address(username)
+    return username.casefold() if address is None else str(address)
 
 
 def _address(username: str) -> Address | None:

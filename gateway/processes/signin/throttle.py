@@ -68,8 +68,15 @@ class Throttle:
             self._counts.popitem(last=False)
 
     def succeeded(self, person: str, ip: str) -> None:
-        """The person is there and knows the password: what it mistyped is forgotten."""
-        self._counts.pop(next(_keys(person, ip)), None)
+        """The person is there and knows the password: what it mistyped is forgotten.
+
+        Its network has one failure less: where many sign in many mistype, and who guesses succeeds seldom.
+        """
+        own, network, _ = _keys(person, ip)
+        self._counts.pop(own, None)
+        count = self._counts.get(network)
+        if count is not None and count.failures > 0:
+            count.failures -= 1
 
 
 def _keys(person: str, ip: str) -> Iterator[tuple[str, str, str]]:

@@ -32,6 +32,7 @@ class SessionConfig:
     offers_starttls: bool = False
     is_tls: bool = False  # from the first octet on (RFC 8314 §3)
     mechanisms: tuple[str, ...] = ()  # of SASL, offered inside TLS alone; (): nobody signs in here
+    channel_binding: bytes | None = None  # tls-server-end-point (RFC 5929 §4.1); None: no -PLUS
     needs_sign_in: bool = False  # no mail before it: submission (RFC 6409 §4.3)
     # RFC 4954 §4 lets a server close after some failures. Precedent: Dovecot and Exchange allow 3.
     failed_sign_ins_max: int = 3

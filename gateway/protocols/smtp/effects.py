@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.mail.address import Address
 from gateway.mail.envelope import Envelope
-from gateway.protocols.sasl import PasswordClaim
+from gateway.protocols.sasl.exchange import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,14 @@ class CheckIdentity:
 
     mechanism: str
     helo: str  # as the client named itself
-    claim: PasswordClaim
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class FindVerifiers:
+    """What is kept of this user's passwords? Answer by `verifiers_found`, also of one that is not there."""
+
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,7 @@ Effect = (
     | CheckRecipient
     | StartTls
     | CheckIdentity
+    | FindVerifiers
     | MessageBegin
     | MessageOctets
     | MessageDropped

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from gateway.mail.reply import PeerError, Reply, reply
+from gateway.protocols.sasl.exchange import Verifiers, VerifiersWanted
 from gateway.protocols.smtp import commands, effects, replies
 from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
 from gateway.protocols.smtp.config import (
@@ -32,6 +33,7 @@ class Awaited(Enum):
     CONCLUSION = auto()
     TLS = auto()
     IDENTITY = auto()
+    VERIFIERS = auto()
 
 
 class Session:
@@ -126,6 +128,20 @@ class Session:
         self._is_tls = True
         self._state = State.CONNECTED
         self._helo, self._is_esmtp = "", False
+        return self._advance()
+
+    def verifiers_found(self, verifiers: Verifiers | Reply) -> list[Effect]:
+        """Answer FindVerifiers. A Reply: nobody can say now, and the exchange is over."""
+        if self._state is State.CLOSED:
+            return []
+        assert self._awaited is Awaited.VERIFIERS, self._awaited
+        assert self._sign_in is not None, "verifiers are of an exchange"
+        self._awaited = None
+        if isinstance(verifiers, Reply):
+            self._sign_in = None
+            self._say(verifiers)
+        else:
+            self._say(self._sign_in.found(verifiers))
         return self._advance()
 
     def identity_checked(self, verdict: Reply) -> list[Effect]:
@@ -358,7 +374,7 @@ class Session:
         elif auth.mechanism not in config.mechanisms:
             self._say(replies.UNKNOWN_MECHANISM)
         else:
-            self._proceed(SignIn(auth.mechanism), auth.initial)
+            self._proceed(SignIn(auth.mechanism, config.channel_binding), auth.initial)
 
     def _take_response(self, sign_in: SignIn, line: bytes) -> None:
         self._sign_in = None
@@ -374,6 +390,9 @@ class Session:
             case Reply() as challenge:
                 self._sign_in = sign_in
                 self._say(challenge)
+            case VerifiersWanted(username):
+                self._sign_in = sign_in
+                self._await(Awaited.VERIFIERS, effects.FindVerifiers(username))
             case claim:
                 self._await(Awaited.IDENTITY, effects.CheckIdentity(sign_in.mechanism, self._helo, claim))
 

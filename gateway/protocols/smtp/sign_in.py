@@ -8,7 +8,8 @@ import binascii
 from typing import Final
 
 from gateway.mail.reply import PeerError, Reply, reply
-from gateway.protocols import sasl
+from gateway.protocols.sasl.exchange import BadResponse, Challenge, Claim, Verifiers, VerifiersWanted
+from gateway.protocols.sasl.mechanisms import begin
 from gateway.protocols.smtp import replies
 
 # RFC 4954 §4: "The maximum length of lines sent by the client or server, excluding CRLF, is 12288".
@@ -18,11 +19,11 @@ RESPONSE_OCTETS_MAX: Final = 12_288
 class SignIn:
     """One AUTH command until its claim is known."""
 
-    def __init__(self, mechanism: str) -> None:
+    def __init__(self, mechanism: str, binding: bytes | None) -> None:
         self.mechanism = mechanism
-        self._exchange = sasl.MECHANISMS[mechanism]()
+        self._exchange = begin(mechanism, binding)
 
-    def answer(self, response: bytes | None) -> Reply | sasl.PasswordClaim:
+    def answer(self, response: bytes | None) -> Reply | VerifiersWanted | Claim:
         """A challenge to send, or what the client claims. response: a line; None: no initial response.
 
         Raises PeerError when the client cancels or breaks the exchange, which is over then.
@@ -31,13 +32,17 @@ class SignIn:
             raise PeerError(replies.CANCELLED, "the client cancelled AUTH")
         try:
             step = self._exchange.answer(None if response is None else _decoded(response))
-        except sasl.BadResponse as error:
+        except BadResponse as error:
             raise PeerError(replies.BAD_RESPONSE, str(error)) from None
-        match step:
-            case sasl.Challenge(octets):
-                return reply(334, None, base64.b64encode(octets).decode())
-            case claim:
-                return claim
+        return _reply(step) if isinstance(step, Challenge) else step
+
+    def found(self, verifiers: Verifiers) -> Reply:
+        """The challenge to go on with."""
+        return _reply(self._exchange.found(verifiers))
+
+
+def _reply(challenge: Challenge) -> Reply:
+    return reply(334, None, base64.b64encode(challenge.octets).decode())
 
 
 def _decoded(response: bytes) -> bytes:

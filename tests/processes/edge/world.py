@@ -29,9 +29,9 @@ from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
-from gateway.protocols.sasl import MECHANISMS
+from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
-from projections.directory.query import EffectiveStatus, Person
+from projections.directory.query import AppPasswordRow, EffectiveStatus, Person
 from tests.processes.world import MovedClock
 
 E = TypeVar("E", bound=Event)
@@ -80,6 +80,7 @@ class PeopleInMemory:
     def __init__(self) -> None:
         self.fault: Exception | None = None
         self.status: EffectiveStatus = "active"
+        self.apps: list[AppPasswordRow] = []  # of everybody
 
     async def find(self, address: Address) -> Person | None:
         if self.fault is not None:
@@ -88,6 +89,9 @@ class PeopleInMemory:
             return None
         agency_id = AgencyId(AGENCIES[address.domain])
         return Person(AccountId(f"acc_{address}"), agency_id, address, frozenset({address}), self.status)
+
+    async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
+        return self.apps
 
 
 class WatchedSpool(DiskSpool):
@@ -121,6 +125,7 @@ class EdgeWorld:
 
     folder: Path
     tls: ssl.SSLContext | None = None
+    channel_binding: bytes | None = None
     message_octets_max: int = 1_000_000
     connections_max: int = 50
     idle_timeout_s: float = 300.0
@@ -177,7 +182,10 @@ class EdgeWorld:
         session = SessionConfig(
             HOSTNAME, message_octets_max=self.message_octets_max, offers_starttls=self.tls is not None
         )
-        people = replace(session, mechanisms=tuple(MECHANISMS), needs_sign_in=True)
+        mechanisms = offered(self.channel_binding)
+        people = replace(
+            session, mechanisms=mechanisms, channel_binding=self.channel_binding, needs_sign_in=True
+        )
         listeners = [
             Listener("smtp", f"127.0.0.1:{self.port}", session),
             Listener("submission", f"127.0.0.1:{self.submission_port}", people),

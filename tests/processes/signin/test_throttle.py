@@ -51,6 +51,14 @@ def test_a_network_that_tries_many_names_has_to_wait(clock: MovedClock) -> None:
     assert throttle.wait_s(MALEE, HOME) == 0
 
 
+def test_an_office_where_people_mistype_and_sign_in_does_not_have_to_wait(clock: MovedClock) -> None:
+    throttle = Throttle(clock)
+    for number in range(5 * PATIENCE["network"]):
+        throttle.failed(f"name{number}@opm.go.th", OFFICE)
+        throttle.succeeded(f"name{number}@opm.go.th", OFFICE)
+    assert throttle.wait_s(MALEE, OFFICE) == 0
+
+
 def test_a_name_tried_from_many_networks_has_to_wait(clock: MovedClock) -> None:
     throttle = Throttle(clock)
     for number in range(PATIENCE["person"]):

@@ -1,8 +1,9 @@
-"""SASL mechanisms: what a client answers is what it claims, and nothing else is taken for it."""
+"""PLAIN and LOGIN: what a client answers is what it claims, and nothing else is taken for it."""
 
 import pytest
 
-from gateway.protocols.sasl import BadResponse, Challenge, Login, PasswordClaim, Plain, prepare_password
+from gateway.protocols.sasl.exchange import BadResponse, Challenge, PasswordClaim, prepare_password
+from gateway.protocols.sasl.plain import Login, Plain
 
 PLAIN = [
     # RFC 4616 §4: the examples.

@@ -1,0 +1,1 @@
+"""SASL seen from the server: what a client answers, read into what it claims."""
