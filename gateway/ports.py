@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import NewType, Protocol, TypeVar
 
 from gateway.domain import codec
+from gateway.domain.agency import IdentityProvider
 from gateway.domain.aggregate import A, Aggregate
 from gateway.domain.events import Content, Event
 from gateway.domain.events import Fact as Fact
@@ -360,6 +361,27 @@ class KeyStore(Protocol):
         """Store or replace a secret (a verifier)."""
 
     async def forget(self, name: str) -> None: ...
+
+
+# --- identity providers -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """Whose token it is, by the provider's own word. until: ask again then; aware, UTC."""
+
+    name: str
+    until: datetime
+
+
+class Tokens(Protocol):
+    """Tokens of organisations' identity providers."""
+
+    async def holder(self, provider: IdentityProvider, secret: str, token: str) -> TokenHolder | None:
+        """None: the token is not valid, expired, of another issuer or for another audience.
+
+        secret: ours at the provider; "": it is not asked about tokens. Raises Unavailable.
+        """
 
 
 # --- time, chance, roles ----------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from gateway.adapters.content import KeptContents
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
 from gateway.adapters.keys import JetStreamKeyStore, load_master_key
+from gateway.adapters.openid import OpenIdTokens
 from gateway.adapters.spool import DiskSpool
 from gateway.adapters.system import SystemClock, entropy, has_space
 from gateway.adapters.tls import channel_binding
@@ -245,7 +246,13 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             tls=server_tls(settings),
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
             sign_ins=SignIns(
-                people=PeopleRows(pool), keys=g.keys, lane=lane, clock=g.clock, entropy=entropy, by=g.by
+                people=PeopleRows(pool),
+                tokens=OpenIdTokens(g.clock, entropy),
+                keys=g.keys,
+                lane=lane,
+                clock=g.clock,
+                entropy=entropy,
+                by=g.by,
             ),
         )
         await Edge(EdgeConfig(listeners(settings), EDGE_CONNECTIONS_MAX), services).run(serving)

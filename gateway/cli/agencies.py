@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import Final, TextIO
 
 import click
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option
 from gateway.cli.output import print_rows, say
 from gateway.cli.registering import Octets, agencies, registry
-from gateway.domain.agency import NextHop
+from gateway.domain.agency import IdentityProvider, NextHop
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
@@ -51,6 +51,39 @@ def agency() -> None:
 
     Example: saraban agency add 'Department of Livestock' --domain dld.go.th --relay-to mx.example.org:25
     """
+
+
+@agency.command("identity")
+@click.argument("agency_id")
+@click.option("--issuer", help="URL of its OpenID provider, exactly as in its tokens.")
+@click.option("--audience", default="", help="For whom its tokens are.")
+@click.option("--claim", default="email", show_default=True, help="Which claim is the address here.")
+@click.option("--client-id", default="", help="Ours there, to ask about tokens (introspection).")
+@click.option("--secret-file", type=click.File(), help="Our secret there, for introspection.")
+@click.option("--none", "nothing_more", is_flag=True, help="No provider any more.")
+@at_desk
+async def identity(
+    desk: Desk,
+    agency_id: str,
+    issuer: str | None,
+    audience: str,
+    claim: str,
+    client_id: str,
+    secret_file: TextIO | None,
+    nothing_more: bool,
+) -> None:
+    """Let an agency's people sign in by tokens of its OpenID provider (OAUTHBEARER, XOAUTH2).
+
+    Example: saraban agency identity ag_01… --issuer https://id.example.org --audience saraban
+    """
+    if bool(issuer) == nothing_more:
+        raise click.UsageError("say --issuer URL, or --none")
+    if bool(client_id) != bool(secret_file):
+        raise click.UsageError("--client-id and --secret-file belong together")
+    provider = IdentityProvider(issuer, audience, client_id, claim) if issuer else None
+    secret = secret_file.read().strip() if secret_file else ""
+    await agencies(desk).set_identity(AgencyId(agency_id), provider, secret)
+    say(f"{agency_id}: {issuer or 'no provider'}", agency_id=agency_id, issuer=issuer)
 
 
 @agency.command("add")

@@ -5,6 +5,7 @@ Source: architecture §4 (aggregates).
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,8 +14,10 @@ from gateway.domain.agency import (
     Agency,
     AgencyActivated,
     AgencyContactSet,
+    AgencyIdentitySet,
     AgencyLimitsSet,
     AgencySuspended,
+    IdentityProvider,
 )
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
@@ -77,6 +80,23 @@ def set_limits(
     if limits == agency.limits:
         raise Refused(f"{agency.name} has these limits already")
     agency.trigger(AgencyLimitsSet, stamp, limits=limits)
+    return _registration(agency, position)
+
+
+def set_identity(
+    agency: Agency, position: int, provider: IdentityProvider | None, stamp: Stamp
+) -> Registration:
+    """Let its people sign in by tokens of this provider; None: by none. Raises Refused."""
+    if provider == agency.provider:
+        raise Refused(f"{agency.name} has this identity provider already")
+    if provider is not None:
+        parts = urlsplit(provider.issuer)
+        is_here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not parts.hostname or parts.scheme not in (("https", "http") if is_here else ("https",)):
+            raise Refused("an issuer is an https URL")
+        if not provider.audience or not provider.claim:
+            raise Refused("a provider's tokens have an audience and a claim that is the address")
+    agency.trigger(AgencyIdentitySet, stamp, provider=provider)
     return _registration(agency, position)
 
 

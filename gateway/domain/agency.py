@@ -36,6 +36,15 @@ class Limits(Struct, frozen=True):
     attachment_octets_max: int | None = ATTACHMENT_OCTETS_MAX  # of all attachments of one message, decoded
 
 
+class IdentityProvider(Struct, frozen=True, omit_defaults=True):
+    """Where an agency's people prove who they are (OpenID Connect)."""
+
+    issuer: str  # its URL, exactly as in its tokens
+    audience: str  # for whom its tokens have to be
+    client_id: str = ""  # ours there, to ask about tokens (RFC 7662); "": its keys alone are looked at
+    claim: str = "email"  # which claim is the person's address here
+
+
 class AgencyCreated(CreatedEvent, frozen=True, kw_only=True):
     """agency.<agency_id>. relay_to: the next hop of its mail; None: its mailboxes are here."""
 
@@ -89,6 +98,17 @@ class AgencyLimitsSet(AggregateEvent, frozen=True, kw_only=True):
         aggregate.limits = self.limits
 
 
+class AgencyIdentitySet(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: its people may sign in by tokens of this provider; None: by none."""
+
+    TOPIC: ClassVar[str] = "agency.identity_set/1"
+
+    provider: IdentityProvider | None
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.provider = self.provider
+
+
 class Agency(Aggregate):
     TOPIC: ClassVar[str] = "agency"
 
@@ -98,6 +118,7 @@ class Agency(Aggregate):
         self.status: AgencyStatus = "active"
         self.limits = Limits()
         self.contact_id: AccountId | None = None  # None: its oldest account answers for it
+        self.provider: IdentityProvider | None = None
 
     @classmethod
     def create(cls, agency_id: AgencyId, stamp: Stamp, *, name: str, relay_to: NextHop | None) -> Self:
@@ -107,6 +128,11 @@ class Agency(Aggregate):
     def is_hosted(self) -> bool:
         """True when its mailboxes are here."""
         return self.relay_to is None
+
+
+def identity_secret_name(agency_id: AgencyId) -> str:
+    """The KeyStore's name of our secret at the agency's identity provider."""
+    return f"identity.{agency_id}"
 
 
 def agency_key_name(agency_id: AgencyId) -> str:

@@ -16,9 +16,20 @@ from gateway.mail.ids import AccountId, AgencyId
 SIGN_INS: Final = "signin"  # the label under which SignInSecret is sealed
 
 # unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at. expired,
-# protocol, network: of an app password that is not for this.
+# protocol, network: of an app password that is not for this. token: not valid, or somebody else's.
+# no-provider: the person's agency has none.
 Refusal = Literal[
-    "unknown", "password", "suspended", "closed", "acts-as", "throttled", "expired", "protocol", "network"
+    "unknown",
+    "password",
+    "token",
+    "no-provider",
+    "suspended",
+    "closed",
+    "acts-as",
+    "throttled",
+    "expired",
+    "protocol",
+    "network",
 ]
 
 

@@ -32,6 +32,7 @@ from gateway.domain.agency import (
     AgencyActivated,
     AgencyContactSet,
     AgencyCreated,
+    AgencyIdentitySet,
     AgencyLimitsSet,
     AgencySuspended,
     agency_key_name,
@@ -78,6 +79,11 @@ FOLD: Final = {
     AgencyActivated.TOPIC: _AGENCY_STATUS,
     AgencyContactSet.TOPIC: """UPDATE agency SET contact_id = changed.contact_id
         FROM unnest($1::text[], $2::text[]) AS changed (agency_id, contact_id)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyIdentitySet.TOPIC: """UPDATE agency SET issuer = changed.issuer, audience = changed.audience,
+            client_id = changed.client_id, claim = changed.claim
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+            AS changed (agency_id, issuer, audience, client_id, claim)
         WHERE agency.agency_id = changed.agency_id""",
     AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
             recipients_max = changed.recipients, message_octets_max = changed.message,
@@ -161,6 +167,11 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return _status(event, keys)
         case AgencyContactSet():
             return event.originator_id, event.account_id
+        case AgencyIdentitySet(provider=None):
+            return event.originator_id, None, None, None, None
+        case AgencyIdentitySet():
+            assert event.provider is not None, event
+            return event.originator_id, *map(clear, msgspec.structs.astuple(event.provider))
         case AgencyLimitsSet():
             return event.originator_id, *msgspec.structs.astuple(event.limits)
         case TreeCreated():

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import asyncpg
 
 from gateway.domain.account import AccountStatus
-from gateway.domain.agency import AgencyStatus, Limits, NextHop
+from gateway.domain.agency import AgencyStatus, IdentityProvider, Limits, NextHop
 from gateway.domain.routing import Hosted as Hosted
 from gateway.domain.routing import NotOurs as NotOurs
 from gateway.domain.routing import Relayed as Relayed
@@ -137,6 +137,16 @@ async def limits_of(rows: Rows, agency_id: AgencyId) -> Limits:
         agency_id,
     )
     return Limits(*row) if row else Limits()
+
+
+async def identity_provider_of(rows: Rows, agency_id: AgencyId) -> IdentityProvider | None:
+    """Where the agency's people prove who they are; None: nowhere."""
+    row = await rows.fetchrow(
+        f"""SELECT issuer, audience, client_id, claim FROM {_SCHEMA}.agency
+        WHERE agency_id = $1 AND issuer IS NOT NULL""",
+        agency_id,
+    )
+    return IdentityProvider(*row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

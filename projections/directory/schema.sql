@@ -12,7 +12,12 @@ CREATE TABLE agency (
     accounts_max          int,
     recipients_max        int,
     message_octets_max    bigint,
-    attachment_octets_max bigint DEFAULT 26214400
+    attachment_octets_max bigint DEFAULT 26214400,
+    -- Where its people prove who they are; NULL: nowhere.
+    issuer    text,
+    audience  text,
+    client_id text,
+    claim     text
 );
 CREATE TABLE domain (
     domain    text PRIMARY KEY,        -- A-labels, lower case

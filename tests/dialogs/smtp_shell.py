@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gateway.mail.address import Address
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import Reply, reply
-from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, Verifiers
+from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
 from gateway.protocols.sasl.scram import make_verifier
 from gateway.protocols.smtp import replies
 from gateway.protocols.smtp.config import SessionConfig
@@ -67,7 +67,7 @@ def verifiers_of(username: str) -> Verifiers | Reply:
 
 def identity_verdict(claim: Claim) -> Reply:
     match claim:
-        case ProofClaim("suda@example.org", "app_1", ""):
+        case ProofClaim("suda@example.org", "app_1", "") | TokenClaim("suda@example.org", "good.token"):
             return replies.SIGNED_IN
         case PasswordClaim("suda@example.org", "right", "" | "suda@example.org"):
             return replies.SIGNED_IN

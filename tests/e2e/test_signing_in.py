@@ -105,7 +105,7 @@ def by_swaks(attempt: Attempt) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout + done.stderr
 
 
-def by_curl(attempt: Attempt) -> tuple[bool, str]:
+def by_curl(attempt: Attempt, *more: str) -> tuple[bool, str]:
     host, port = attempt.place
     letter = attempt.folder / "letter.eml"
     letter.write_text(
@@ -129,16 +129,17 @@ def by_curl(attempt: Attempt) -> tuple[bool, str]:
         attempt.sender.authority,
     ]
     what = ["--mail-from", attempt.sender.address, "--mail-rcpt", attempt.to, "--upload-file", str(letter)]
-    done = ran(["curl", "--silent", "--show-error", "--verbose", *where, *who, *what])
+    done = ran(["curl", "--silent", "--show-error", "--verbose", *where, *who, *what, *more])
     return done.returncode == 0, done.stdout + done.stderr
 
 
 def by_msmtp(attempt: Attempt) -> tuple[bool, str]:
     host, port = attempt.place
-    settings = attempt.folder / "msmtprc"
+    settings, kept = attempt.folder / "msmtprc", attempt.folder / "password"
+    kept.write_text(attempt.password)
     settings.write_text(
         f"account it\nhost {host}\nport {port}\nauth {attempt.mechanism.lower()}\n"
-        f"from {attempt.sender.address}\nuser {attempt.sender.address}\npassword {attempt.password}\ntls on\n"
+        f"from {attempt.sender.address}\nuser {attempt.sender.address}\npasswordeval cat {kept}\ntls on\n"
         f"tls_starttls {'off' if attempt.implicit else 'on'}\ntls_trust_file {attempt.sender.authority}\n"
         f"tls_host_override {HOSTNAME}\ndomain client.example\n"
     )

@@ -42,6 +42,8 @@ ACCEPTANCE: Final = {
     ),
     "2": (
         ("2: people's programs sign in and send", "tests/e2e/test_signing_in.py"),
+        ("2: tokens of a real OpenID provider", "tests/e2e/test_tokens.py"),
+        ("2: tokens of a real OpenID provider", "tests/adapters/test_openid.py"),
         ("2, 3: sign-in and submission at the edge", "tests/processes/edge/test_submission.py"),
         ("2: passwords, app passwords, guessing", "tests/processes/signin"),
         ("3: dialogs of every extension", "tests/dialogs"),

@@ -2,8 +2,21 @@
 
 from collections.abc import Mapping
 
-from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
-from gateway.domain.agency import AgencyContactSet, AgencyLimitsSet, Limits, agency_key_name
+from gateway.domain.agencies import (
+    activate_agency,
+    set_contact,
+    set_identity,
+    set_limits,
+    suspend_agency,
+)
+from gateway.domain.agency import (
+    AgencyContactSet,
+    AgencyLimitsSet,
+    IdentityProvider,
+    Limits,
+    agency_key_name,
+    identity_secret_name,
+)
 from gateway.domain.registration import Registration
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
@@ -44,6 +57,17 @@ class Agencies(Deciding):
         (decided,) = (await self._decide(agency_id, decide)).facts
         assert isinstance(decided.event, AgencyContactSet), decided
         return decided.event.account_id
+
+    async def set_identity(self, agency_id: AgencyId, provider: IdentityProvider | None, secret: str) -> None:
+        """Let its people sign in by tokens of this provider; None: by none. secret: ours there, or ""."""
+        if secret:
+            await self._keys.put(identity_secret_name(agency_id), secret.encode())
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            return set_identity(found.agency, found.position, provider, self._stamp())
+
+        await self._decide(agency_id, decide)
 
     async def limits(self, agency_id: AgencyId) -> Limits:
         """What it may use, as the log says now."""

@@ -2,9 +2,16 @@
 
 from typing import Protocol
 
+from gateway.domain.agency import IdentityProvider
 from gateway.mail.address import Address
-from gateway.mail.ids import AccountId
-from projections.directory.query import AppPasswordRow, Person, app_passwords_of, person_of
+from gateway.mail.ids import AccountId, AgencyId
+from projections.directory.query import (
+    AppPasswordRow,
+    Person,
+    app_passwords_of,
+    identity_provider_of,
+    person_of,
+)
 from projections.readmodel import Pool
 
 
@@ -14,6 +21,9 @@ class People(Protocol):
 
     async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
         """Those that are not revoked. Raises Unavailable."""
+
+    async def provider(self, agency_id: AgencyId) -> IdentityProvider | None:
+        """Where the agency's people prove who they are; None: nowhere. Raises Unavailable."""
 
 
 class PeopleRows:
@@ -29,3 +39,7 @@ class PeopleRows:
     async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
         async with self._pool.rows() as rows:
             return await app_passwords_of(rows, account_id)
+
+    async def provider(self, agency_id: AgencyId) -> IdentityProvider | None:
+        async with self._pool.rows() as rows:
+            return await identity_provider_of(rows, agency_id)

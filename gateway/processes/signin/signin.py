@@ -8,12 +8,14 @@ architecture §4 (`ev.access`).
 
 import asyncio
 import base64
+import contextlib
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from gateway.domain.agency import identity_secret_name
 from gateway.domain.app_passwords import Protocol
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.routing import traffic_key_name
@@ -28,12 +30,12 @@ from gateway.domain.signin import (
 )
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane
+from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
 from gateway.processes.signin.throttle import Throttle, network_of
-from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, Verifiers
+from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
 from gateway.protocols.sasl.scram import ITERATIONS
 from projections.directory.query import AppPasswordRow, Person
 
@@ -68,9 +70,17 @@ class SignIns:
     """Lets people in, for all sessions of one process."""
 
     def __init__(
-        self, *, people: People, keys: KeyStore, lane: Lane, clock: Clock, entropy: Entropy, by: By
+        self,
+        *,
+        people: People,
+        tokens: Tokens,
+        keys: KeyStore,
+        lane: Lane,
+        clock: Clock,
+        entropy: Entropy,
+        by: By,
     ) -> None:
-        self._people, self._keys, self._lane = people, keys, lane
+        self._people, self._tokens, self._keys, self._lane = people, tokens, keys, lane
         self._clock, self._entropy, self._by = clock, entropy, by
         self._passwords = Passwords(clock, entropy)
         self._throttle = Throttle(clock)
@@ -98,7 +108,7 @@ class SignIns:
         finding = await self._find(claim, origin, person)
         if finding.reason is None:
             self._throttle.succeeded(_name(claim.username), origin.remote_ip)
-        elif finding.reason in ("unknown", "password"):
+        elif finding.reason in ("unknown", "password"):  # a token is not guessed, and phones show old ones
             self._throttle.failed(_name(claim.username), origin.remote_ip)
         await self._record(claim.username, origin, person, finding)
         if finding.reason is not None:
@@ -121,14 +131,15 @@ class SignIns:
 
     async def _find(self, claim: Claim, origin: Origin, person: Person | None) -> _Finding:
         """Whether the claim is true, and the person may come in."""
+        if isinstance(claim, TokenClaim):
+            reason = await self._refusal_of_token(claim, person)
+            return _Finding(reason or _refusal_of_status(person))
         app_id = await self._app_password(claim, person)
         if app_id is None and not await self._has_own_password(claim, person):
             return _Finding("unknown" if person is None else "password")
         assert person is not None, "nobody's password is right"
-        if person.status == "closed":
-            return _Finding("closed", app_id or "")
-        if person.status != "active":
-            return _Finding("suspended", app_id or "")
+        if (refusal := _refusal_of_status(person)) is not None:
+            return _Finding(refusal, app_id or "")
         if claim.acts_as and _address(claim.acts_as) not in person.addresses:
             return _Finding("acts-as", app_id or "")
         if app_id is None:
@@ -136,11 +147,25 @@ class SignIns:
         apps = {app.app_id: app for app in await self._people.app_passwords(person.account_id)}
         return _Finding(_refusal_of(apps.get(app_id), origin, self._clock.now()), app_id)
 
+    async def _refusal_of_token(self, claim: TokenClaim, person: Person | None) -> Refusal | None:
+        """None: the provider of the person's agency says that the token is that person's."""
+        if person is None:
+            return "unknown"
+        provider = await self._people.provider(person.agency_id)
+        if provider is None:
+            return "no-provider"
+        secret = ""
+        if provider.client_id:
+            with contextlib.suppress(KeyError, KeyForgotten):
+                secret = (await self._keys.get(identity_secret_name(person.agency_id))).decode()
+        holder = await self._tokens.holder(provider, secret, claim.token)
+        return None if holder and _address(holder.name) in person.addresses else "token"
+
     async def _app_password(self, claim: Claim, person: Person | None) -> str | None:
         """The id of the app password that the client has shown to know."""
         if isinstance(claim, ProofClaim):
             return claim.verifier_id if person is not None else None
-        if not app_passwords.has_shape(claim.password):
+        if not isinstance(claim, PasswordClaim) or not app_passwords.has_shape(claim.password):
             return None
         salt = await app_passwords.salt_of(self._keys, _whose(person, claim.username))
         apps = [] if person is None else await self._people.app_passwords(person.account_id)
@@ -182,6 +207,12 @@ class SignIns:
             refused = SignInRefused(**carried, reason=finding.reason, unrecorded=unrecorded)
             fact = Fact(access_history(agency_id), refused)
         await self._lane.append([fact])
+
+
+def _refusal_of_status(person: Person | None) -> Refusal | None:
+    if person is None or person.status == "active":
+        return None
+    return "closed" if person.status == "closed" else "suspended"
 
 
 def _refusal_of(app: AppPasswordRow | None, origin: Origin, now: datetime) -> Refusal | None:

@@ -43,6 +43,15 @@ class ProofClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenClaim:
+    """The client shows a token that an identity provider has given to this user."""
+
+    username: str
+    token: str = field(repr=False)
+    acts_as: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiersWanted:
     """The exchange goes on when it has what is kept of this user: `Exchange.found`."""
 
@@ -68,7 +77,7 @@ class Verifiers:
     verifiers: tuple[Verifier, ...] = field(repr=False)
 
 
-Claim = PasswordClaim | ProofClaim
+Claim = PasswordClaim | ProofClaim | TokenClaim
 Step = Challenge | VerifiersWanted | Claim
 
 
@@ -80,6 +89,9 @@ class Exchange(Protocol):
 
     def found(self, verifiers: Verifiers) -> Challenge:
         """Answer VerifiersWanted."""
+
+    def refused(self) -> Challenge | None:
+        """The claim is not true: what to tell before the exchange has failed; None: nothing."""
 
 
 def prepare_password(text: str) -> str:

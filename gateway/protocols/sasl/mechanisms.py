@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from gateway.protocols.sasl.bearer import Bearer
 from gateway.protocols.sasl.exchange import Exchange
 from gateway.protocols.sasl.plain import Login, Plain
 from gateway.protocols.sasl.scram import Scram
@@ -14,6 +15,8 @@ _MECHANISMS: Final[dict[str, Callable[[bytes | None], Exchange]]] = {
     "LOGIN": lambda binding: Login(),
     "SCRAM-SHA-256": Scram,
     "SCRAM-SHA-256-PLUS": partial(Scram, is_plus=True),
+    "OAUTHBEARER": lambda binding: Bearer(),
+    "XOAUTH2": lambda binding: Bearer(is_xoauth2=True),
 }
 
 

@@ -18,12 +18,15 @@ from gateway.protocols.sasl.exchange import (
 FIELD_OCTETS_MAX: Final = 255
 
 
-class _WithoutVerifiers:
+class _Typed:
     def found(self, verifiers: Verifiers) -> NoReturn:
         raise AssertionError("this mechanism wants no verifiers")
 
+    def refused(self) -> None:
+        return None
 
-class Plain(_WithoutVerifiers):
+
+class Plain(_Typed):
     """RFC 4616: one response, `[authzid] NUL authcid NUL passwd`."""
 
     def answer(self, response: bytes | None) -> Step:
@@ -38,7 +41,7 @@ class Plain(_WithoutVerifiers):
         return PasswordClaim(username, prepare_password(password), acts_as)
 
 
-class Login(_WithoutVerifiers):
+class Login(_Typed):
     """draft-murchison-sasl-login-00: user name, then password, each asked for."""
 
     def __init__(self) -> None:

@@ -73,6 +73,9 @@ class Scram:
         self._server_first = f"r={nonce},s={_base64(verifiers.salt)},i={verifiers.iterations}"
         return Challenge(self._server_first.encode())
 
+    def refused(self) -> None:
+        return None
+
     def _begin(self, text: str) -> VerifiersWanted:
         first = _FIRST.fullmatch(text)
         bare = first and _BARE.fullmatch(first["bare"])

@@ -51,6 +51,7 @@ class Session:
         self._helo = ""
         self._is_esmtp = False
         self._sign_in: SignIn | None = None  # AUTH is under way: lines are responses
+        self._refusal: Reply | None = None  # of the sign-in: the client answers a challenge first
         self._is_signed_in = False
         self._failed_sign_ins = 0
         self._transaction: Incoming | None = None
@@ -146,13 +147,15 @@ class Session:
 
     def identity_checked(self, verdict: Reply) -> list[Effect]:
         """Answer CheckIdentity: 235 when the claim is true (RFC 4954 §4)."""
-        if self._answered(Awaited.IDENTITY, verdict):
+        sign_in, self._sign_in = self._sign_in, None
+        told = sign_in.refused() if sign_in and verdict.is_permanent else None
+        if told is not None and self._awaited is Awaited.IDENTITY:
+            self._awaited = None
+            self._say(told)
+            self._refusal = verdict  # said when the client has answered
+        elif self._answered(Awaited.IDENTITY, verdict):
             self._is_signed_in = verdict.is_success
-            if verdict.is_permanent:
-                self._failed_sign_ins += 1
-                if self._failed_sign_ins >= self._config.failed_sign_ins_max:
-                    self._say(replies.TOO_MANY_SIGN_INS)
-                    self._close("too many failed sign-ins")
+            self._count_failed_sign_in(verdict)
         return self._advance()
 
     def interrupt(self, last: Reply) -> list[Effect]:
@@ -181,7 +184,9 @@ class Session:
                     line = self._next_line()
                     if line is None:
                         break
-                    if self._sign_in is not None:
+                    if self._refusal is not None:
+                        self._refuse_sign_in(self._refusal)
+                    elif self._sign_in is not None:
                         self._take_response(self._sign_in, line)
                     else:
                         self._take_command(line)
@@ -385,6 +390,17 @@ class Session:
             self._say(error.reply)
         self._count_bad_command()
 
+    def _refuse_sign_in(self, verdict: Reply) -> None:
+        self._refusal = None
+        self._say(verdict)
+        self._count_failed_sign_in(verdict)
+
+    def _count_failed_sign_in(self, verdict: Reply) -> None:
+        self._failed_sign_ins += verdict.is_permanent
+        if self._failed_sign_ins >= self._config.failed_sign_ins_max:
+            self._say(replies.TOO_MANY_SIGN_INS)
+            self._close("too many failed sign-ins")
+
     def _proceed(self, sign_in: SignIn, response: bytes | None) -> None:
         match sign_in.answer(response):
             case Reply() as challenge:
@@ -394,6 +410,7 @@ class Session:
                 self._sign_in = sign_in
                 self._await(Awaited.VERIFIERS, effects.FindVerifiers(username))
             case claim:
+                self._sign_in = sign_in
                 self._await(Awaited.IDENTITY, effects.CheckIdentity(sign_in.mechanism, self._helo, claim))
 
     def _take_content(self) -> None:
@@ -505,7 +522,7 @@ class Session:
     def _close(self, reason: str | None) -> None:
         self._state = State.CLOSED
         self._awaited = None
-        self._transaction = self._chunk = self._sign_in = None
+        self._transaction = self._chunk = self._sign_in = self._refusal = None
         self._buffer, self._start = b"", 0
         self._do(effects.Close(reason))
 

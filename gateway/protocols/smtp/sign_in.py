@@ -36,6 +36,11 @@ class SignIn:
             raise PeerError(replies.BAD_RESPONSE, str(error)) from None
         return _reply(step) if isinstance(step, Challenge) else step
 
+    def refused(self) -> Reply | None:
+        """The claim is not true: a challenge to send before that is said; None: there is none."""
+        challenge = self._exchange.refused()
+        return _reply(challenge) if challenge else None
+
     def found(self, verifiers: Verifiers) -> Reply:
         """The challenge to go on with."""
         return _reply(self._exchange.found(verifiers))

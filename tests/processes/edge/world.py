@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +16,12 @@ from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces, MemoryW
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
+from gateway.domain.agency import IdentityProvider
 from gateway.domain.events import Actor, By, EnvelopeSecret, Event, MailAccepted
 from gateway.domain.sealing import unseal
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
-from gateway.ports import START, Fact, Lane, Position, Spool, Unavailable
+from gateway.ports import START, Fact, Lane, Position, Spool, TokenHolder, Unavailable
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
@@ -40,6 +42,7 @@ HOSTNAME = "mail.saraban.example"
 # Who has mail here: domain → agency; opm.go.th has mailboxes, dld.go.th a server of its own.
 AGENCIES = {"opm.go.th": "ag_opm", "opdc.go.th": "ag_opdc", "dld.go.th": "ag_dld"}
 MAILBOXES = ("suda@opm.go.th", "somchai@opm.go.th", "malee@opdc.go.th", "สมหญิง@opm.go.th")
+PROVIDER = IdentityProvider("https://id.example.org", "saraban")
 MESSAGE = b"From: ann@example.org\r\nSubject: hello\r\n\r\n.dotted\r\nHello.\r\n"
 
 
@@ -92,6 +95,13 @@ class PeopleInMemory:
 
     async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
         return self.apps
+
+    async def provider(self, agency_id: AgencyId) -> IdentityProvider | None:
+        return PROVIDER if agency_id == "ag_opm" else None
+
+    async def holder(self, provider: IdentityProvider, secret: str, token: str) -> TokenHolder | None:
+        """The port Tokens: a token is the name of its holder."""
+        return TokenHolder(token, datetime.max.replace(tzinfo=UTC)) if "@" in token else None
 
 
 class WatchedSpool(DiskSpool):
@@ -213,6 +223,7 @@ class EdgeWorld:
             tls=self.tls,
             sign_ins=SignIns(
                 people=self.people,
+                tokens=self.people,
                 keys=self.keys,
                 lane=self.gate,
                 clock=self.clock,

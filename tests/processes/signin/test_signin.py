@@ -10,15 +10,23 @@ import pytest
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.domain.agency import IdentityProvider
 from gateway.domain.events import Actor, By
 from gateway.domain.signin import SignInAccepted, SignInRefused
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
-from gateway.ports import Position
+from gateway.ports import Position, TokenHolder
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import Origin, Refused, SignIns
-from gateway.protocols.sasl.exchange import Challenge, Claim, PasswordClaim, ProofClaim, VerifiersWanted
+from gateway.protocols.sasl.exchange import (
+    Challenge,
+    Claim,
+    PasswordClaim,
+    ProofClaim,
+    TokenClaim,
+    VerifiersWanted,
+)
 from gateway.protocols.sasl.scram import Scram
 from projections.directory.query import AppPasswordRow, Person
 from tests.processes.world import AT, MovedClock
@@ -39,12 +47,21 @@ class Door:
     log: MemoryLog
     clock: MovedClock
     apps: list[AppPasswordRow]
+    identity: IdentityProvider | None = None
 
     async def find(self, address: Address) -> Person | None:
         return PERSON if address == SUDA else None
 
     async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
         return self.apps
+
+    async def provider(self, agency_id: AgencyId) -> IdentityProvider | None:
+        return self.identity
+
+    async def holder(self, provider: IdentityProvider, secret: str, token: str) -> TokenHolder | None:
+        """The port Tokens: a token is the name of its holder."""
+        assert (provider, secret) == (self.identity, "" if not provider.client_id else "ours")
+        return TokenHolder(token, AT) if "@" in token else None
 
     async def new_app(self, **use: object) -> tuple[str, str]:
         """Its id and the password."""
@@ -85,7 +102,9 @@ async def door() -> AsyncIterator[Door]:
     await keys.put("verifier.acc_suda", await asyncio.to_thread(make_verifier, OWN))
     async with open_lane(log, "edge-test-0", clock=clock, actor=Actor("system", "edge"), by=by) as lane:
         door = Door(None, keys, log, clock, [])  # type: ignore[arg-type]  # it stands behind its own sign-ins
-        door.sign_ins = SignIns(people=door, keys=keys, lane=lane, clock=clock, entropy=os.urandom, by=by)
+        door.sign_ins = SignIns(
+            people=door, tokens=door, keys=keys, lane=lane, clock=clock, entropy=os.urandom, by=by
+        )
         yield door
 
 
@@ -160,6 +179,35 @@ async def test_a_revoked_one_opens_nothing_though_its_row_or_its_key_is_late(doo
     door.apps.clear()  # between the challenge and the proof
     claim = ProofClaim("suda@opm.go.th", app_id)
     assert await door.sign_ins.check(claim, ORIGIN) == Refused("password")
+
+
+PROVIDER = IdentityProvider("https://id.example.org", "saraban")
+
+
+@pytest.mark.parametrize(
+    ("username", "token", "provider", "reason"),
+    [
+        ("suda@opm.go.th", "Suda@OPM.go.th", PROVIDER, None),
+        (
+            "suda@opm.go.th",
+            "suda@opm.go.th",
+            IdentityProvider("https://id.example.org", "saraban", "saraban"),
+            None,
+        ),
+        ("suda@opm.go.th", "malee@opdc.go.th", PROVIDER, "token"),
+        ("suda@opm.go.th", "expired", PROVIDER, "token"),
+        ("suda@opm.go.th", "suda@opm.go.th", None, "no-provider"),
+        ("nobody@opm.go.th", "nobody@opm.go.th", PROVIDER, "unknown"),
+    ],
+)
+async def test_a_token_opens_to_whom_its_agencys_provider_gave_it(
+    door: Door, username: str, token: str, provider: IdentityProvider | None, reason: str | None
+) -> None:
+    door.identity = provider
+    await door.keys.put("identity.ag_opm", b"ours")
+    found = await door.sign_ins.check(TokenClaim(username, token), ORIGIN)
+    assert found == (Refused(reason) if reason else PERSON)  # type: ignore[arg-type]
+    assert getattr(await door.last(), "reason", None) == reason
 
 
 async def test_who_has_to_wait_is_given_no_challenge(door: Door) -> None:
