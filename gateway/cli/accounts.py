@@ -2,18 +2,22 @@
 
 import secrets
 from dataclasses import asdict
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import click
 
 from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option
 from gateway.cli.output import fail, nothing, print_rows, say
-from gateway.cli.registering import PAGE, Octets, open_account, registry
-from gateway.domain.account import QUOTA_OCTETS_DEFAULT
+from gateway.cli.registering import PAGE, Octets, open_account, registry, roles
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Role
+from gateway.domain.roles import named
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.wiring import Desk
 from projections.directory import query as directory
+from projections.directory.roles import list_roles
+
+ROLE: Final = click.Choice(get_args(Role))
 
 
 @click.group()
@@ -133,3 +137,70 @@ async def close(desk: Desk, address: Address, reason: str, yes: bool) -> None:
     confirm(f"Close the account of {address}, so that mail to all its addresses is refused?", yes=yes)
     account_id = await registry(desk).close_account(address, reason)
     say(f"closed {address}", account_id=account_id, address=str(address), status="closed")
+
+
+@account.command("grant")
+@click.argument("address", type=ADDRESS)
+@click.argument("role", type=ROLE)
+@click.option("--agency", "agency_id", help="Where (ag_…) [default: the account's own agency].")
+@reason_option("Why is this role granted")
+@at_desk
+async def grant(desk: Desk, address: Address, role: Role, agency_id: str | None, reason: str) -> None:
+    """Let somebody administer: an agency, or as an operator the whole gateway.
+
+    Example: saraban account grant suda@opm.go.th agency-admin --reason 'head of registry'
+    """
+    where = await _scope(desk, address, role, agency_id)
+    account_id = await roles(desk).grant(address, role, where, reason)
+    say(
+        f"{address} is {named(role, where)}",
+        account_id=account_id, address=str(address), role=role, agency_id=where,
+    )  # fmt: skip
+
+
+@account.command("revoke-role")
+@click.argument("address", type=ADDRESS)
+@click.argument("role", type=ROLE)
+@click.option("--agency", "agency_id", help="Where (ag_…) [default: the account's own agency].")
+@reason_option("Why is this role revoked")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@at_desk
+async def revoke_role(
+    desk: Desk, address: Address, role: Role, agency_id: str | None, reason: str, yes: bool
+) -> None:
+    """Take a role away from somebody.
+
+    Example: saraban account revoke-role suda@opm.go.th agency-admin --reason 'moved' --yes
+    """
+    where = await _scope(desk, address, role, agency_id)
+    confirm(f"Shall {address} not be {named(role, where)} any more?", yes=yes)
+    account_id = await roles(desk).revoke(address, role, where, reason)
+    say(
+        f"{address} is not {named(role, where)} any more",
+        account_id=account_id, address=str(address), role=role, agency_id=where,
+    )  # fmt: skip
+
+
+@account.command("roles")
+@at_desk
+async def show_roles(desk: Desk) -> None:
+    """Who has which role, and since when.
+
+    Example: saraban account roles --json
+    """
+    async with desk.pool.rows() as rows:
+        found = await list_roles(rows)
+    if not found:
+        nothing("nobody has a role")
+    print_rows([asdict(row) for row in found], ("address", "display_name", "role", "agency_id", "granted_at"))
+
+
+async def _scope(desk: Desk, address: Address, role: Role, agency_id: str | None) -> AgencyId | None:
+    """Where a role holds that was named without its agency: in that of the address."""
+    if role == "operator" or agency_id is not None:
+        return AgencyId(agency_id) if agency_id is not None else None
+    async with desk.pool.rows() as rows:
+        (found,) = await directory.find_recipients(rows, [address])
+    if isinstance(found, directory.NotOurs):
+        nothing(f"{address} is no account here")
+    return found.agency_id

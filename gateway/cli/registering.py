@@ -22,6 +22,7 @@ from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.registry import Registry
+from gateway.processes.registry.roles import Roles
 from gateway.wiring import Desk
 
 PAGE: Final = 1_000
@@ -108,6 +109,11 @@ def app_passwords(desk: Desk) -> AppPasswords:
 def agencies(desk: Desk) -> Agencies:
     """What is changed about agencies, in the name of the person at the keyboard."""
     return _for(Agencies, desk)
+
+
+def roles(desk: Desk) -> Roles:
+    """Who may administer what, in the name of the person at the keyboard."""
+    return _for(Roles, desk)
 
 
 def _for(kind: type[D], desk: Desk) -> D:

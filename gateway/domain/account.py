@@ -20,6 +20,10 @@ AccountKind = Literal["person", "office"]  # an office's mailbox is read by seve
 # suspended: no sign-in, mail still comes in. closed: no sign-in, and its addresses are nobody's.
 AccountStatus = Literal["active", "suspended", "closed"]
 
+# What somebody may do here beyond having a mailbox; all but the operator's for one agency. Everybody is a
+# member, which nobody grants. What each may do is said in gateway/processes/web/rights.py and nowhere else.
+Role = Literal["operator", "agency-admin", "auditor", "helpdesk"]
+
 
 class AccountSecret(Struct, frozen=True, omit_defaults=True):
     """Sealed under `account.<account_id>`, label `account:<account_id>`."""
@@ -69,7 +73,10 @@ class AccountActivated(AggregateEvent, frozen=True, kw_only=True):
 
 
 class AccountClosed(AggregateEvent, frozen=True, kw_only=True):
-    """account.<account_id>: nobody signs in or writes to it; its addresses are released beside it."""
+    """account.<account_id>: nobody signs in or writes to it; its addresses are released beside it.
+
+    Its roles end, and do not come back with it.
+    """
 
     TOPIC: ClassVar[str] = "account.closed/1"
 
@@ -78,6 +85,7 @@ class AccountClosed(AggregateEvent, frozen=True, kw_only=True):
     def apply(self, aggregate: "Account") -> None:
         aggregate.status = "closed"
         aggregate.aliases.clear()
+        aggregate.roles.clear()
 
 
 class AliasAdded(AggregateEvent, frozen=True, kw_only=True):
@@ -102,6 +110,32 @@ class AliasRemoved(AggregateEvent, frozen=True, kw_only=True):
         aggregate.aliases.remove(self.name)
 
 
+class RoleGranted(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: its owner may do from now on what the role allows, in that agency."""
+
+    TOPIC: ClassVar[str] = "role.granted/1"
+
+    role: Role
+    agency_id: AgencyId | None = None  # None: everywhere; an operator's alone
+    sealed: bytes  # ReasonSecret
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.roles.add((self.role, self.agency_id))
+
+
+class RoleRevoked(AggregateEvent, frozen=True, kw_only=True):
+    """account.<account_id>: its owner may not do any more what the role allowed."""
+
+    TOPIC: ClassVar[str] = "role.revoked/1"
+
+    role: Role
+    agency_id: AgencyId | None = None
+    sealed: bytes  # ReasonSecret
+
+    def apply(self, aggregate: "Account") -> None:
+        aggregate.roles.remove((self.role, self.agency_id))
+
+
 class Account(Aggregate):
     TOPIC: ClassVar[str] = "account"
 
@@ -116,6 +150,7 @@ class Account(Aggregate):
         self.status: AccountStatus = "active"
         self.aliases: set[str] = set()  # names of its further addresses
         self.app_passwords: set[str] = set()  # ids of those that open something
+        self.roles: set[tuple[Role, AgencyId | None]] = set()
 
     @classmethod
     def create(

@@ -17,6 +17,8 @@ from gateway.domain.account import (
     AccountStatus,
     AccountSuspended,
     ReasonSecret,
+    RoleGranted,
+    RoleRevoked,
     account_key_name,
     account_label,
     reason_label,
@@ -93,7 +95,14 @@ FOLD: Final = {
         WHERE agency.agency_id = changed.agency_id""",
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
-    AccountClosed.TOPIC: _ACCOUNT_STATUS,
+    AccountClosed.TOPIC: f"""WITH ended AS (DELETE FROM role WHERE account_id = ANY($1::text[]))
+        {_ACCOUNT_STATUS}""",
+    RoleGranted.TOPIC: """INSERT INTO role SELECT * FROM
+        unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING""",
+    RoleRevoked.TOPIC: """DELETE FROM role USING unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+            AS revoked (account_id, role, agency_id, at)
+        WHERE role.account_id = revoked.account_id AND role.role = revoked.role
+            AND role.agency_id = revoked.agency_id""",
     # An account that takes back what it had given up was its only owner meanwhile.
     AddressClaimed.TOPIC: """INSERT INTO address
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
@@ -174,6 +183,8 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return event.originator_id, *map(clear, msgspec.structs.astuple(event.provider))
         case AgencyLimitsSet():
             return event.originator_id, *msgspec.structs.astuple(event.limits)
+        case RoleGranted() | RoleRevoked():
+            return event.originator_id, event.role, event.agency_id or "", event.at
         case TreeCreated():
             return event.account_id, event.mailbox_id
         case AddressClaimed():

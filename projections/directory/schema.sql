@@ -33,7 +33,8 @@ CREATE TABLE account (
     display_name text        NOT NULL,  -- blank when erased
     created_at   timestamptz NOT NULL,
     status       text        NOT NULL DEFAULT 'active',  -- its own: active, suspended, closed
-    reason       text        NOT NULL DEFAULT ''         -- why; blank when erased
+    reason       text        NOT NULL DEFAULT '',        -- why; blank when erased
+    searched     text        GENERATED ALWAYS AS (lower(address || E'\n' || display_name)) STORED
 );
 CREATE INDEX account_agency ON account (agency_id, account_id);
 CREATE TABLE inbox (
@@ -61,3 +62,11 @@ CREATE TABLE app_password (
     networks   text[]      NOT NULL       -- CIDR; empty: all
 );
 CREATE INDEX app_password_account ON app_password (account_id);
+CREATE INDEX address_alias ON address (account_id) WHERE is_alias;
+CREATE TABLE role (
+    account_id text        NOT NULL,
+    role       text        NOT NULL,  -- operator, agency-admin, auditor, helpdesk
+    agency_id  text        NOT NULL,  -- where; blank: everywhere, an operator's alone
+    granted_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, role, agency_id)
+);

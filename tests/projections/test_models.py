@@ -29,6 +29,7 @@ from projections.directory.query import (
     next_hops,
     open_accounts,
 )
+from projections.directory.roles import list_roles
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
 from projections.queue import leases
 from projections.queue.query import due, list_waiting, next_due_at, still_due, waiting
@@ -246,6 +247,33 @@ async def test_the_limits_of_an_agency_are_the_last_that_were_set(gateway: Gatew
         assert await limits_of(rows, opm) == Limits(500, None, 10**7, None)
         assert await limits_of(rows, gateway.opdc) == Limits()
         assert await open_accounts(rows, opm) == 1
+
+
+async def test_a_role_is_held_until_it_is_revoked_or_the_account_is_closed(gateway: Gateway) -> None:
+    world, opm, ann, bee = gateway.world, gateway.opm, gateway.ann, gateway.bee
+    world.grant(ann, "agency-admin", opm)
+    world.grant(ann, "auditor", gateway.opdc)
+    world.grant(bee, "operator", None)
+    since = world.now
+    world.revoke(ann, "auditor", gateway.opdc)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        held = await list_roles(rows)
+        assert [(row.account_id, row.role, row.agency_id) for row in held] == [
+            (ann.account_id, "agency-admin", opm),
+            (bee.account_id, "operator", None),
+        ]
+        assert (held[1].address, held[1].granted_at) == ("bee@opdc.go.th", since)
+        assert await list_roles(rows, account_id=bee.account_id) == held[1:]
+        assert await list_roles(rows, agencies=[opm]) == held[:1]
+        assert await list_roles(rows, agencies=[]) == []
+
+    world.close(bee)
+    world.activate(bee)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await list_roles(rows) == held[:1]
+    world.grant(bee, "operator", None)
 
 
 async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:

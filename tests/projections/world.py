@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
-from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account, Role
 from gateway.domain.account_status import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
 from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
@@ -60,6 +60,7 @@ from gateway.domain.registration import (
     register_account,
     register_agency,
 )
+from gateway.domain.roles import grant_role, revoke_role
 from gateway.domain.sealing import seal, wrap
 from gateway.mail.address import Address, parse_address
 from gateway.mail.addresslist import HeaderAddress
@@ -270,6 +271,16 @@ class World:
         agency, position = self.aggregate(Agency, agency_id)
         self.add(*set_limits(agency, position, changes, self.stamp()).facts)
 
+    def grant(self, owner: Owner, role: Role, agency_id: AgencyId | None) -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        sealed = self._reason("รับหน้าที่", f"account.{owner.account_id}", owner.account_id)
+        self.add(*grant_role(account, position, role, agency_id, self.stamp(), reason=sealed).facts)
+
+    def revoke(self, owner: Owner, role: Role, agency_id: AgencyId | None) -> None:
+        account, position = self.aggregate(Account, owner.account_id)
+        sealed = self._reason("พ้นหน้าที่", f"account.{owner.account_id}", owner.account_id)
+        self.add(*revoke_role(account, position, role, agency_id, self.stamp(), reason=sealed).facts)
+
     def _reason(self, reason: str, key_name: str, originator_id: str) -> bytes:
         return seal_reason(reason, originator_id, self.keys.key(key_name), nonce=self.chance.randbytes(12))
 
@@ -457,6 +468,9 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             world.limit(opdc, accounts_max=1_000 + number, recipients_max=None)
             if world.aggregate(Account, late.account_id)[0].status != "closed":
                 world.contact(late)
+                world.grant(late, "helpdesk", opdc)
+                world.grant(late, "operator", None)
+                world.revoke(late, "helpdesk", opdc)
     return world
 
 

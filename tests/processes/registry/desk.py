@@ -17,6 +17,7 @@ from gateway.ports import Recorded
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.registry import Registry
+from gateway.processes.registry.roles import Roles
 
 D = TypeVar("D", bound=Deciding)
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -47,6 +48,7 @@ class Desk:
         self._numbers = numbers
         self.registry = self.another()
         self.agencies = self._for(Agencies)
+        self.roles = self._for(Roles)
 
     def entropy(self, octets: int) -> bytes:
         return next(self._numbers).to_bytes(octets, "big")
