@@ -348,7 +348,8 @@ class KeyStore(Protocol):
     """Named secrets outside the log, encrypted under the master key, destroyable (architecture §7).
 
     Names: account.<id> agency.<id> transit.<agency_id>.<yyyymmdd> traffic.<agency_id>.<yyyymm>
-    site.address verifier.<account_id>. Cached in memory; a forgotten key is noticed within seconds.
+    site.address verifier.<account_id> verifier.operator.<name> token.<SHA-256>. Cached in memory; a forgotten
+    key is noticed within seconds.
     """
 
     async def get(self, name: str) -> bytes:

@@ -78,7 +78,8 @@ class Settings:
     listen_submissions: str = _address("127.0.0.1:2465")
     listen_imap: str = _address("127.0.0.1:2143")
     listen_imaps: str = _address("127.0.0.1:2993")
-    listen_http: str = _address("127.0.0.1:8025")
+    listen_http: str = _address("127.0.0.1:8025")  # health, metrics; administration from this machine alone
+    listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
     tls_cert: Path | None = None  # None: self-made, in the data folder
     tls_key: Path | None = None
 

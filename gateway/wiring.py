@@ -49,7 +49,8 @@ from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
 from gateway.processes.steward import sweep
 from gateway.processes.web.figures import Gauge
-from gateway.processes.web.serving import serve
+from gateway.processes.web.office import Office
+from gateway.processes.web.serving import SecureListener, serve
 from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import Settings
@@ -245,17 +246,22 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             idle_timeout_s=settings.smtp_idle_timeout_s,
             tls=server_tls(settings),
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
-            sign_ins=SignIns(
-                people=PeopleRows(pool),
-                tokens=OpenIdTokens(g.clock, entropy),
-                keys=g.keys,
-                lane=lane,
-                clock=g.clock,
-                entropy=entropy,
-                by=g.by,
-            ),
+            sign_ins=open_door(g, pool, lane),
         )
         await Edge(EdgeConfig(listeners(settings), EDGE_CONNECTIONS_MAX), services).run(serving)
+
+
+def open_door(g: Ground, pool: Pool, lane: Lane) -> SignIns:
+    """Signing in, for one process."""
+    return SignIns(
+        people=PeopleRows(pool),
+        tokens=OpenIdTokens(g.clock, entropy),
+        keys=g.keys,
+        lane=lane,
+        clock=g.clock,
+        entropy=entropy,
+        by=g.by,
+    )
 
 
 def listeners(settings: Settings) -> list[Listener]:
@@ -392,8 +398,12 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
-    async with ground(settings, "web") as g, g.rows(4) as pool:
-        await serve(gauge(g, pool), settings.listen_http, serving)
+    async with ground(settings, "web") as g, g.rows(8) as pool, g.lane() as lane:
+        sign_ins = open_door(g, pool, lane)
+        office = Office(g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins)
+        tls = server_tls(settings)
+        secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None
+        await serve(gauge(g, pool), settings.listen_http, serving, office=office, secure=secure)
 
 
 Role = Callable[[Settings, Callable[[], None]], Awaitable[None]]

@@ -1,6 +1,7 @@
 """Whose mailbox an address is, and who is registered."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -225,6 +226,34 @@ async def list_accounts(
     return [_account(row) for row in found]
 
 
+async def find_accounts(
+    rows: Rows,
+    *,
+    text: str = "",
+    agencies: Collection[AgencyId] | None = None,
+    after: str = "",
+    limit: int = 100,
+) -> list[AccountRow]:
+    """By account id: those with the text in their address, an alias or their name, in any case.
+
+    text: "" for all; agencies: None for all; after: the last id of the page before.
+    """
+    wanted: list[str] = ["account_id > $1"]
+    asked: list[object] = [after, limit]
+    if agencies is not None:
+        asked.append(list(agencies))
+        wanted.append(f"a.agency_id = ANY(${len(asked)}::text[])")
+    if text:
+        asked.append(
+            "%" + re.sub(r"([\\%_])", r"\\\1", text.replace("\0", "\N{REPLACEMENT CHARACTER}")) + "%"
+        )
+        pattern = f"lower(${len(asked)}::text)"
+        aliases = f"SELECT account_id FROM {_SCHEMA}.address AS c WHERE is_alias AND released_at IS NULL"
+        wanted.append(f"(searched LIKE {pattern} OR account_id IN ({aliases} AND c.address LIKE {pattern}))")
+    found = await rows.fetch(f"{_ACCOUNT} WHERE {' AND '.join(wanted)} ORDER BY account_id LIMIT $2", *asked)
+    return [_account(row) for row in found]
+
+
 async def account_of(rows: Rows, address: Address) -> AccountRow | None:
     """The account an address belongs to, or belonged to until it was closed; None: it is nobody's here."""
     row = await rows.fetchrow(
@@ -232,6 +261,12 @@ async def account_of(rows: Rows, address: Address) -> AccountRow | None:
         WHERE claimed.address = $1 AND (released_at IS NULL OR a.status = 'closed')""",
         str(address.normalise()),
     )
+    return _account(row) if row else None
+
+
+async def account_with_id(rows: Rows, account_id: AccountId) -> AccountRow | None:
+    """None: there is no such account, as far as the rows know."""
+    row = await rows.fetchrow(f"{_ACCOUNT} WHERE account_id = $1", account_id)
     return _account(row) if row else None
 
 
@@ -319,19 +354,22 @@ async def list_aliases(
     rows: Rows,
     *,
     account_id: AccountId | None = None,
+    agencies: Collection[AgencyId] | None = None,
     after: tuple[str, str] = ("", ""),
     limit: int = 1_000,
 ) -> list[AliasRow]:
-    """By account; after: account id and name of the last of the page before."""
+    """By account; after: account id and name of the last of the page before. agencies: None for all."""
     found = await rows.fetch(
         f"""SELECT claimed.name, written, account_id, a.address, display_name, owner_since
         FROM {_SCHEMA}.address AS claimed JOIN {_SCHEMA}.account AS a USING (account_id)
         WHERE is_alias AND released_at IS NULL AND ($1::text IS NULL OR account_id = $1)
             AND (account_id, claimed.name) > ($2, $3)
+            AND ($5::text[] IS NULL OR a.agency_id = ANY($5::text[]))
         ORDER BY account_id, claimed.name LIMIT $4""",
         account_id,
         *after,
         limit,
+        None if agencies is None else list(agencies),
     )
     return [
         AliasRow(

@@ -7,7 +7,7 @@ from gateway.domain.codec import EVENT_OCTETS_MAX, encode
 from gateway.domain.events import EnvelopeSecret, MailAccepted, Recipient
 from gateway.mail.ids import AgencyId
 from gateway.mail.summary import SUMMARY_OCTETS_MAX
-from gateway.protocols.smtp.server import SessionConfig
+from gateway.protocols.smtp.config import SessionConfig
 from tests.domain.samples import TEXTS, most
 
 FRONT_OCTETS = 1_000

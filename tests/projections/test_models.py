@@ -141,7 +141,7 @@ async def test_app_passwords_are_listed_until_they_are_revoked(gateway: Gateway)
         assert (phone.app_id, phone.label, phone.expires_at) == (first, "โทรศัพท์", until)
         assert (phone.protocols, phone.networks) == (use.protocols, use.networks)
         assert printer == AppPasswordRow(second, "printer", made_at, None, (), ())
-    world.revoke(ann, first)
+    world.revoke_app_password(ann, first)
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         assert [each.app_id for each in await app_passwords_of(rows, ann.account_id)] == [second]

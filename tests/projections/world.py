@@ -221,7 +221,7 @@ class World:
         self.add(*made.facts)
         return app_id
 
-    def revoke(self, owner: Owner, app_id: str) -> None:
+    def revoke_app_password(self, owner: Owner, app_id: str) -> None:
         account, position = self.aggregate(Account, owner.account_id)
         self.add(*revoke_app_password(account, position, self.stamp(), app_id).facts)
 
@@ -489,7 +489,7 @@ def _change_hands(world: World, owner: Owner, address: str) -> None:
             change(owner)
     phone = world.app_password(world.accounts[0], Use("โทรศัพท์", networks=("192.0.2.0/24", "2001:db8::/32")))
     if world.chance.random() < 0.7:
-        world.revoke(world.accounts[0], phone)
+        world.revoke_app_password(world.accounts[0], phone)
     if world.chance.random() < 0.5:
         world.suspend(world.accounts[0])
         world.activate(world.accounts[0])

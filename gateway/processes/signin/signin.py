@@ -13,7 +13,7 @@ import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from gateway.domain.agency import identity_secret_name
 from gateway.domain.app_passwords import Protocol
@@ -47,7 +47,7 @@ SCRAM_NONCE_OCTETS: Final = 18
 class Origin:
     """Where a sign-in comes from."""
 
-    protocol: Protocol
+    protocol: Protocol | Literal["web"]
     mechanism: str
     remote_ip: str
     helo: str = ""
@@ -116,6 +116,26 @@ class SignIns:
         assert person is not None, "nobody is let in"
         return person
 
+    async def check_operator(
+        self, claim: PasswordClaim, origin: Origin, *, is_appointed: bool
+    ) -> Refused | None:
+        """An operator by user name, without an account (`saraban init`). None: it is that operator.
+
+        is_appointed: whether there is one of that name; if not, it is refused as slowly. Raises as `check`.
+        """
+        if self._has_to_wait(claim.username, origin.remote_ip):
+            return Refused("throttled")
+        verifier = await self._verifier(f"operator.{claim.username}") if is_appointed else None
+        reason: Refusal | None = None
+        if await self._passwords.is_right(claim.password, verifier):
+            self._throttle.succeeded(_name(claim.username), origin.remote_ip)
+        else:
+            self._throttle.failed(_name(claim.username), origin.remote_ip)
+            reason = "password" if is_appointed else "unknown"
+        operator = Actor("operator", claim.username)
+        await self._record(claim.username, origin, None, _Finding(reason), operator)
+        return Refused(reason) if reason else None
+
     def _has_to_wait(self, username: str, remote_ip: str) -> bool:
         if self._throttle.wait_s(_name(username), remote_ip) == 0:
             return False
@@ -134,7 +154,8 @@ class SignIns:
         if isinstance(claim, TokenClaim):
             reason = await self._refusal_of_token(claim, person)
             return _Finding(reason or _refusal_of_status(person))
-        app_id = await self._app_password(claim, person)
+        # Administration is for people, not for programs: an app password is none there.
+        app_id = await self._app_password(claim, person) if origin.protocol != "web" else None
         if app_id is None and not await self._has_own_password(claim, person):
             return _Finding("unknown" if person is None else "password")
         assert person is not None, "nobody's password is right"
@@ -175,23 +196,32 @@ class SignIns:
     async def _has_own_password(self, claim: Claim, person: Person | None) -> bool:
         if not isinstance(claim, PasswordClaim):
             return False
-        verifier = None
-        if person is not None:
-            try:
-                verifier = await self._keys.get(f"verifier.{person.account_id}")
-            except (KeyError, KeyForgotten):
-                verifier = None
+        verifier = None if person is None else await self._verifier(person.account_id)
         return await self._passwords.is_right(claim.password, verifier)
 
-    async def _record(self, username: str, origin: Origin, person: Person | None, finding: _Finding) -> None:
+    async def _verifier(self, owner: str) -> bytes | None:
+        """What is kept of a password. owner: account id, or `operator.<name>`."""
+        try:
+            return await self._keys.get(f"verifier.{owner}")
+        except (KeyError, KeyForgotten):
+            return None
+
+    async def _record(
+        self,
+        username: str,
+        origin: Origin,
+        person: Person | None,
+        finding: _Finding,
+        operator: Actor | None = None,
+    ) -> None:
         at = self._clock.now()
         agency_id = None if person is None else person.agency_id
         key_name = traffic_key_name(agency_id or AgencyId("none"), f"{at:%Y%m}")
         secret = SignInSecret(username, origin.remote_ip, origin.helo)
         key = await self._keys.get_or_make(key_name)
         account_id = None if person is None else person.account_id
-        is_known = account_id is not None and finding.reason is None
-        actor = Actor("account", account_id) if account_id and is_known else Actor("remote")
+        someone = operator if account_id is None else Actor("account", account_id)
+        actor = Actor("remote") if someone is None or finding.reason else someone
         carried = Stamp(at=at, actor=actor, by=self._by).fields() | {
             "account_id": account_id,
             "protocol": origin.protocol,

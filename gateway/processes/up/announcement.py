@@ -30,6 +30,7 @@ class Announcement:
     data: str
     demo_accounts: Sequence[Mapping[str, str]] = field(repr=False)  # address, password
     processes: Sequence[Mapping[str, Any]]  # role, pid
+    https: str | None = None  # an older build's announcement has none
 
     def write_ready_file(self, file: Path) -> None:
         """Write the ready file, whole or not at all. It names passwords: only its owner reads it."""
@@ -81,9 +82,9 @@ def read_gateway(data: Path) -> Gateway:
 def as_text(announcement: Announcement, took_s: float, maildir: Path | None) -> list[str]:
     """What a person sees when all is ready: endpoints, demo accounts, how to send a first mail."""
     told = [f"ready in {took_s:.1f} s", ""]
-    for name in ("smtp", "submission", "submissions", "imap", "imaps", "http"):
+    for name in ("smtp", "submission", "submissions", "imap", "imaps", "http", "https"):
         if address := getattr(announcement, name):
-            told.append(f"  {name:<12} {'http://' if name == 'http' else ''}{address}")
+            told.append(f"  {name:<12} {f'{name}://' if name.startswith('http') else ''}{address}")
     told += [f"  {'data':<12} {announcement.data}", f"  {'authority':<12} {announcement.ca_file}"]
     if announcement.demo_accounts:
         told += ["", "demo accounts (address, password):"]

@@ -19,6 +19,7 @@ SERVED: Final = (
     "submission",
     "submissions",
     "http",
+    "https",
 )  # what the roles of this build listen on; the others come with their issues
 
 

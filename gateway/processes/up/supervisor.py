@@ -338,7 +338,7 @@ class Supervisor:
         processes: list[dict[str, Any]] = [{"role": "supervisor", "pid": os.getpid()}]
         processes += [{"role": service.name, "pid": child.pid} for service, child in self._running()]
         served = {name: getattr(settings, f"listen_{name}") or None for name in SERVED}
-        closed = dict.fromkeys(("smtp", "submission", "submissions", "imap", "imaps", "http"))
+        closed = dict.fromkeys(("smtp", "submission", "submissions", "imap", "imaps", "http", "https"))
         return Announcement(
             pid=os.getpid(),
             **{**closed, **served},

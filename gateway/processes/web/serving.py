@@ -1,25 +1,38 @@
-"""The HTTP side of the gateway: /healthz and /metrics. Administration and pages come with later issues."""
+"""The HTTP side of the gateway: /healthz and /metrics, and the administration's API below /api/v1."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.ports import Unavailable
+from gateway.ports import Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.listening import listen
+from gateway.processes.web.api import Administration
 from gateway.processes.web.figures import Gauge
+from gateway.processes.web.office import Office
+from gateway.processes.web.operations import PREFIX
 
 TIMEOUT_S: Final = 10.0
 
 
-def application(gauge: Gauge) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class SecureListener:
+    """Where the same is served with TLS."""
+
+    address: str
+    tls: ssl.SSLContext
+
+
+def application(gauge: Gauge, administration: Administration | None = None) -> Starlette:
     """GET /healthz: 200 with figures, 503 when a server is away or a consumer far behind. GET /metrics."""
 
     async def healthz(_: Request) -> Response:
@@ -38,22 +51,62 @@ def application(gauge: Gauge) -> Starlette:
             return PlainTextResponse("saraban_up 0\n", 503, media_type="text/plain; version=0.0.4")
         return PlainTextResponse(f"saraban_up 1\n{text}", media_type="text/plain; version=0.0.4")
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    if administration is not None:
+        routes.append(Mount(PREFIX, administration))
+    return Starlette(routes=routes)
 
 
-async def serve(gauge: Gauge, address: str, ready: Callable[[], None]) -> None:
-    """Serve until cancelled. The role's own loop stops it: uvicorn leaves the signals alone."""
-    config = uvicorn.Config(application(gauge), log_config=None, access_log=False, lifespan="off")
-    server = _Server(config)
-    listening = listen(address)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    maillog.role_ready(http=address)
+async def serve(
+    gauge: Gauge,
+    address: str,
+    ready: Callable[[], None],
+    *,
+    office: Office | None = None,
+    secure: SecureListener | None = None,
+) -> None:
+    """Serve until cancelled. The role's own loop stops it: uvicorn leaves the signals alone.
+
+    office: None: without administration. Raises Deposed when another process takes our lane.
+    """
+    deposed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(error: Deposed) -> None:
+        if not deposed.done():
+            deposed.set_exception(error)
+
+    app = application(gauge, Administration(office, end) if office else None)
+    servers, listening = [_Server(_config(app))], [listen(address)]
+    if secure is not None:
+        servers.append(_Server(_config(app, secure.tls)))
+        listening.append(listen(secure.address))
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[each]))
+        for server, each in zip(servers, listening, strict=True)
+    ]
+    maillog.role_ready(http=address, **({"https": secure.address} if secure else {}))
     ready()
     try:
-        await asyncio.shield(serving)
+        await asyncio.wait([deposed, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        server.should_exit = True
-        await serving
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+    if deposed.done():
+        deposed.result()
+
+
+def _config(app: Starlette, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,  # who asks is who connects: nobody names another by a header
+        server_header=False,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+    )
 
 
 class _Server(uvicorn.Server):

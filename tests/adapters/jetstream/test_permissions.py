@@ -21,6 +21,7 @@ WRITES = {
     "relay": "mail.00",
     "packer": "content",
     "cli": "box.00.acc_1",
+    "web": "access.ag_1",
 }
 GUARDED = {"router": "route.0", "cli": "agency.ag_1", "web": "agency.ag_1"}
 

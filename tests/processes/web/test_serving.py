@@ -15,34 +15,10 @@ from gateway.ports import Unavailable
 from gateway.processes.listening import hold
 from gateway.processes.web import serving
 from gateway.processes.web.figures import LAG_MAX, Figures
+from tests.processes.web.gauges import WELL, FakeGauge
 
-WELL = Figures(
-    position=42,
-    lags={"mailbox": 0, "router-0": 7},
-    waiting=3,
-    possible_doubles=1,
-    write_ahead=5,
-    disk_free_octets=1_000,
-    disk_octets=2_000,
-)
 # Prometheus' text format: a comment, or name, labels and a number.
 LINE = re.compile(r"# TYPE \w+ (gauge|counter)|(\w+(?:\{\w+=\"[\w-]+\"\})?) (-?[0-9.]+)")
-
-
-@dataclass
-class FakeGauge:
-    """Figures that a test sets, or why there are none."""
-
-    figures: Figures = WELL
-    fault: Exception | None = None
-    is_stuck: bool = False
-
-    async def read(self) -> Figures:
-        if self.is_stuck:
-            await asyncio.Event().wait()
-        if self.fault is not None:
-            raise self.fault
-        return self.figures
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pytest
 from gateway.mail.address import parse_address
 from gateway.mail.envelope import Body, Envelope
 from gateway.protocols.smtp.client import ClientConfig, TlsUse
-from gateway.protocols.smtp.server import SessionConfig
+from gateway.protocols.smtp.config import SessionConfig
 from tests.dialogs.smtp_shell import Shell
 from tests.protocols.smtp.test_client import Relay
 

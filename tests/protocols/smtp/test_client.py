@@ -19,9 +19,9 @@ from gateway.protocols.smtp.client import (
     SendContent,
     TlsUse,
 )
+from gateway.protocols.smtp.config import SessionConfig
 from gateway.protocols.smtp.effects import Close, Send, StartTls
 from gateway.protocols.smtp.reply_reader import REPLY_LINE_OCTETS_MAX, REPLY_LINES_MAX
-from gateway.protocols.smtp.server import SessionConfig
 from gateway.protocols.smtp.transaction import Answer, Stage
 from tests.dialogs.smtp_shell import Shell
 

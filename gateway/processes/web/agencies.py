@@ -1,0 +1,81 @@
+"""Agencies, as the API shows and changes them."""
+
+import msgspec
+
+from gateway.domain.agency import Limits, NextHop
+from gateway.mail.ids import AccountId
+from gateway.processes.registry.agencies import Agencies
+from gateway.processes.registry.registry import Registry
+from gateway.processes.web import bodies
+from gateway.processes.web.office import Asked, address_in
+from gateway.processes.web.problems import forbidden, malformed
+from gateway.settings import split_address
+from projections.directory import query as directory
+
+
+async def list_agencies(asked: Asked) -> bodies.AgencyList:
+    async with asked.office.pool.rows() as rows:
+        found = await directory.list_agencies(rows)
+    shown = [row for row in found if asked.caller.may("see", row.agency_id)]
+    return bodies.AgencyList([_agency(row) for row in shown])
+
+
+async def add_agency(asked: Asked) -> bodies.AgencyMade:
+    new: bodies.NewAgency = asked.body
+    relay_to = None
+    if new.relay_to is not None:
+        try:
+            relay_to = NextHop(*split_address(new.relay_to))
+        except ValueError as error:
+            raise malformed(f"{new.relay_to!r} is no host:port such as mx.example.org:25") from error
+    agency_id = await asked.registry(Registry).add_agency(new.name, new.domains, relay_to=relay_to)
+    return bodies.AgencyMade(agency_id)
+
+
+async def suspend_agency(asked: Asked) -> bodies.AgencyChanged:
+    agency_id = asked.agency("govern")
+    await asked.registry(Agencies).suspend(agency_id, asked.body.reason)
+    return bodies.AgencyChanged(agency_id, "suspended")
+
+
+async def activate_agency(asked: Asked) -> bodies.AgencyChanged:
+    agency_id = asked.agency("govern")
+    await asked.registry(Agencies).activate(agency_id, asked.body.reason)
+    return bodies.AgencyChanged(agency_id, "active")
+
+
+async def show_limits(asked: Asked) -> Limits:
+    return await asked.registry(Agencies).limits(asked.agency("see"))
+
+
+async def set_limits(asked: Asked) -> Limits:
+    """How many accounts an agency may have is the operator's to say, the rest its administrator's as well."""
+    agency_id = asked.agency("change")
+    given = msgspec.structs.asdict(asked.body)
+    changes = {name: limit for name, limit in given.items() if limit is not msgspec.UNSET}
+    if not changes:
+        raise malformed("no limit is named")
+    if "accounts_max" in changes and not asked.caller.may("govern", agency_id):
+        raise forbidden("how many accounts an agency may have is the operator's to say")
+    return await asked.registry(Agencies).set_limits(agency_id, changes)
+
+
+async def set_contact(asked: Asked) -> bodies.ContactSet:
+    agency_id = asked.agency("change")
+    address = address_in(asked.body.address)
+    await asked.account("see", address)
+    account_id: AccountId = await asked.registry(Agencies).set_contact(agency_id, address)
+    return bodies.ContactSet(agency_id, account_id)
+
+
+def _agency(row: directory.AgencyRow) -> bodies.Agency:
+    return bodies.Agency(
+        agency_id=row.agency_id,
+        name=row.name,
+        domains=list(row.domains),
+        next_hop=str(row.next_hop) if row.next_hop else None,
+        accounts=row.accounts,
+        status=row.status,
+        reason=row.reason,
+        created_at=row.created_at,
+    )

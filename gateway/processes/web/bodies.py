@@ -1,0 +1,243 @@
+"""What the API takes and gives, as JSON; the OpenAPI description is made from these."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, Role
+from gateway.domain.agency import AgencyStatus
+from gateway.mail.ids import AccountId, AgencyId
+from projections.directory.query import EffectiveStatus
+
+PAGE: int = 100
+PAGE_MAX: int = 1_000
+
+Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
+MailAddress = Annotated[str, Meta(min_length=3, max_length=330, description="local-part@domain")]
+Id = Annotated[str, Meta(min_length=1, max_length=40)]
+Limit = Annotated[int, Meta(ge=0, le=1024**3)]
+
+
+# --- signing in -------------------------------------------------------------------------------------------
+
+
+class SignInRequest(Struct, forbid_unknown_fields=True):
+    """username: an address of an account, or the name of an operator."""
+
+    username: Annotated[str, Meta(min_length=1, max_length=330)]
+    password: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class TokenAnswer(Struct):
+    """Send it as `Authorization: Bearer <token>`."""
+
+    token: str
+    expires_at: datetime
+
+
+class RoleHeld(Struct):
+    """agency_id: where; null: everywhere."""
+
+    role: Role
+    agency_id: AgencyId | None
+
+
+class Me(Struct):
+    """Who holds the token. Null: an operator without an account."""
+
+    username: str
+    account_id: AccountId | None
+    agency_id: AgencyId | None
+    display_name: str
+    roles: list[RoleHeld]
+
+
+# --- agencies ---------------------------------------------------------------------------------------------
+
+
+class Agency(Struct):
+    """next_hop: its own mail server; null: its mailboxes are here. accounts: those that are not closed."""
+
+    agency_id: AgencyId
+    name: str
+    domains: list[str]
+    next_hop: str | None
+    accounts: int
+    status: AgencyStatus
+    reason: str
+    created_at: datetime
+
+
+class AgencyList(Struct):
+    agencies: list[Agency]
+
+
+class NewAgency(Struct, forbid_unknown_fields=True):
+    """relay_to: host:port of its own mail server; null: its mailboxes are here."""
+
+    name: Text
+    domains: Annotated[list[Text], Meta(min_length=1, max_length=100)]
+    relay_to: Text | None = None
+
+
+class AgencyMade(Struct):
+    agency_id: AgencyId
+
+
+class AgencyChanged(Struct):
+    agency_id: AgencyId
+    status: AgencyStatus
+
+
+class Reason(Struct, forbid_unknown_fields=True):
+    """Why; it stands in the log for ever."""
+
+    reason: Text
+
+
+class Contact(Struct, forbid_unknown_fields=True):
+    """Mail to postmaster at the agency's domains goes to the account with this address."""
+
+    address: MailAddress
+
+
+class ContactSet(Struct):
+    agency_id: AgencyId
+    account_id: AccountId
+
+
+class LimitsChange(Struct, forbid_unknown_fields=True):
+    """What is not named stays; null: as much as the gateway allows."""
+
+    accounts_max: Limit | UnsetType | None = UNSET
+    recipients_max: Limit | UnsetType | None = UNSET
+    message_octets_max: Limit | UnsetType | None = UNSET
+    attachment_octets_max: Limit | UnsetType | None = UNSET
+
+
+# --- accounts ---------------------------------------------------------------------------------------------
+
+
+class Account(Struct):
+    """status: what holds, of the account and its agency; reason: of that status."""
+
+    account_id: AccountId
+    agency_id: AgencyId
+    address: str
+    display_name: str
+    kind: str
+    quota_octets: int
+    status: EffectiveStatus
+    reason: str
+    created_at: datetime
+
+
+class AccountList(Struct):
+    """next: `after` of the page that follows; null: this is the last."""
+
+    accounts: list[Account]
+    next: str | None
+
+
+class AccountsWanted(Struct, forbid_unknown_fields=True):
+    """search: part of an address, an alias or a display name, in any case."""
+
+    agency: Id | UnsetType = UNSET
+    search: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
+    after: Id | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE
+
+
+class NewAccount(Struct, forbid_unknown_fields=True):
+    """password: made, and told once, when it is not given."""
+
+    address: MailAddress
+    display_name: Annotated[str, Meta(max_length=200)] = ""
+    kind: AccountKind = "person"
+    quota_octets: Annotated[int, Meta(ge=1, le=1024**5)] = QUOTA_OCTETS_DEFAULT
+    password: Annotated[str, Meta(min_length=12, max_length=255)] | None = None
+
+
+class AccountMade(Struct):
+    account_id: AccountId
+    agency_id: AgencyId
+    address: str
+    password: str  # shown once
+
+
+class AccountChanged(Struct):
+    account_id: AccountId
+    address: str
+    status: Literal["active", "suspended", "closed"]
+
+
+# --- aliases and roles ------------------------------------------------------------------------------------
+
+
+class Alias(Struct):
+    """address: the one its account was made with. owner_since: no other account had the alias since."""
+
+    alias: str
+    address: str
+    display_name: str
+    account_id: AccountId
+    owner_since: datetime
+
+
+class AliasList(Struct):
+    """next: `after` of the page that follows; null: this is the last."""
+
+    aliases: list[Alias]
+    next: str | None
+
+
+class AliasesWanted(Struct, forbid_unknown_fields=True):
+    """of: an address of the account they belong to."""
+
+    of: MailAddress | UnsetType = UNSET
+    after: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE
+
+
+class NewAlias(Struct, forbid_unknown_fields=True):
+    """of: an address the account has already."""
+
+    alias: MailAddress
+    of: MailAddress
+
+
+class AliasChanged(Struct):
+    alias: str
+    account_id: AccountId
+
+
+class RoleOf(Struct):
+    """A role somebody has. agency_id: where; null: everywhere."""
+
+    account_id: AccountId
+    address: str
+    display_name: str
+    role: Role
+    agency_id: AgencyId | None
+    granted_at: datetime
+
+
+class RoleList(Struct):
+    roles: list[RoleOf]
+
+
+class RoleChange(Struct, forbid_unknown_fields=True):
+    """agency_id: where, not said: the agency of the address; an operator's is everywhere."""
+
+    address: MailAddress
+    role: Role
+    reason: Text
+    agency_id: Id | None = None
+
+
+class RoleChanged(Struct):
+    account_id: AccountId
+    address: str
+    role: Role
+    agency_id: AgencyId | None

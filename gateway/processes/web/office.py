@@ -1,0 +1,155 @@
+"""What a request is answered with: the registry in the caller's name, the rows, and what was asked."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from gateway.domain.events import Actor, By, OperatorAppointed
+from gateway.domain.histories import operator_history
+from gateway.mail.address import Address, parse_address
+from gateway.mail.ids import AgencyId
+from gateway.ports import Clock, Entropy, EventLog, KeyStore
+from gateway.processes.registry.counting import count_accounts
+from gateway.processes.registry.deciding import Deciding
+from gateway.processes.signin.signin import SignIns
+from gateway.processes.web.problems import malformed, not_here
+from gateway.processes.web.rights import Caller, Grant, Right
+from gateway.processes.web.tokens import Holder, Tokens
+from projections.checkpoint import reached
+from projections.directory import query as directory
+from projections.directory.project import DirectoryModel
+from projections.directory.query import AccountRow
+from projections.directory.roles import list_roles
+from projections.readmodel import Pool, Rows
+
+# After a change its rows are waited for, so that who asks next sees it; longer than this they are behind.
+ROWS_TIMEOUT_S: Final = 5.0
+D = TypeVar("D", bound=Deciding)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all requests share."""
+
+    log: EventLog
+    pool: Pool
+    keys: KeyStore
+    clock: Clock
+    entropy: Entropy
+    by: By
+    sign_ins: SignIns
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.keys, self.clock, self.entropy)
+
+    async def operators(self) -> set[str]:
+        """The names of those appointed by `saraban init`."""
+        events = [recorded.event for recorded in await self.log.history(operator_history())]
+        return {event.name for event in events if isinstance(event, OperatorAppointed)}
+
+    async def caller(self, holder: Holder) -> Caller | None:
+        """Whose token it is and what it may do now, by the rows; None: nobody who is here any more."""
+        if holder.operator:
+            if holder.operator not in await self.operators():
+                return None
+            return Caller(Actor("operator", holder.operator), None, frozenset({Grant("operator", None)}))
+        assert holder.account_id is not None, holder
+        async with self.pool.rows() as rows:
+            account = await directory.account_with_id(rows, holder.account_id)
+            grants = await grants_of(rows, account) if account else frozenset()
+        if account is None or account.status == "closed":
+            return None
+        return Caller(Actor("account", account.account_id), account, grants)
+
+    async def follow(self) -> None:
+        """Wait a little until the rows know what was just changed."""
+        await reached(self.pool, DirectoryModel, await self.log.last(), ROWS_TIMEOUT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request. body, query: as its operation says they are."""
+
+    office: Office
+    caller: Caller
+    path: Mapping[str, str]
+    body: Any
+    query: Any
+
+    def registry(self, kind: type[D]) -> D:
+        """What decides, in the caller's name."""
+        office = self.office
+        return kind(
+            log=office.log,
+            keys=office.keys,
+            count_accounts=partial(count_accounts, office.log, office.pool),
+            clock=office.clock,
+            entropy=office.entropy,
+            actor=self.caller.actor,
+            by=office.by,
+        )
+
+    def agency(self, right: Right, text: str | None = None) -> AgencyId:
+        """The agency in the path, or in `text`, if the caller has this right there. Raises Problem."""
+        agency_id = AgencyId(self.path["agency_id"] if text is None else text)
+        self.caller.check_in(right, agency_id, f"there is no agency {agency_id}")
+        return agency_id
+
+    async def account(self, right: Right, address: Address) -> AccountRow:
+        """The account an address belongs to, if the caller has this right there. Raises Problem.
+
+        Also when the account is of somebody who may do more than the caller.
+        """
+        async with self.office.pool.rows() as rows:
+            found = await directory.account_of(rows, address)
+            grants = await grants_of(rows, found) if found else frozenset()
+        if found is None:
+            raise not_here(f"{address} is no account here")
+        self.caller.check_in(right, found.agency_id, f"{address} is no account here")
+        if right != "see":
+            self.caller.check_rank(grants, found.agency_id)
+        return found
+
+    async def agency_of(self, address: Address) -> AgencyId | None:
+        """Whose domain it is; None: no agency's."""
+        async with self.office.pool.rows() as rows:
+            (found,) = await directory.find_recipients(rows, [address])
+        return None if isinstance(found, directory.NotOurs) else found.agency_id
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing the API does.
+
+    right: who has it nowhere is not even asked for whom; None: everybody may who has a token. Whether a
+    caller has what it takes in the agency it names is for `handle` to check (`Asked.agency`,
+    `Asked.account`).
+    """
+
+    method: str
+    path: str  # below /api/v1, `{name}` for a part that is chosen
+    says: str
+    handle: Callable[[Asked], Awaitable[Any]]
+    answer: Any  # type of what is answered; None: nothing
+    body: type[Any] | None = None
+    query: type[Any] | None = None
+    status: HTTPStatus = HTTPStatus.OK
+    right: Right | None = "see"
+
+
+def address_in(text: str) -> Address:
+    """An address as a request names it. Raises Problem, 400."""
+    try:
+        address = parse_address(text)
+        address.normalise()
+    except ValueError as error:
+        raise malformed(f"{text!r} is no mail address: {error}") from error
+    return address
+
+
+async def grants_of(rows: Rows, account: AccountRow) -> frozenset[Grant]:
+    held = await list_roles(rows, account_id=account.account_id)
+    return frozenset(Grant(row.role, row.agency_id) for row in held)

@@ -1,0 +1,155 @@
+"""Everything the API does, one row each: routes and the OpenAPI description are made from this table."""
+
+from http import HTTPStatus
+from typing import Final
+
+from gateway.domain.agency import Limits
+from gateway.processes.web import accounts, agencies, bodies, signing_in
+from gateway.processes.web.office import Operation
+
+PREFIX: Final = "/api/v1"
+CREATED: Final = HTTPStatus.CREATED
+
+_AGENCY: Final = "/agencies/{agency_id}"
+_ACCOUNT: Final = "/accounts/{address}"
+
+OPERATIONS: Final = (
+    Operation("GET", "/me", "Who holds the token, and what it may do.", signing_in.me, bodies.Me, right=None),
+    # --- agencies
+    Operation(
+        "GET",
+        "/agencies",
+        "The agencies one may see, by name.",
+        agencies.list_agencies,
+        bodies.AgencyList,
+    ),
+    Operation(
+        "POST",
+        "/agencies",
+        "Register an agency and claim its domains.",
+        agencies.add_agency,
+        bodies.AgencyMade,
+        bodies.NewAgency,
+        status=CREATED,
+        right="govern",
+    ),
+    Operation(
+        "POST",
+        f"{_AGENCY}/suspend",
+        "Let none of an agency's accounts sign in or send; their mail still comes in.",
+        agencies.suspend_agency,
+        bodies.AgencyChanged,
+        bodies.Reason,
+    ),
+    Operation(
+        "POST",
+        f"{_AGENCY}/activate",
+        "Undo suspend: each of its accounts is what it is by itself again.",
+        agencies.activate_agency,
+        bodies.AgencyChanged,
+        bodies.Reason,
+    ),
+    Operation("GET", f"{_AGENCY}/limits", "What an agency may use.", agencies.show_limits, Limits),
+    Operation(
+        "PATCH",
+        f"{_AGENCY}/limits",
+        "Change what an agency may use: all that holds then.",
+        agencies.set_limits,
+        Limits,
+        bodies.LimitsChange,
+    ),
+    Operation(
+        "PUT",
+        f"{_AGENCY}/contact",
+        "Say who answers for an agency.",
+        agencies.set_contact,
+        bodies.ContactSet,
+        bodies.Contact,
+    ),
+    # --- accounts
+    Operation(
+        "GET",
+        "/accounts",
+        "The accounts one may see, oldest first, or those with a text in address, alias or name.",
+        accounts.list_accounts,
+        bodies.AccountList,
+        query=bodies.AccountsWanted,
+    ),
+    Operation(
+        "POST",
+        "/accounts",
+        "Give an address to a new account with an INBOX; the agency is that of the domain.",
+        accounts.add_account,
+        bodies.AccountMade,
+        bodies.NewAccount,
+        status=CREATED,
+    ),
+    Operation("GET", _ACCOUNT, "The account an address belongs to.", accounts.show_account, bodies.Account),
+    Operation(
+        "POST",
+        f"{_ACCOUNT}/suspend",
+        "Let nobody sign in to an account; its mail still comes in.",
+        accounts.suspend_account,
+        bodies.AccountChanged,
+        bodies.Reason,
+    ),
+    Operation(
+        "POST",
+        f"{_ACCOUNT}/activate",
+        "Undo suspend or close. After close its aliases and roles have to be added again.",
+        accounts.activate_account,
+        bodies.AccountChanged,
+        bodies.Reason,
+    ),
+    Operation(
+        "POST",
+        f"{_ACCOUNT}/close",
+        "Let nobody sign in to an account, and refuse mail to all its addresses. What it has stays.",
+        accounts.close_account,
+        bodies.AccountChanged,
+        bodies.Reason,
+    ),
+    # --- aliases
+    Operation(
+        "GET",
+        "/aliases",
+        "The aliases one may see, with the accounts they belong to.",
+        accounts.list_aliases,
+        bodies.AliasList,
+        query=bodies.AliasesWanted,
+    ),
+    Operation(
+        "POST",
+        "/aliases",
+        "Give an account a further address, in a domain of its agency.",
+        accounts.add_alias,
+        bodies.AliasChanged,
+        bodies.NewAlias,
+        status=CREATED,
+    ),
+    Operation(
+        "DELETE",
+        "/aliases/{address}",
+        "Take an alias away; it rests for 180 days.",
+        accounts.remove_alias,
+        bodies.AliasChanged,
+    ),
+    # --- roles
+    Operation("GET", "/roles", "Who has which role.", accounts.show_roles, bodies.RoleList),
+    Operation(
+        "POST",
+        "/roles/grant",
+        "Let somebody administer an agency, or as an operator the whole gateway.",
+        accounts.grant_role,
+        bodies.RoleChanged,
+        bodies.RoleChange,
+    ),
+    Operation(
+        "POST",
+        "/roles/revoke",
+        "Take a role away from somebody.",
+        accounts.revoke_role,
+        bodies.RoleChanged,
+        bodies.RoleChange,
+    ),
+)

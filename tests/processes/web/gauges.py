@@ -1,0 +1,32 @@
+"""Figures that a test sets."""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.processes.web.figures import Figures
+
+WELL = Figures(
+    position=42,
+    lags={"mailbox": 0, "router-0": 7},
+    waiting=3,
+    possible_doubles=1,
+    write_ahead=5,
+    disk_free_octets=1_000,
+    disk_octets=2_000,
+)
+
+
+@dataclass
+class FakeGauge:
+    """Figures that a test sets, or why there are none."""
+
+    figures: Figures = WELL
+    fault: Exception | None = None
+    is_stuck: bool = False
+
+    async def read(self) -> Figures:
+        if self.is_stuck:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault
+        return self.figures

@@ -1,0 +1,225 @@
+"""Each role and each thing the API does: who is refused, with their own real token, and who is not.
+
+A refusal changes nothing: the log is looked at after each. What is not the caller's to see is refused in the
+words for what is not there at all.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gateway.processes.web.office import Operation
+from gateway.processes.web.operations import OPERATIONS
+from gateway.processes.web.rights import MEMBERS_SEE
+from tests.processes.web.world import PEOPLE, Answer, World, quoted
+
+WHY = {"reason": "test"}
+CLERK, MALEE = PEOPLE["clerk"][0], PEOPLE["malee"][0]
+NOBODY = "nobody@opm.go.th"
+NO_AGENCY = "ag_" + "0" * 26
+# What a request on something of OPM's is answered with, by who asks; everybody else gets the success.
+SEEING = {"member": 403, "stranger": 404}
+ATTENDING = {**SEEING, "auditor": 403}
+CHANGING = {**ATTENDING, "helpdesk": 403}
+GOVERNING = {**CHANGING, "admin": 403}
+EVERYBODY = ("admin", "auditor", "helpdesk", "member", "stranger", "operator", "root")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A request, and who is refused it by which status. before: what an operator does first."""
+
+    method: str
+    path: str
+    refused: dict[str, int]
+    body: Any = None
+    before: tuple[str, str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+LISTING = {"member": 403}
+TABLE = [
+    Row("GET", "/me", {}),
+    Row("GET", "/agencies", LISTING),
+    Row("POST", "/agencies", {**GOVERNING, "stranger": 403}, {"name": "DLD", "domains": ["dld.go.th"]}),
+    Row("POST", "/agencies/{agency_id}/suspend", GOVERNING, WHY),
+    Row(
+        "POST",
+        "/agencies/{agency_id}/activate",
+        GOVERNING,
+        WHY,
+        ("POST", "/agencies/{agency_id}/suspend", WHY),
+    ),
+    Row("GET", "/agencies/{agency_id}/limits", SEEING),
+    Row("PATCH", "/agencies/{agency_id}/limits", CHANGING, {"recipients_max": 100}),
+    Row("PUT", "/agencies/{agency_id}/contact", CHANGING, {"address": CLERK}),
+    Row("GET", "/accounts", LISTING),
+    Row("POST", "/accounts", CHANGING, {"address": "new@opm.go.th"}),
+    Row("GET", "/accounts/{address}", SEEING),
+    Row("POST", "/accounts/{address}/suspend", ATTENDING, WHY),
+    Row("POST", "/accounts/{address}/activate", ATTENDING, WHY, ("POST", "/accounts/{address}/suspend", WHY)),
+    Row("POST", "/accounts/{address}/close", CHANGING, WHY),
+    Row("GET", "/aliases", LISTING),
+    Row("POST", "/aliases", CHANGING, {"alias": "office@opm.go.th", "of": CLERK}),
+    Row(
+        "DELETE",
+        "/aliases/{address}",
+        CHANGING,
+        None,
+        ("POST", "/aliases", {"alias": "office@opm.go.th", "of": CLERK}),
+    ),
+    Row("GET", "/roles", LISTING),
+    Row("POST", "/roles/grant", CHANGING, {"address": CLERK, "role": "auditor", **WHY}),
+    Row("POST", "/roles/revoke", CHANGING, {"address": PEOPLE["auditor"][0], "role": "auditor", **WHY}),
+]
+
+
+def test_the_table_has_every_operation() -> None:
+    def name_of(operation: Operation) -> str:
+        return f"{operation.method} {operation.path}"
+
+    assert [row.name for row in TABLE] == [name_of(operation) for operation in OPERATIONS]
+
+
+def filled(world: World, path: str) -> str:
+    address = "office@opm.go.th" if path.startswith("/aliases/") else CLERK
+    return path.format(agency_id=world.agencies["opm.go.th"], address=quoted(address))
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+async def test_who_may_not_is_refused_and_who_may_is_not(world: World, row: Row) -> None:
+    for who in EVERYBODY:
+        await world.token(who)
+    if row.before is not None:
+        method, path, body = row.before
+        assert (await world.ask("root", method, filled(world, path), body)).status in (200, 201)
+    # A suspended agency's own people cannot even ask.
+    asking = ["stranger", "root"] if row.path.endswith("{agency_id}/activate") else EVERYBODY
+    before = await world.topics()
+    for who in asking:
+        if who in row.refused:
+            answer = await world.ask(who, row.method, filled(world, row.path), row.body)
+            assert (who, answer.status) == (who, row.refused[who]), answer
+            assert answer.detail
+            assert (answer.detail == MEMBERS_SEE) == (who == "member")
+    assert await world.topics() == before
+    allowed = [who for who in asking if who not in row.refused]
+    if row.method == "GET":
+        for who in allowed:
+            assert (await world.ask(who, row.method, filled(world, row.path))).status == 200
+    else:
+        done = await world.ask(allowed[0], row.method, filled(world, row.path), row.body)
+        assert done.status in (200, 201), done
+        assert (await world.last_event()).actor.kind in ("account", "operator")
+
+
+# --- nothing is learnt ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["", "/suspend", "/activate", "/close"])
+async def test_another_agencys_account_is_refused_as_one_that_is_not_there(world: World, action: str) -> None:
+    method, body = ("POST", WHY) if action else ("GET", None)
+    foreign = await world.ask("admin", method, f"/accounts/{quoted(MALEE)}{action}", body)
+    absent = await world.ask("admin", method, f"/accounts/{quoted(NOBODY)}{action}", body)
+    assert (foreign.status, foreign.detail) == (404, f"{MALEE} is no account here")
+    assert (absent.status, absent.detail) == (404, f"{NOBODY} is no account here")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/agencies/{}/suspend", WHY),
+        ("POST", "/agencies/{}/activate", WHY),
+        ("GET", "/agencies/{}/limits", None),
+        ("PATCH", "/agencies/{}/limits", {"recipients_max": 100}),
+        ("PUT", "/agencies/{}/contact", {"address": CLERK}),
+        ("GET", "/accounts?agency={}", None),
+    ],
+)
+async def test_another_agency_is_refused_as_one_that_is_not_there(
+    world: World, method: str, path: str, body: Any
+) -> None:
+    for agency_id in (world.agencies["opdc.go.th"], NO_AGENCY):
+        refused = await world.ask("admin", method, path.format(agency_id), body)
+        assert (refused.status, refused.detail) == (404, f"there is no agency {agency_id}")
+
+
+async def test_other_agencies_do_not_show_in_lists_or_searches(world: World) -> None:
+    for who in ("admin", "auditor", "helpdesk"):
+        agencies = (await world.ask(who, "GET", "/agencies")).body["agencies"]
+        assert [row["name"] for row in agencies] == ["OPM"]
+        found = (await world.ask(who, "GET", "/accounts?search=opdc")).body["accounts"]
+        found += (await world.ask(who, "GET", "/accounts")).body["accounts"]
+        assert {row["agency_id"] for row in found} == {world.agencies["opm.go.th"]}
+        roles = (await world.ask(who, "GET", "/roles")).body["roles"]
+        assert {row["role"] for row in roles} == {"agency-admin", "auditor", "helpdesk"}
+    assert len((await world.ask("operator", "GET", "/accounts")).body["accounts"]) == len(PEOPLE)
+
+
+async def test_aliases_of_other_agencies_do_not_show(world: World) -> None:
+    alias = {"alias": "contact@opdc.go.th", "of": MALEE}
+    assert (await world.ask("stranger", "POST", "/aliases", alias)).status == 201
+    assert (await world.ask("admin", "GET", "/aliases")).body == {"aliases": [], "next": None}
+    assert (await world.ask("admin", "GET", f"/aliases?of={quoted(MALEE)}")).status == 404
+    assert len((await world.ask("operator", "GET", "/aliases")).body["aliases"]) == 1
+    for address in ("contact@opdc.go.th", "absent@opdc.go.th"):
+        removed = await world.ask("admin", "DELETE", f"/aliases/{quoted(address)}")
+        assert (removed.status, removed.detail) == (404, f"{address} is no account here")
+
+
+async def test_whether_an_address_of_another_agency_is_given_out_is_not_said(world: World) -> None:
+    for alias in (MALEE, "free@opdc.go.th"):
+        refused = await world.ask("admin", "POST", "/aliases", {"alias": alias, "of": CLERK})
+        said = f"the domain opdc.go.th does not belong to the agency of {CLERK}"
+        assert (refused.status, refused.detail) == (409, said)
+        refused = await world.ask("admin", "POST", "/accounts", {"address": alias})
+        assert (refused.status, refused.detail) == (404, "no agency has the domain opdc.go.th")
+        agency = f"/agencies/{world.agencies['opm.go.th']}/contact"
+        refused = await world.ask("admin", "PUT", agency, {"address": alias})
+        assert (refused.status, refused.detail) == (404, f"{alias} is no account here")
+
+
+# --- nobody becomes more than they are ----------------------------------------------------------------------
+
+
+async def grant(world: World, who: str, change: dict[str, Any]) -> Answer:
+    return await world.ask(who, "POST", "/roles/grant", {**WHY, **change})
+
+
+async def test_an_agency_admin_makes_no_operator_and_grants_nothing_elsewhere(world: World) -> None:
+    refused = await grant(world, "admin", {"address": CLERK, "role": "operator"})
+    assert (refused.status, refused.detail) == (403, "operators are made by operators alone")
+    elsewhere = {"role": "auditor", "agency_id": world.agencies["opdc.go.th"]}
+    assert (await grant(world, "admin", {"address": CLERK, **elsewhere})).status == 404
+    assert (await grant(world, "admin", {"address": MALEE, "role": "auditor"})).status == 404
+    assert (await grant(world, "operator", {"address": CLERK, **elsewhere})).status == 200
+    assert (await grant(world, "operator", {"address": CLERK, "role": "operator"})).status == 200
+    assert (await world.ask("clerk", "GET", "/agencies")).status == 200
+
+
+@pytest.mark.parametrize("who", ["admin", "helpdesk"])
+async def test_nobody_shuts_out_somebody_who_may_do_more(world: World, who: str) -> None:
+    higher = {"admin": ["operator"], "helpdesk": ["operator", "admin"]}[who]
+    for other in higher:
+        path = f"/accounts/{quoted(PEOPLE[other][0])}/suspend"
+        refused = await world.ask(who, "POST", path, WHY)
+        assert (refused.status, refused.detail) == (
+            403,
+            "the account belongs to somebody whose role is higher than yours",
+        )
+    equal = f"/accounts/{quoted(PEOPLE['helpdesk'][0])}/suspend"
+    assert (await world.ask(who, "POST", equal, WHY)).status == 200
+
+
+async def test_how_many_accounts_an_agency_may_have_is_the_operators_to_say(world: World) -> None:
+    path = f"/agencies/{world.agencies['opm.go.th']}/limits"
+    refused = await world.ask("admin", "PATCH", path, {"accounts_max": 1_000, "recipients_max": 100})
+    assert refused.status == 403
+    assert "the operator's to say" in refused.detail
+    assert (await world.ask("operator", "PATCH", path, {"accounts_max": 6})).body["accounts_max"] == 6
+    refused = await world.ask("admin", "POST", "/accounts", {"address": "one-more@opm.go.th"})
+    assert (refused.status, refused.detail) == (409, "OPM has 6 accounts and may have 6")

@@ -1,0 +1,214 @@
+"""The administration's API on a real socket, over a log and keys in memory and rows in a real PostgreSQL.
+
+Two agencies, and people with every role; everybody signs in with the same password and gets a token.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.adapters.openid import OpenIdTokens
+from gateway.adapters.system import SystemClock
+from gateway.domain.account import Role
+from gateway.domain.events import Actor, By, Fact, OperatorAppointed
+from gateway.domain.group import encode_group
+from gateway.domain.histories import operator_history
+from gateway.mail.address import parse_address
+from gateway.mail.ids import AccountId, AgencyId
+from gateway.processes.listening import hold
+from gateway.processes.projector import following
+from gateway.processes.registry.registry import Registry
+from gateway.processes.registry.roles import Roles
+from gateway.processes.signin.passwords import make_verifier
+from gateway.processes.signin.people import PeopleRows
+from gateway.processes.signin.signin import SignIns
+from gateway.processes.web.office import Office
+from gateway.processes.web.serving import SecureListener, serve
+from projections.checkpoint import Projection, create
+from projections.directory.project import DirectoryModel
+from projections.keyring import Keyring
+from projections.readmodel import Pool
+from tests.processes.web.gauges import FakeGauge
+
+BY: Final = By("web", "0", "")
+PASSWORD: Final = "correct horse battery"
+VERIFIER: Final = make_verifier(PASSWORD)
+
+# Who is here, by a short name: address and role. Those of opdc.go.th are strangers to the others.
+PEOPLE: Final[dict[str, tuple[str, Role | None]]] = {
+    "admin": ("admin@opm.go.th", "agency-admin"),
+    "auditor": ("auditor@opm.go.th", "auditor"),
+    "helpdesk": ("helpdesk@opm.go.th", "helpdesk"),
+    "member": ("member@opm.go.th", None),
+    "clerk": ("clerk@opm.go.th", None),
+    "operator": ("operator@opm.go.th", "operator"),
+    "stranger": ("admin@opdc.go.th", "agency-admin"),
+    "malee": ("malee@opdc.go.th", None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API answered. body: of its JSON; None: there is none."""
+
+    status: int
+    kind: str
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def detail(self) -> str:
+        assert self.kind == "application/problem+json", self
+        assert (self.body["status"], set(self.body)) == (self.status, {"title", "status", "detail"}), self
+        return str(self.body["detail"])
+
+
+class Nobody:
+    """The port Notifier, when nobody waits."""
+
+    async def changed(self, accounts: Collection[AccountId]) -> None:
+        return
+
+
+@dataclass
+class World:
+    """The running API, and what is behind it."""
+
+    office: Office
+    log: MemoryLog
+    keys: MemoryKeyStore
+    http: str
+    https: str = ""
+    trusts: ssl.SSLContext | None = None
+    agencies: dict[str, AgencyId] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def ask(
+        self, who: str, method: str, path: str, body: Any = None, *, base: str = "", **headers: str
+    ) -> Answer:
+        """One request in somebody's name, with their real token; "": nobody's."""
+        if who:
+            headers["authorization"] = f"Bearer {await self.token(who)}"
+        octets = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        if octets is not None:
+            headers.setdefault("content-type", "application/json")
+        url = f"{base or self.http}/api/v1{path}"
+        asked = urllib.request.Request(url, octets, headers, method=method)
+        return await asyncio.to_thread(self._ask, asked)
+
+    def _ask(self, asked: urllib.request.Request) -> Answer:
+        try:
+            with urllib.request.urlopen(asked, timeout=30, context=self.trusts) as answer:
+                return _answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.headers, error.read())
+
+    async def token(self, who: str) -> str:
+        if who not in self.tokens:
+            username = PEOPLE[who][0] if who in PEOPLE else who
+            given = await self.ask("", "POST", "/token", {"username": username, "password": PASSWORD})
+            assert given.status == 201, given
+            self.tokens[who] = given.body["token"]
+        return self.tokens[who]
+
+    async def topics(self) -> list[str]:
+        return [event.topic for event in await self._events()]
+
+    async def last_event(self) -> Any:
+        return (await self._events())[-1].event
+
+    async def _events(self) -> list[Any]:
+        return [await self.log.read(at) for at in range(1, await self.log.last() + 1)]  # type: ignore[arg-type]
+
+
+def _answer(status: int, headers: Any, octets: bytes) -> Answer:
+    named = {name.lower(): value for name, value in headers.items()}
+    kind = named.get("content-type", "")
+    return Answer(status, kind, json.loads(octets) if octets and "json" in kind else None, named)
+
+
+async def _settle(world: World) -> None:
+    """The agencies, and everybody with their role."""
+    office = world.office
+    made: dict[str, Any] = {
+        "log": world.log,
+        "keys": world.keys,
+        "count_accounts": None,
+        "clock": office.clock,
+        "entropy": os.urandom,
+        "actor": Actor("operator", "root"),
+        "by": BY,
+    }
+    registry, roles = Registry(**made), Roles(**made)
+    for name, domain in (("OPM", "opm.go.th"), ("OPDC", "opdc.go.th")):
+        world.agencies[domain] = await registry.add_agency(name, [domain])
+    for address, role in PEOPLE.values():
+        parsed = parse_address(address)
+        agency_id = world.agencies[parsed.domain]
+        account_id = await registry.add_account(agency_id, parsed, display_name=address.title())
+        await world.keys.put(f"verifier.{account_id}", VERIFIER)
+        if role is not None:
+            await roles.grant(parsed, role, None if role == "operator" else agency_id, "test")
+    appointed = OperatorAppointed(name="root", at=office.clock.now(), actor=Actor("operator", "root"), by=BY)
+    world.log.store(encode_group([Fact(operator_history(), appointed)]))
+    await world.keys.put("verifier.operator.root", VERIFIER)
+
+
+@asynccontextmanager
+async def running(
+    pool: Pool, tls: ssl.SSLContext | None = None, trusts: ssl.SSLContext | None = None
+) -> AsyncIterator[World]:
+    """tls: what an https listener shows; trusts: what its clients check it with."""
+    log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), SystemClock()
+    model = DirectoryModel(Keyring(keys))
+    await create(pool, [model])
+    async with contextlib.AsyncExitStack() as stack:
+        lane = await stack.enter_async_context(
+            open_lane(log, "web-h-0", clock=clock, actor=Actor("system", "web"), by=BY)
+        )
+        sign_ins = SignIns(
+            people=PeopleRows(pool),
+            tokens=OpenIdTokens(clock, os.urandom),
+            keys=keys,
+            lane=lane,
+            clock=clock,
+            entropy=os.urandom,
+            by=BY,
+        )
+        office = Office(log, pool, keys, clock, os.urandom, BY, sign_ins)
+        held = [stack.enter_context(hold("127.0.0.1:0")) for _ in range(2)]
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
+        world = World(office, log, keys, f"http://{addresses[0]}", f"https://{addresses[1]}", trusts)
+        await _settle(world)
+        ready = asyncio.Event()
+        secure = SecureListener(addresses[1], tls) if tls else None
+        tasks = [
+            asyncio.create_task(following.run(log, [Projection(model, pool)], Nobody(), clock)),
+            asyncio.create_task(
+                serve(FakeGauge(), addresses[0], ready.set, office=office, secure=secure)  # type: ignore[arg-type]
+            ),
+        ]
+        await ready.wait()
+        await office.follow()
+        try:
+            yield world
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+def quoted(address: str) -> str:
+    return urllib.parse.quote(address, safe="")
