@@ -168,9 +168,10 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
         f"""SELECT agency.*,
             ARRAY(SELECT domain FROM {_SCHEMA}.domain AS d WHERE d.agency_id = agency.agency_id
                   ORDER BY domain) AS domains,
-            (SELECT count(*) FROM {_SCHEMA}.account AS a
-             WHERE a.agency_id = agency.agency_id AND a.status <> 'closed') AS accounts
-        FROM {_SCHEMA}.agency ORDER BY name, agency_id"""
+            coalesce(counted.accounts, 0) AS accounts
+        FROM {_SCHEMA}.agency LEFT JOIN (SELECT agency_id, count(*) AS accounts FROM {_SCHEMA}.account
+            WHERE status <> 'closed' GROUP BY agency_id) AS counted USING (agency_id)
+        ORDER BY name, agency_id"""
     )
     return [
         AgencyRow(

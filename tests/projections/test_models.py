@@ -1,6 +1,7 @@
 """What each model shows of a mail's life."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,10 @@ from projections.directory.query import (
     Relayed,
     UnknownHere,
     account_of,
+    account_with_id,
     addresses_of,
     app_passwords_of,
+    find_accounts,
     find_recipients,
     limits_of,
     list_accounts,
@@ -247,6 +250,34 @@ async def test_the_limits_of_an_agency_are_the_last_that_were_set(gateway: Gatew
         assert await limits_of(rows, opm) == Limits(500, None, 10**7, None)
         assert await limits_of(rows, gateway.opdc) == Limits()
         assert await open_accounts(rows, opm) == 1
+
+
+async def test_accounts_are_found_by_a_part_of_what_they_are_called(gateway: Gateway) -> None:
+    world, ann, bee = gateway.world, gateway.ann, gateway.bee
+    world.alias(bee, "Front_Desk@opdc.go.th")
+    gone = world.account(gateway.opdc, "gone@opdc.go.th", "100% Ann")
+    world.close(gone)
+    await gateway.catch_up()
+
+    async with gateway.pool.rows() as rows:
+
+        async def ids(text: str, **more: Any) -> list[str]:
+            return [row.account_id for row in await find_accounts(rows, text=text, **more)]
+
+        assert await ids("") == [ann.account_id, bee.account_id, gone.account_id]
+        assert await ids("ANN") == [ann.account_id, gone.account_id]
+        assert await ids("อัญ") == [ann.account_id]
+        assert await ids("front_") == await ids("Bee") == [bee.account_id]
+        assert await ids("100%") == [gone.account_id]
+        assert await ids("t%d") == await ids("n_n") == await ids("\\") == await ids("a\0nn") == []
+        assert await ids("ann", agencies=[gateway.opm]) == [ann.account_id]
+        assert await ids("", agencies=[]) == []
+        assert await ids("", after=ann.account_id, limit=1) == [bee.account_id]
+        found = await account_with_id(rows, bee.account_id)
+        assert found is not None
+        assert found.address == "bee@opdc.go.th"
+        assert await list_aliases(rows, agencies=[gateway.opm]) == []
+        assert len(await list_aliases(rows, agencies=[gateway.opdc])) == 1
 
 
 async def test_a_role_is_held_until_it_is_revoked_or_the_account_is_closed(gateway: Gateway) -> None:

@@ -93,6 +93,7 @@ class World:
     trusts: ssl.SSLContext | None = None
     agencies: dict[str, AgencyId] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    serving: "asyncio.Task[None] | None" = None
 
     async def ask(
         self, who: str, method: str, path: str, body: Any = None, *, base: str = "", **headers: str
@@ -200,6 +201,7 @@ async def running(
                 serve(FakeGauge(), addresses[0], ready.set, office=office, secure=secure)  # type: ignore[arg-type]
             ),
         ]
+        world.serving = tasks[1]
         await ready.wait()
         await office.follow()
         try:
