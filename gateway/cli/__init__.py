@@ -1,6 +1,6 @@
 """The `saraban` command: one module per family of commands, loaded when it is asked for.
 
-`--data` and `--json` may stand before or after a command's name.
+`--data`, `--api` and `--json` may stand before or after a command's name.
 """
 
 import importlib
@@ -21,6 +21,8 @@ from gateway.settings import Settings, SettingsError, load
 FAMILIES: Final = {
     "up": "running",
     "init": "registering",
+    "login": "signing_in",
+    "logout": "signing_in",
     "status": "status",
     "reset": "running",
     "logs": "running",
@@ -68,8 +70,15 @@ def _want_json(context: click.Context, option: click.Parameter, given: bool) -> 
         context.find_root().meta["saraban.json"] = True
 
 
+def _want_api(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given:
+        context.find_root().meta["saraban.api"] = True
+
+
 def _use_data(context: click.Context, option: click.Parameter, given: Path | None) -> None:
     """Put the settings for this data folder into the context: those of the gateway that runs there."""
+    if given is not None:
+        context.find_root().meta["saraban.data"] = True
     if given is not None or context.obj is None:
         context.obj = settings_of(given)
 
@@ -105,6 +114,14 @@ def _common_options() -> list[click.Option]:
             expose_value=False,
             is_eager=True,
             callback=_want_json,
+        ),
+        click.Option(
+            ["--api"],
+            is_flag=True,
+            help="Ask the API one has logged in to, no data folder.",
+            expose_value=False,
+            is_eager=True,
+            callback=_want_api,
         ),
     ]
 

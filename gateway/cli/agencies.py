@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import click
 import msgspec
 
-from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option
+from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
 from gateway.cli.output import print_rows, say
-from gateway.cli.registering import Octets, agencies, registry
+from gateway.cli.registering import Octets, agencies, agencies_at, registry_at
+from gateway.cli.remote import Remote
 from gateway.domain.agency import IdentityProvider, NextHop
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
@@ -90,69 +91,74 @@ async def identity(
 @click.argument("name")
 @click.option("--domain", "domains", required=True, multiple=True, help="Its domain; repeat for more.")
 @click.option("--relay-to", type=HostAndPort(), help="Its own mail server; without it mailboxes are here.")
-@at_desk
-async def add_agency(desk: Desk, name: str, domains: Sequence[str], relay_to: NextHop | None) -> None:
+@administering
+async def add_agency(desk: Where, name: str, domains: Sequence[str], relay_to: NextHop | None) -> None:
     """Register an agency and claim its domains.
 
     Example: saraban agency add 'Office of the Prime Minister' --domain opm.go.th
     """
-    agency_id = await registry(desk).add_agency(name, domains, relay_to=relay_to)
+    agency_id = await registry_at(desk).add_agency(name, domains, relay_to=relay_to)
     say(f"agency {agency_id}", agency_id=agency_id, name=name, domains=list(domains))
 
 
 @agency.command("list")
-@at_desk
-async def list_agencies(desk: Desk) -> None:
+@administering
+async def list_agencies(desk: Where) -> None:
     """Every agency with its domains and next hop.
 
     Example: saraban agency list --json
     """
+    print_rows(await _agencies(desk), ("agency_id", "name", "domains", "next_hop", "accounts", "status"))
+
+
+async def _agencies(desk: Where) -> list[dict[str, Any]]:
+    if isinstance(desk, Remote):
+        return list((await desk.ask("GET", "/agencies"))["agencies"])
     async with desk.pool.rows() as rows:
         found = await directory.list_agencies(rows)
-    shown = [asdict(row) | {"next_hop": str(row.next_hop) if row.next_hop else None} for row in found]
-    print_rows(shown, ("agency_id", "name", "domains", "next_hop", "accounts", "status"))
+    return [asdict(row) | {"next_hop": str(row.next_hop) if row.next_hop else None} for row in found]
 
 
 @agency.command("suspend")
 @click.argument("agency_id")
 @reason_option("Why is this agency suspended")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@at_desk
-async def suspend(desk: Desk, agency_id: str, reason: str, yes: bool) -> None:
+@administering
+async def suspend(desk: Where, agency_id: str, reason: str, yes: bool) -> None:
     """Let none of an agency's accounts sign in or send; their mail still comes in.
 
     Example: saraban agency suspend ag_01… --reason 'sends spam' --yes
     """
     confirm(f"Let none of the accounts of {agency_id} sign in or send?", yes=yes)
-    await agencies(desk).suspend(AgencyId(agency_id), reason)
+    await agencies_at(desk).suspend(AgencyId(agency_id), reason)
     say(f"suspended {agency_id}", agency_id=agency_id, status="suspended")
 
 
 @agency.command("activate")
 @click.argument("agency_id")
 @reason_option("Why is this agency activated")
-@at_desk
-async def activate(desk: Desk, agency_id: str, reason: str) -> None:
+@administering
+async def activate(desk: Where, agency_id: str, reason: str) -> None:
     """Undo `suspend`: each of its accounts is what it is by itself again.
 
     Example: saraban agency activate ag_01… --reason 'the sender was found'
     """
-    await agencies(desk).activate(AgencyId(agency_id), reason)
+    await agencies_at(desk).activate(AgencyId(agency_id), reason)
     say(f"activated {agency_id}", agency_id=agency_id, status="active")
 
 
 @agency.command("contact")
 @click.argument("agency_id")
 @click.option("--account", "address", required=True, type=ADDRESS, help="An address of one of its accounts.")
-@at_desk
-async def contact(desk: Desk, agency_id: str, address: Address) -> None:
+@administering
+async def contact(desk: Where, agency_id: str, address: Address) -> None:
     """Say who answers for an agency: mail to postmaster at its domains goes there.
 
     Without a contact it goes to the agency's oldest account.
 
     Example: saraban agency contact ag_01… --account somchai@opm.go.th
     """
-    account_id = await agencies(desk).set_contact(AgencyId(agency_id), address)
+    account_id = await agencies_at(desk).set_contact(AgencyId(agency_id), address)
     say(f"{address} answers for {agency_id}", agency_id=agency_id, account_id=account_id)
 
 
@@ -162,9 +168,9 @@ async def contact(desk: Desk, agency_id: str, address: Address) -> None:
 @click.option("--recipients", "recipients_max", type=LIMIT, help="Recipients of one mail.")
 @click.option("--message", "message_octets_max", type=LIMIT, help="Size of one message, e.g. 30M.")
 @click.option("--attachment", "attachment_octets_max", type=LIMIT, help="Size of a message's attachments.")
-@at_desk
+@administering
 async def limits(
-    desk: Desk,
+    desk: Where,
     agency_id: str,
     accounts_max: int | None,
     recipients_max: int | None,
@@ -184,7 +190,7 @@ async def limits(
     changes = {
         name: None if limit == NO_LIMIT else limit for name, limit in given.items() if limit is not None
     }
-    changed, identifier = agencies(desk), AgencyId(agency_id)
+    changed, identifier = agencies_at(desk), AgencyId(agency_id)
     holding = await (changed.set_limits(identifier, changes) if changes else changed.limits(identifier))
     shown = msgspec.structs.asdict(holding)
     lines = [f"{name:<22}{'none' if limit is None else limit}" for name, limit in shown.items()]

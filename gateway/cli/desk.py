@@ -5,15 +5,18 @@ with the name of the person at the keyboard.
 """
 
 import asyncio
+import contextlib
 import functools
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
 from gateway.cli.output import fail, nothing
+from gateway.cli.remote import Remote
+from gateway.cli.session import session_of
 from gateway.domain import registration
 from gateway.domain.events import Actor, Stamp
 from gateway.mail.address import Address, parse_address
@@ -31,6 +34,7 @@ from gateway.wiring import Desk, open_desk
 from projections.checkpoint import Poison
 
 P = ParamSpec("P")
+Where = Desk | Remote  # what a command about agencies and their people works with
 
 # What a person can do something about; everything else is a mistake of ours and shows its traceback.
 EXPECTED = (
@@ -60,14 +64,41 @@ def at_desk(work: Callable[Concatenate[Desk, P], Awaitable[None]]) -> Callable[P
             async with open_desk(settings) as desk:
                 await work(desk, *args, **kwargs)
 
-        try:
+        with saying_why():
             asyncio.run(run())
-        except registration.Unknown as error:
-            nothing(str(error))
-        except EXPECTED as error:
-            fail(str(error) or type(error).__name__)
 
     return command
+
+
+def administering(work: Callable[Concatenate[Where, P], Awaitable[None]]) -> Callable[P, None]:
+    """As `at_desk`, but through the API for who has logged in to one and names no data folder."""
+    here = at_desk(work)
+
+    @functools.wraps(work)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        session = session_of(click.get_current_context())
+        if session is None:
+            here(*args, **kwargs)
+            return
+
+        async def run() -> None:
+            await work(Remote.of(session), *args, **kwargs)
+
+        with saying_why():
+            asyncio.run(run())
+
+    return command
+
+
+@contextlib.contextmanager
+def saying_why() -> Iterator[None]:
+    """Expected errors become one sentence, and the exit code that says whether something is not there."""
+    try:
+        yield
+    except registration.Unknown as error:
+        nothing(str(error))
+    except EXPECTED as error:
+        fail(str(error) or type(error).__name__)
 
 
 F = TypeVar("F", bound=Callable[..., object])

@@ -9,8 +9,9 @@ from typing import Final, Literal, TypeVar
 import click
 from argon2 import PasswordHasher
 
-from gateway.cli.desk import at_desk, operator, stamp
+from gateway.cli.desk import Where, at_desk, operator, stamp
 from gateway.cli.output import fail, say
+from gateway.cli.remote import Remote, RemoteAgencies, RemoteRegistry, RemoteRoles
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.domain.events import Fact, OperatorAppointed
 from gateway.domain.histories import operator_history
@@ -111,9 +112,19 @@ def agencies(desk: Desk) -> Agencies:
     return _for(Agencies, desk)
 
 
-def roles(desk: Desk) -> Roles:
-    """Who may administer what, in the name of the person at the keyboard."""
-    return _for(Roles, desk)
+def registry_at(where: Where) -> Registry | RemoteRegistry:
+    """The same, or through the API in the name of who logged in."""
+    return RemoteRegistry(where) if isinstance(where, Remote) else registry(where)
+
+
+def agencies_at(where: Where) -> Agencies | RemoteAgencies:
+    """What is changed about agencies."""
+    return RemoteAgencies(where) if isinstance(where, Remote) else _for(Agencies, where)
+
+
+def roles_at(where: Where) -> Roles | RemoteRoles:
+    """Who may administer what."""
+    return RemoteRoles(where) if isinstance(where, Remote) else _for(Roles, where)
 
 
 def _for(kind: type[D], desk: Desk) -> D:

@@ -75,7 +75,8 @@ def test_every_command_has_help_and_takes_json(path: tuple[str, ...], command: c
 
 def test_what_the_issue_promises_is_there() -> None:
     promised = """up, init, status, reset, logs, ca export, agency add, agency list, agency suspend,
-        agency activate, agency contact, agency limits, account add, account list, account grant,
+        agency activate, agency contact, agency limits, login, logout, account search,
+        account add, account list, account grant,
         account revoke-role, account roles, account suspend, account activate, account close, alias add,
         alias remove, alias list, mailbox list, mailbox show, mailbox export,
         trace, queue list, events tail, events show, log hold, log release, projection list,

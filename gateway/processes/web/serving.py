@@ -11,7 +11,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.ports import Deposed, Unavailable
 from gateway.processes import maillog
@@ -32,7 +33,7 @@ class SecureListener:
     tls: ssl.SSLContext
 
 
-def application(gauge: Gauge, administration: Administration | None = None) -> Starlette:
+def application(gauge: Gauge, administration: Administration | None = None) -> ASGIApp:
     """GET /healthz: 200 with figures, 503 when a server is away or a consumer far behind. GET /metrics."""
 
     async def healthz(_: Request) -> Response:
@@ -51,10 +52,13 @@ def application(gauge: Gauge, administration: Administration | None = None) -> S
             return PlainTextResponse("saraban_up 0\n", 503, media_type="text/plain; version=0.0.4")
         return PlainTextResponse(f"saraban_up 1\n{text}", media_type="text/plain; version=0.0.4")
 
-    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/metrics", metrics)]
-    if administration is not None:
-        routes.append(Mount(PREFIX, administration))
-    return Starlette(routes=routes)
+    rest = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/")
+        await (administration if administration and is_ours else rest)(scope, receive, send)
+
+    return dispatch
 
 
 async def serve(
@@ -96,7 +100,7 @@ async def serve(
         deposed.result()
 
 
-def _config(app: Starlette, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,

@@ -109,6 +109,7 @@ async def test_oddities_have_their_own_status(world: World) -> None:
         ("GET", "/accounts/%ff@opm.go.th", None, {}, 400),
         ("GET", "/nothing", None, {}, 404),
         ("GET", "/accounts/a/b/c", None, {}, 404),
+        ("POST", "/agencies/a%0Ab/suspend", {"reason": "why"}, {}, 404),
         ("DELETE", "/accounts", None, {}, 405),
         ("PATCH", "/token", None, {}, 405),
         ("HEAD", "/me", None, {}, 200),

@@ -1,0 +1,158 @@
+"""The registry as the API has it: the same calls as at the desk, made over HTTP in one's own name."""
+
+import asyncio
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from gateway.cli.session import Session
+from gateway.domain.account import Role
+from gateway.domain.agency import Limits, NextHop
+from gateway.domain.registration import Refused, Unknown
+from gateway.mail.address import Address
+from gateway.mail.ids import AccountId, AgencyId
+from gateway.ports import Unavailable
+
+TIMEOUT_S: Final = 60.0
+PAGE: Final = 1_000
+SIGN_IN_AGAIN: Final = "the token does not hold any more: saraban login {url}"
+
+
+class Remote:
+    """One API, asked with one token. What it refuses is raised as the registry would: Refused, Unknown."""
+
+    def __init__(self, url: str, token: str = "", ca: str = "") -> None:
+        self._url, self._token = url, token
+        self._tls = ssl.create_default_context(cadata=ca or None) if url.startswith("https:") else None
+
+    @classmethod
+    def of(cls, session: Session) -> "Remote":
+        return cls(session.url, session.token, session.ca)
+
+    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """What the API answers. Raises Refused, Unknown, Unavailable; each with the API's own sentence."""
+        return await asyncio.to_thread(self._ask, method, path, body)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        octets = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"} if octets is not None else {}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
+        asked = urllib.request.Request(f"{self._url}/api/v1{path}", octets, headers, method=method)
+        try:
+            with urllib.request.urlopen(asked, timeout=TIMEOUT_S, context=self._tls) as answer:
+                told = answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refusal(error.code, error.read()) from error
+        except OSError as error:
+            raise Unavailable(self._url, str(getattr(error, "reason", error))) from error
+        return json.loads(told) if told else None
+
+    def _refusal(self, status: int, octets: bytes) -> Exception:
+        if status == 401 and self._token:
+            return Refused(SIGN_IN_AGAIN.format(url=self._url))
+        try:
+            detail = str(json.loads(octets)["detail"])
+        except (ValueError, KeyError, TypeError):
+            return Unavailable(self._url, f"it answered with {status}, not as Saraban's API")
+        return Unknown(detail) if status == 404 else Refused(detail)
+
+    async def pages(self, path: str, name: str, **wanted: str | None) -> list[dict[str, Any]]:
+        """All of a list."""
+        found: list[dict[str, Any]] = []
+        asked = {key: value for key, value in wanted.items() if value is not None}
+        while True:
+            page = await self.ask("GET", f"{path}?{urlencode({**asked, 'limit': PAGE})}")
+            found += page[name]
+            if page["next"] is None:
+                return found
+            asked["after"] = page["next"]
+
+
+class RemoteRegistry:
+    """`Registry`, through the API."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def add_agency(
+        self, name: str, domains: Sequence[str], *, relay_to: NextHop | None = None
+    ) -> AgencyId:
+        new = {"name": name, "domains": list(domains), "relay_to": str(relay_to) if relay_to else None}
+        return AgencyId((await self._remote.ask("POST", "/agencies", new))["agency_id"])
+
+    async def suspend_account(self, address: Address, reason: str) -> AccountId:
+        return await self._change(address, "suspend", reason)
+
+    async def activate_account(self, address: Address, reason: str) -> AccountId:
+        return await self._change(address, "activate", reason)
+
+    async def close_account(self, address: Address, reason: str) -> AccountId:
+        return await self._change(address, "close", reason)
+
+    async def add_alias(self, of: Address, alias: Address) -> AccountId:
+        changed = await self._remote.ask("POST", "/aliases", {"alias": str(alias), "of": str(of)})
+        return AccountId(changed["account_id"])
+
+    async def remove_alias(self, alias: Address) -> AccountId:
+        return AccountId((await self._remote.ask("DELETE", f"/aliases/{_quoted(alias)}"))["account_id"])
+
+    async def _change(self, address: Address, how: str, reason: str) -> AccountId:
+        changed = await self._remote.ask("POST", f"/accounts/{_quoted(address)}/{how}", {"reason": reason})
+        return AccountId(changed["account_id"])
+
+
+class RemoteAgencies:
+    """`Agencies`, through the API."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def suspend(self, agency_id: AgencyId, reason: str) -> None:
+        await self._remote.ask("POST", f"/agencies/{quote(agency_id)}/suspend", {"reason": reason})
+
+    async def activate(self, agency_id: AgencyId, reason: str) -> None:
+        await self._remote.ask("POST", f"/agencies/{quote(agency_id)}/activate", {"reason": reason})
+
+    async def set_contact(self, agency_id: AgencyId, address: Address) -> AccountId:
+        path = f"/agencies/{quote(agency_id)}/contact"
+        return AccountId((await self._remote.ask("PUT", path, {"address": str(address)}))["account_id"])
+
+    async def limits(self, agency_id: AgencyId) -> Limits:
+        return msgspec.convert(await self._remote.ask("GET", f"/agencies/{quote(agency_id)}/limits"), Limits)
+
+    async def set_limits(self, agency_id: AgencyId, changes: Mapping[str, int | None]) -> Limits:
+        path = f"/agencies/{quote(agency_id)}/limits"
+        return msgspec.convert(await self._remote.ask("PATCH", path, changes), Limits)
+
+
+class RemoteRoles:
+    """`Roles`, through the API."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def grant(self, address: Address, role: Role, agency_id: AgencyId | None, reason: str) -> AccountId:
+        return await self._change("grant", address, role, agency_id, reason)
+
+    async def revoke(
+        self, address: Address, role: Role, agency_id: AgencyId | None, reason: str
+    ) -> AccountId:
+        return await self._change("revoke", address, role, agency_id, reason)
+
+    async def _change(
+        self, how: str, address: Address, role: Role, agency_id: AgencyId | None, reason: str
+    ) -> AccountId:
+        change = {"address": str(address), "role": role, "agency_id": agency_id, "reason": reason}
+        return AccountId((await self._remote.ask("POST", f"/roles/{how}", change))["account_id"])
+
+
+def _quoted(address: Address) -> str:
+    return quote(str(address), safe="@")

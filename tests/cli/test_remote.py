@@ -1,0 +1,142 @@
+"""The command line through the API: `login`, and the commands about agencies and their people after it."""
+
+import asyncio
+import json
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.cli.session import session_file
+from projections.readmodel import open_pool
+from tests.processes.web.world import PASSWORD, PEOPLE, World, running
+
+CLERK, MALEE = PEOPLE["clerk"][0], PEOPLE["malee"][0]
+WHY = ("--reason", "test")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SARABAN_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+async def world(postgres_dsn: str) -> AsyncIterator[World]:
+    async with open_pool(postgres_dsn) as pool, running(pool) as world:
+        yield world
+
+
+async def run(*words: str, typed: str = "") -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, main, words, input=typed)
+
+
+async def login(world: World, who: str) -> None:
+    done = await run("login", world.http, "--user", PEOPLE[who][0], typed=f"{PASSWORD}\n")
+    assert done.exit_code == 0, done.output
+
+
+async def told(*words: str) -> Any:
+    done = await run("--json", *words)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+async def test_an_administrator_works_through_the_api(world: World) -> None:
+    await login(world, "admin")
+    assert stat.S_IMODE(session_file().stat().st_mode) == 0o600
+    assert PASSWORD not in session_file().read_text()
+    (opm,) = await told("agency", "list")
+    assert opm["name"] == "OPM"
+    made = await told("account", "add", "new@opm.go.th", "--name", "คนใหม่")
+    assert (made["agency_id"], bool(made["password"])) == (opm["agency_id"], True)
+    assert [row["address"] for row in await told("account", "search", "คนใหม่")] == ["new@opm.go.th"]
+    assert len(await told("account", "list", "--agency", opm["agency_id"])) == opm["accounts"] + 1
+    for command, status in (("suspend", "suspended"), ("activate", "active"), ("close", "closed")):
+        yes = () if command == "activate" else ("--yes",)
+        assert (await told("account", command, "new@opm.go.th", *WHY, *yes))["status"] == status
+    await told("alias", "add", "office@opm.go.th", "--of", CLERK)
+    assert [row["alias"] for row in await told("alias", "list", "--of", CLERK)] == ["office@opm.go.th"]
+    await told("alias", "remove", "office@opm.go.th", "--yes")
+    limits = await told("agency", "limits", opm["agency_id"], "--recipients", "200")
+    assert (limits["recipients_max"], (await told("agency", "limits", opm["agency_id"]))) == (200, limits)
+    await told("agency", "contact", opm["agency_id"], "--account", CLERK)
+    await told("account", "grant", CLERK, "helpdesk", *WHY)
+    assert CLERK in {row["address"] for row in await told("account", "roles")}
+    await told("account", "revoke-role", CLERK, "helpdesk", *WHY, "--yes")
+
+
+async def test_an_operator_adds_an_agency_and_suspends_it(world: World) -> None:
+    await login(world, "operator")
+    made = await told("agency", "add", "DLD", "--domain", "dld.go.th", "--relay-to", "mx.example.org:25")
+    assert {row["next_hop"] for row in await told("agency", "list")} == {None, "mx.example.org:25"}
+    for command in ("suspend", "activate"):
+        yes = ("--yes",) if command == "suspend" else ()
+        await told("agency", command, made["agency_id"], *WHY, *yes)
+
+
+async def test_a_refusal_is_one_sentence_and_what_is_not_there_has_its_exit_code(world: World) -> None:
+    await login(world, "admin")
+    absent = await run("account", "suspend", MALEE, *WHY, "--yes")
+    assert (absent.exit_code, absent.stderr) == (3, f"saraban: {MALEE} is no account here\n")
+    await login(world, "member")
+    refused = await run("account", "list")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "saraban: a member sees /api/v1/me and nothing else\n",
+    )
+
+
+async def test_logout_ends_the_token(world: World) -> None:
+    await login(world, "admin")
+    kept = session_file().read_text()
+    assert (await run("logout")).exit_code == 0
+    assert not session_file().exists()
+    session_file().write_text(kept)
+    refused = await run("agency", "list")
+    assert refused.stderr == f"saraban: the token does not hold any more: saraban login {world.http}\n"
+    assert (await run("logout")).exit_code == 0
+    again = await run("logout")
+    assert (again.exit_code, again.stderr) == (1, "saraban: nobody is logged in\n")
+
+
+async def test_a_wrong_password_is_refused_and_nothing_is_kept(world: World) -> None:
+    refused = await run("login", world.http, "--user", CLERK, typed="wrong\n")
+    assert (refused.exit_code, refused.stderr) == (1, "saraban: user name or password is wrong\n")
+    assert not session_file().exists()
+
+
+async def test_a_data_folder_that_is_named_is_asked_and_no_api(world: World, tmp_path: Path) -> None:
+    await login(world, "admin")
+    local = await run("agency", "list", "--data", str(tmp_path / "nothing"))
+    assert "no gateway runs on the data folder" in local.stderr
+    both = await run("agency", "list", "--api", "--data", str(tmp_path))
+    assert both.exit_code == 2
+    assert "exclude each other" in both.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://mail.example.org:8025", "in the clear: use https"),
+        ("ftp://mail.example.org", "is no https://host:port"),
+        ("https://", "is no https://host:port"),
+    ],
+)
+async def test_a_password_goes_nowhere_in_the_clear(url: str, said: str) -> None:
+    refused = await run("login", url, "--user", CLERK, typed="secret\n")
+    assert refused.exit_code == 1
+    assert said in refused.stderr
+
+
+async def test_the_api_is_asked_only_by_who_is_logged_in() -> None:
+    refused = await run("agency", "list", "--api")
+    assert refused.stderr == "saraban: nobody is logged in: saraban login URL\n"
+    away = await run("login", "http://127.0.0.1:1", "--user", CLERK, typed="x\n")
+    assert away.exit_code == 1
+    assert "http://127.0.0.1:1 cannot answer" in away.stderr

@@ -1,0 +1,105 @@
+"""An agency's administrator works from afar, through the API with TLS, and sees only their own agency."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.gateway import NOTHING_FOUND, SARABAN, Gateway
+
+PASSWORD = "a long enough password"
+ADMIN, MEMBER, LATER = "head@opm.go.th", "reader@opm.go.th", "hired@opm.go.th"
+
+
+class Desk:
+    """One person's own computer: a home folder, and no data folder."""
+
+    def __init__(self, gateway: Gateway, home: Path) -> None:
+        self._gateway, self._home = gateway, home
+        home.mkdir()
+
+    def run(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*SARABAN, "--json", *words],
+            env=self._gateway.environment() | {"HOME": str(self._home)},
+            cwd=self._home,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def login(self, user: str, password: str = PASSWORD) -> None:
+        url, authority = f"https://{self._gateway.address('https')}", self._gateway.ready["ca_file"]
+        done = self.run("login", url, "--user", user, "--ca", authority, typed=f"{password}\n")
+        assert done.returncode == 0, done.stderr
+
+    def told(self, *words: str) -> Any:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, *words: str) -> tuple[int, str]:
+        """The exit code, and the sentence."""
+        done = self.run(*words)
+        assert done.returncode not in (0, 2), done
+        return done.returncode, json.loads(done.stderr)["error"]
+
+
+@pytest.fixture(scope="module")
+def people(gateway: Gateway) -> None:
+    """An administrator of OPM, appointed at the operator's root, and somebody without a role."""
+    for address in (ADMIN, MEMBER):
+        gateway.cli("account", "add", address, "--password", PASSWORD)
+    gateway.wait(lambda: gateway.found("account", "search", ADMIN) != [], "the rows know the administrator")
+    gateway.cli("account", "grant", ADMIN, "agency-admin", "--reason", "หัวหน้าสารบรรณ")
+    gateway.wait(lambda: gateway.found("account", "roles") != [], "the rows know the role")
+
+
+@pytest.mark.usefixtures("people")
+def test_an_administrator_adds_and_suspends_and_learns_nothing_of_others(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    desk = Desk(gateway, tmp_path / "admin")
+    desk.login(ADMIN)
+    (opm,) = desk.told("agency", "list")
+    assert "opm.go.th" in opm["domains"]
+    made = desk.told("account", "add", LATER, "--name", "คนใหม่")
+    assert {row["agency_id"] for row in desk.told("account", "list")} == {opm["agency_id"]}
+    suspended = desk.told("account", "suspend", LATER, "--reason", "ยังไม่เริ่มงาน", "--yes")
+    assert suspended["account_id"] == made["account_id"]
+    (found,) = desk.told("account", "search", "คนใหม่")
+    assert (found["status"], found["reason"]) == ("suspended", "ยังไม่เริ่มงาน")
+
+    for address in ("malee@opdc.go.th", "nobody@opdc.go.th"):
+        refused = desk.refused("account", "suspend", address, "--reason", "x", "--yes")
+        assert refused == (NOTHING_FOUND, f"{address} is no account here")
+
+    told = [event["event"] for event in gateway.events("account.suspended")]
+    (administrator,) = gateway.found("account", "search", ADMIN)
+    actor = next(event["actor"] for event in told if event["originator_id"] == made["account_id"])
+    assert actor == {"kind": "account", "id": administrator["account_id"]}
+
+    assert desk.told("logout") == {}
+    assert desk.refused("agency", "list", "--api")[1] == "nobody is logged in: saraban login URL"
+
+
+@pytest.mark.usefixtures("people")
+def test_a_member_sees_nothing_of_this(gateway: Gateway, tmp_path: Path) -> None:
+    desk = Desk(gateway, tmp_path / "member")
+    desk.login(MEMBER)
+    for words in (("agency", "list"), ("account", "list"), ("account", "search", "malee")):
+        assert desk.refused(*words) == (1, "a member sees /api/v1/me and nothing else")
+    refused = desk.refused("account", "suspend", ADMIN, "--reason", "x", "--yes")
+    assert refused == (1, "a member sees /api/v1/me and nothing else")
+
+
+def test_the_operator_of_init_signs_in_by_name(gateway: Gateway, tmp_path: Path) -> None:
+    made = gateway.cli("init", "--operator", "chief")
+    desk = Desk(gateway, tmp_path / "operator")
+    desk.login("chief", made["password"])
+    assert len(desk.told("agency", "list")) == 3
+    assert {event["event"]["protocol"] for event in gateway.events("signin.accepted")} >= {"web"}
