@@ -94,6 +94,11 @@ class Settings:
     smtp_idle_timeout_s: int = _number(300, 1, 3600)
     # name+tag@ is delivered to name@ where nobody has it itself (RFC 5233). Precedent: Gmail, Postfix.
     plus_addressing: bool = True
+    # A full mailbox is refused with 452 4.2.2 for so long, then with 552 5.2.2: time to make room before
+    # senders are told. Precedent: Dovecot quota_full_tempfail, as long as senders try (4-5 days, RFC 5321).
+    quota_grace_h: int = _number(24 * 7, 0, 24 * 90)
+    # Mailboxes of kind office are never full: a registry desk has to take in what comes.
+    quota_spares_offices: bool = False
     # The write-ahead stream holds content for seconds; full, it refuses with 452 (architecture.md §5).
     ct_octets_max: int = _number(1024 * 1024 * 1024, 1024 * 1024, 1024**4)
     # Below this much free disk mail is refused with 452, so that what was accepted can still be delivered and

@@ -29,6 +29,7 @@ from gateway.adapters.tls import channel_binding
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By, ConsumerHeld, ConsumerReleased
 from gateway.domain.histories import consumer_history
+from gateway.domain.quota import QuotaRule
 from gateway.ports import Clock, ContentStore, Entropy, EventLog, KeyStore, Lane
 from gateway.processes import maillog
 from gateway.processes.edge.acceptance import Acceptance
@@ -246,6 +247,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             idle_timeout_s=settings.smtp_idle_timeout_s,
             tls=server_tls(settings),
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
+            quota=quota_rule(settings),
             sign_ins=open_door(g, pool, lane),
         )
         await Edge(EdgeConfig(listeners(settings), EDGE_CONNECTIONS_MAX), services).run(serving)
@@ -318,6 +320,7 @@ async def router(settings: Settings, serving: Callable[[], None]) -> None:
             entropy=entropy,
             by=g.by,
             give_up_after=timedelta(hours=settings.relay_give_up_after_h),
+            quota=quota_rule(settings),
         )
         maillog.role_ready(share=str(settings.instance))
         serving()
@@ -433,6 +436,11 @@ def gauge(g: Ground, pool: Pool) -> Gauge:
 def addressing(settings: Settings) -> Addressing:
     """How edge and router read addresses, both alike."""
     return Addressing(settings.hostname, settings.plus_addressing)
+
+
+def quota_rule(settings: Settings) -> QuotaRule:
+    """When edge and router say that a mailbox is full."""
+    return QuotaRule(timedelta(hours=settings.quota_grace_h), settings.quota_spares_offices)
 
 
 def spool_folder(settings: Settings) -> Path:

@@ -9,7 +9,7 @@ Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); RFC 3461 §5.2 (DSN optio
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from gateway.domain import sealing
 from gateway.domain.account import account_key_name
@@ -27,10 +27,12 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.histories import box_history, mail_history
+from gateway.domain.quota import FULL, Room
 from gateway.mail.dsn_options import SUCCESS, chosen, wants
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
+from gateway.mail.reply import Reply, reply
 
-NO_SUCH_MAILBOX: Final = "No such mailbox here"
+NO_SUCH_MAILBOX: Final = reply(550, "5.1.1", "No such mailbox here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Hosted:
     agency_id: AgencyId
     account_id: AccountId
     mailbox_id: MailboxId  # INBOX
+    room: Room | None = field(default=None, compare=False)  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,10 @@ def decide(
     whereabouts: Sequence[Whereabouts],
     means: Means,
     ended: Container[int] = frozenset(),
+    full: Container[AccountId] = frozenset(),
 ) -> list[Fact]:
-    """What becomes of each recipient. whereabouts: by recipient id; ended: recipients decided before.
+    """What becomes of each recipient. whereabouts: by recipient id; ended: recipients decided before; full:
+    whose mailboxes take no more.
 
     A mail is delivered once per account, however many of its addresses were named; queued once per
     destination; bounced at once for all whom nobody here knows. Its last delivery names those whose success
@@ -131,12 +136,15 @@ def decide(
     deliveries: dict[Hosted, list[int]] = {}
     queues: dict[AgencyId | None, list[int]] = {}
     unknown: list[int] = []
+    bouncing: list[int] = []
     for recipient, where in enumerate(whereabouts):
         if recipient in ended:
             continue
         match where:
             case Hosted() if _is_erased(where, means):
                 unknown.append(recipient)
+            case Hosted(account_id=account_id) if account_id in full:
+                bouncing.append(recipient)
             case Hosted():
                 deliveries.setdefault(where, []).append(recipient)
             case Relayed(agency_id=agency_id):
@@ -148,14 +156,16 @@ def decide(
             case _:
                 assert_never(where)
 
-    told = _report_success(mail, whereabouts, means)
+    told = _report_success(mail, whereabouts, means, full)
     facts = [
         _delivered(mail, hosted, tuple(ids), told if number == len(deliveries) else (), means)
         for number, (hosted, ids) in enumerate(deliveries.items(), 1)
     ]
     facts += [_queued(mail, agency_id, tuple(ids), means) for agency_id, ids in queues.items()]
     if unknown:
-        facts.append(_bounced(mail, tuple(unknown), means))
+        facts.append(_bounced(mail, tuple(unknown), NO_SUCH_MAILBOX, "mailbox", means))
+    if bouncing:
+        facts.append(_bounced(mail, tuple(bouncing), FULL, "full", means))
     return facts
 
 
@@ -163,7 +173,9 @@ def _is_erased(hosted: Hosted, means: Means) -> bool:
     return account_key_name(hosted.account_id) not in means.holder_keys
 
 
-def _report_success(mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means) -> tuple[int, ...]:
+def _report_success(
+    mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means, full: Container[AccountId]
+) -> tuple[int, ...]:
     """Whose delivery is to be reported, those that were decided before too: their last delivery was not.
 
     Never to a null sender and never about a report.
@@ -173,7 +185,10 @@ def _report_success(mail: OpenedMail, whereabouts: Sequence[Whereabouts], means:
     return tuple(
         recipient.id
         for recipient, where in zip(mail.accepted.recipients, whereabouts, strict=True)
-        if wants(recipient.notify, SUCCESS) and isinstance(where, Hosted) and not _is_erased(where, means)
+        if wants(recipient.notify, SUCCESS)
+        and isinstance(where, Hosted)
+        and not _is_erased(where, means)
+        and where.account_id not in full
     )
 
 
@@ -240,18 +255,24 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
     return Fact(mail_history(mail_id), event)
 
 
-def _bounced(mail: OpenedMail, recipients: tuple[int, ...], means: Means) -> Fact:
+def _bounced(
+    mail: OpenedMail,
+    recipients: tuple[int, ...],
+    why: Reply,
+    reason: Literal["mailbox", "full"],
+    means: Means,
+) -> Fact:
     accepted = mail.accepted
     mail_id = accepted.mail_id
-    said = AttemptSecret(remote_host="", reply_text=NO_SUCH_MAILBOX)
+    said = AttemptSecret(remote_host="", reply_text=" ".join(why.text))
     event = MailBounced(
         **means.stamp.answering(mail.position),
         mail_id=mail_id,
         recipients=recipients,
         attempt=1,
-        code=550,
-        status="5.1.1",
-        reason="mailbox",
+        code=why.code,
+        status=str(why.status),
+        reason=reason,
         keys=_wrapped(mail, agency_key_name(accepted.agency_id), means),
         sealed=sealing.seal(said, mail.data_key, nonce=means.nonce(), label=attempt_label(mail_id)),
     )

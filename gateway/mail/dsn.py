@@ -114,6 +114,14 @@ _WORDS: Final = {
 }
 
 
+# RFC 3463 §3: what a status means, for people; by its subject and detail.
+_REASONS: Final = {
+    (1, 1): ("ไม่มีตู้ไปรษณีย์นี้", "There is no such mailbox."),
+    (2, 2): ("ตู้ไปรษณีย์ของผู้รับเต็ม", "The mailbox of the recipient is full."),
+    (3, 4): ("ไปรษณีย์มีขนาดใหญ่เกินไป", "The mail is too large."),
+}
+
+
 def render(report: Report) -> bytes:
     """The report as a message, lines ended by CRLF."""
     boundary = f"=_{report.report_id}"
@@ -149,10 +157,23 @@ def _for_people(report: Report) -> bytes:
     words = _WORDS[report.action]
     thai = ["เรียน ผู้ส่ง", "", words.thai.format(report.hostname), ""]
     english = ["", *(line.format(report.hostname) for line in words.english), ""]
-    told = [f"  {outcome.recipient}\r\n    {outcome.said}".rstrip() for outcome in report.outcomes]
-    text = "\r\n".join([*thai, *told, *english, *told, "", f"Mail-ID: {report.mail_id}", ""])
+    told_in = [[_told(outcome, language) for outcome in report.outcomes] for language in (0, 1)]
+    text = "\r\n".join([*thai, *told_in[0], *english, *told_in[1], "", f"Mail-ID: {report.mail_id}", ""])
     head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     return head.encode() + _base64(text.encode())
+
+
+def _told(outcome: Outcome, language: int) -> str:
+    """A recipient, why where we know words for it, and what was answered. language: 0 Thai, 1 English."""
+    reason = (
+        _REASONS.get((outcome.status.subject, outcome.status.detail)) if outcome.status.class_ != 2 else None
+    )
+    lines = [
+        f"  {outcome.recipient}",
+        *([f"    {reason[language]}"] if reason else []),
+        f"    {outcome.said}",
+    ]
+    return "\r\n".join(lines).rstrip()
 
 
 def _for_programs(report: Report) -> bytes:

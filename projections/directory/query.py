@@ -10,6 +10,7 @@ import asyncpg
 
 from gateway.domain.account import AccountStatus
 from gateway.domain.agency import AgencyStatus, IdentityProvider, Limits, NextHop
+from gateway.domain.quota import Room
 from gateway.domain.routing import Hosted as Hosted
 from gateway.domain.routing import NotOurs as NotOurs
 from gateway.domain.routing import Relayed as Relayed
@@ -18,9 +19,10 @@ from gateway.domain.routing import Whereabouts as Whereabouts
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from projections.directory.project import DirectoryModel
+from projections.quota.project import QuotaModel
 from projections.readmodel import Rows, schema_of
 
-_SCHEMA = schema_of(DirectoryModel)
+_SCHEMA, _QUOTA = schema_of(DirectoryModel), schema_of(QuotaModel)
 
 
 # An account's own status, unless its agency's says more: closed, then its agency suspended, then suspended.
@@ -40,12 +42,14 @@ class Addressing:
 ADDRESSING: Final = Addressing()
 
 FIND = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+    quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency USING (agency_id)
 LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address AND released_at IS NULL
 LEFT JOIN {_SCHEMA}.inbox USING (account_id)
+LEFT JOIN {_QUOTA}.usage ON usage.account_id = inbox.account_id
 ORDER BY nth
 """
 
@@ -53,7 +57,8 @@ ORDER BY nth
 # agency's contact, or else its oldest account. $3: the postmaster at this gateway's own name; where that
 # is no agency's domain, the oldest hosted agency answers.
 FIND_POSTMASTERS = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+    quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency ON agency.agency_id = CASE WHEN wanted.address = $3
@@ -70,6 +75,7 @@ LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = CASE
          WHERE oldest.agency_id = agency.agency_id AND oldest.status <> 'closed'
          ORDER BY oldest.account_id LIMIT 1))
     ELSE address.account_id END
+LEFT JOIN {_QUOTA}.usage ON usage.account_id = inbox.account_id
 ORDER BY nth
 """
 
@@ -109,7 +115,14 @@ def _whereabouts(row: asyncpg.Record) -> Whereabouts:
         return Relayed(agency_id, NextHop(row["relay_host"], row["relay_port"]))
     if row["account_id"] is None:
         return UnknownHere(agency_id)
-    return Hosted(agency_id, AccountId(row["account_id"]), MailboxId(row["mailbox_id"]))
+    return Hosted(agency_id, AccountId(row["account_id"]), MailboxId(row["mailbox_id"]), _room(row))
+
+
+def _room(row: asyncpg.Record) -> Room | None:
+    """None: no rows say so yet; the next who asks may know."""
+    if row["quota_octets"] is None:
+        return None
+    return Room(row["quota_octets"], row["octets"], row["full_since"], row["kind"] == "office")
 
 
 async def next_hops(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:

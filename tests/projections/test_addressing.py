@@ -17,6 +17,7 @@ from projections.directory.query import (
     find_recipients,
 )
 from projections.keyring import Keyring
+from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, Rows
 from tests.projections.world import Owner, World
 
@@ -45,7 +46,7 @@ class Directory:
 @pytest.fixture
 async def directory(pool: Pool) -> Directory:
     directory = Directory(pool)
-    await create(pool, [directory.model])
+    await create(pool, [directory.model, QuotaModel()])
     return directory
 
 

@@ -53,14 +53,14 @@ async def test_of_two_projectors_on_the_same_slots_one_is_refused(pool: Pool) ->
         *(fold([twin], world.log, batch=10) for twin in twins), return_exceptions=True
     )
     assert [type(outcome) for outcome in outcomes if outcome] == [Deposed]
-    kept = await tables(pool, "quota_v1")
+    kept = await tables(pool, "quota_v2")
     fresh = Projection(QuotaModel(), pool)
     await fresh.load(stored(world))
     assert fresh.position == world.log[-1].position
     delivered = {
         (e.event.account_id, e.event.mail_id) for e in world.log if isinstance(e.event, MailDelivered)
     }
-    assert sum(row[2] for row in kept["quota_v1.usage"]) == len(delivered)  # type: ignore[misc]
+    assert sum(row[2] for row in kept["quota_v2.usage"]) == len(delivered)  # type: ignore[misc]
 
 
 async def test_workers_share_the_slots_and_their_number_may_change(pool: Pool) -> None:
@@ -121,7 +121,7 @@ async def test_a_poison_event_stops_there_and_everything_before_it_is_kept(pool:
         await projection.take(world.log)
     async with pool.rows() as rows:
         assert await position_of(rows, QuotaModel) == model.fails_at - 1
-        assert await rows.fetchval("SELECT count(*) FROM quota_v1.counted") == len(before)
+        assert await rows.fetchval("SELECT count(*) FROM quota_v2.counted") == len(before)
 
 
 async def test_a_topic_nobody_knows_stops_the_fold(pool: Pool) -> None:
@@ -144,14 +144,14 @@ async def test_a_held_position_is_passed_over_by_that_consumer_alone(pool: Pool)
         projection = Projection(model, pool)
         await projection.load(log)
         await projection.take(world.log)
-    rows = await tables(pool, "quota_v1", "mailbox_v1")
+    rows = await tables(pool, "quota_v2", "mailbox_v1")
     assert isinstance(poison.event, MailDelivered)
     mail = (poison.event.account_id, poison.event.mail_id)
     again = any(
         isinstance(e.event, MailDelivered) and (e.event.account_id, e.event.mail_id) == mail
         for e in world.log[poison.position :]
     )
-    assert (mail in rows["quota_v1.counted"]) == again
+    assert (mail in rows["quota_v2.counted"]) == again
     assert any(row[:2] == mail for row in rows["mailbox_v1.delivery"])
 
 
@@ -171,8 +171,8 @@ async def test_a_hold_that_comes_by_counts_until_it_is_released(pool: Pool) -> N
     await create(pool, [QuotaModel()])
     projection = Projection(QuotaModel(), pool)
     await projection.take(world.log)
-    rows = await tables(pool, "quota_v1")
-    assert rows["quota_v1.counted"] == [(owner.account_id, mails[1].mail_id)]
+    rows = await tables(pool, "quota_v2")
+    assert rows["quota_v2.counted"] == [(owner.account_id, mails[1].mail_id)]
     assert projection.held == {ahead}
 
 
@@ -219,25 +219,25 @@ async def test_a_database_that_lost_its_last_transactions_is_folded_again_from_t
     await projection.take(world.log[:50])
     async with pool.rows() as rows:  # what a crash takes: commits that were answered, not yet on disk
         before = [tuple(row) for row in await rows.fetch("SELECT * FROM checkpoints.checkpoint")]
-        usage = [tuple(row) for row in await rows.fetch("SELECT * FROM quota_v1.usage")]
-        counted = [tuple(row) for row in await rows.fetch("SELECT * FROM quota_v1.counted")]
+        usage = [tuple(row) for row in await rows.fetch("SELECT * FROM quota_v2.usage")]
+        counted = [tuple(row) for row in await rows.fetch("SELECT * FROM quota_v2.counted")]
     await projection.take(world.log[50:100])
     async with pool.transaction() as rows:
-        await rows.execute("TRUNCATE checkpoints.checkpoint, quota_v1.usage, quota_v1.counted")
+        await rows.execute("TRUNCATE checkpoints.checkpoint, quota_v2.usage, quota_v2.counted")
         await rows.copy_records_to_table("checkpoint", records=before, schema_name="checkpoints")
-        await rows.copy_records_to_table("usage", records=usage, schema_name="quota_v1")
-        await rows.copy_records_to_table("counted", records=counted, schema_name="quota_v1")
+        await rows.copy_records_to_table("usage", records=usage, schema_name="quota_v2")
+        await rows.copy_records_to_table("counted", records=counted, schema_name="quota_v2")
     with pytest.raises(Unavailable, match="lost the last transactions"):
         await projection.take(world.log[100:150])
     assert (await projection.load(log)).position == 50
     with pytest.raises(AssertionError, match="is at 50, not before 101"):
         await projection.take(world.log[100:150])
     await projection.take(world.log[50:])
-    kept = await tables(pool, "quota_v1")
-    await drop(pool, "quota_v1")
+    kept = await tables(pool, "quota_v2")
+    await drop(pool, "quota_v2")
     await create(pool, [QuotaModel()])
     await Projection(QuotaModel(), pool).take(world.log)
-    assert await tables(pool, "quota_v1") == kept
+    assert await tables(pool, "quota_v2") == kept
 
 
 async def test_a_connection_that_was_lost_and_is_used_again_is_unavailable(pool: Pool) -> None:

@@ -35,7 +35,10 @@ async def test_a_row_that_no_event_made_is_found(pool: Pool) -> None:
     await create(pool, [model])
     await Projection(model, pool).take(world.log)
     async with pool.rows() as rows:
-        await rows.execute("UPDATE quota_v1.usage SET octets = octets + 1 WHERE ctid = '(0,1)'")
+        await rows.execute(
+            """UPDATE quota_v2.usage SET octets = octets + 1
+            WHERE account_id = (SELECT min(account_id) FROM quota_v2.usage)"""
+        )
     comparison = await rebuild(model, stored(world), pool)
     assert comparison.different == ("usage",)
     assert not comparison.is_equal

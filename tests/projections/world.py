@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
-from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account, Role
+from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account, AccountKind, Role
 from gateway.domain.account_status import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
 from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
@@ -158,7 +158,15 @@ class World:
         self.add(*made.facts)
         return agency_id
 
-    def account(self, agency_id: AgencyId, address: str, display_name: str = "") -> Owner:
+    def account(
+        self,
+        agency_id: AgencyId,
+        address: str,
+        display_name: str = "",
+        *,
+        kind: AccountKind = "person",
+        quota_octets: int = QUOTA_OCTETS_DEFAULT,
+    ) -> Owner:
         owner = Owner(
             AccountId(self._id("acc")), agency_id, MailboxId(self._id("mbx")), str(parse_address(address))
         )
@@ -170,8 +178,8 @@ class World:
             agency_id,
             parsed,
             display_name,
-            "person",
-            QUOTA_OCTETS_DEFAULT,
+            kind,
+            quota_octets,
             (self.chance.randbytes(12), self.chance.randbytes(12)),
         )
         made = register_account(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never, cast
 
+from gateway.domain.quota import QuotaRule
 from gateway.domain.signin import Refusal
 from gateway.mail.address import Address
 from gateway.mail.envelope import Body
@@ -41,6 +42,7 @@ SIGN_IN_REFUSALS: Final[Mapping[Refusal, Reply]] = {
 OUR_MISTAKE = reply(421, "4.3.0", "Internal error, try again later")
 TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
+QUOTA: Final = QuotaRule()
 FAREWELL_S: Final = 30.0  # what a client has to read our last words
 
 
@@ -56,6 +58,7 @@ class EdgeServices:
     tls: ssl.SSLContext | None
     has_space: Callable[[], bool] = lambda: True  # False: no mail is begun (RFC 5321 §4.2.3, 452)
     sign_ins: SignIns | None = None  # None: nobody signs in
+    quota: QuotaRule = QUOTA
 
 
 class Owner(Protocol):
@@ -80,6 +83,7 @@ class Connection(asyncio.Protocol):
         self._is_tls = config.is_tls
         self._author: Person | None = None  # who signed in
         self._agencies: list[AgencyId | None] = []
+        self._declared_octets = 0  # of the message, by SIZE
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
@@ -177,8 +181,8 @@ class Connection(asyncio.Protocol):
                     self._later(self._check_identity(effect))
                 case effects.FindVerifiers(username):
                     self._later(self._find_verifiers(username))
-                case effects.CheckSender(mail_from):
-                    self._agencies = []
+                case effects.CheckSender(mail_from, octets):
+                    self._agencies, self._declared_octets = [], octets or 0
                     queue += self._core.sender_checked(self._verdict_on(mail_from))
                 case effects.CheckRecipient(rcpt_to):
                     address = rcpt_to.normalise()
@@ -250,6 +254,10 @@ class Connection(asyncio.Protocol):
         verdict = checked.verdict
         if self._author is not None and checked.is_elsewhere:
             verdict = RECIPIENT_OK
+        if checked.room is not None:
+            services = self._services
+            refusal = services.quota.refusal(checked.room, self._declared_octets, services.clock.now())
+            verdict = refusal or verdict
         if verdict.is_success:
             self._agencies.append(checked.agency_id)
         return self._core.recipient_checked(verdict)

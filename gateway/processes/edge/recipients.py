@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from gateway.domain.quota import Room
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.mail.reply import Reply, reply
@@ -32,11 +33,13 @@ class Checked:
     """What to answer to a stranger, and whose domain the recipient is in.
 
     agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who signed in may send there.
+    room: of its mailbox, if that is here; whether it is enough depends on the mail.
     """
 
     verdict: Reply
     agency_id: AgencyId | None
     is_elsewhere: bool = False
+    room: Room | None = None
 
 
 class Recipients:
@@ -87,7 +90,9 @@ class Recipients:
 
 def _verdict(found: directory.Whereabouts) -> Checked:
     match found:
-        case directory.Hosted(agency_id=agency_id) | directory.Relayed(agency_id=agency_id):
+        case directory.Hosted(agency_id=agency_id, room=room):
+            return Checked(RECIPIENT_OK, agency_id, room=room)
+        case directory.Relayed(agency_id=agency_id):
             return Checked(RECIPIENT_OK, agency_id)
         case directory.UnknownHere():
             return Checked(UNKNOWN_HERE, None)

@@ -11,16 +11,19 @@ from functools import partial
 from typing import Final
 
 from gateway.domain.codec import MalformedEvent, UnknownTopic
-from gateway.domain.events import Actor, By, EnvelopeSecret, Fact, MailAccepted, Stamp
+from gateway.domain.events import Actor, By, EnvelopeSecret, Fact, MailAccepted, MailDelivered, Stamp
 from gateway.domain.progress import Step, steps
+from gateway.domain.quota import QuotaRule
 from gateway.domain.routing import Means, OpenedMail, Whereabouts, decide, envelope_label, holders
 from gateway.domain.sealing import NONCE_OCTETS, BrokenSeal, unseal, unwrap
 from gateway.mail.address import parse_address
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Recorded, Unavailable
 from gateway.processes.router.directory import Directory
+from gateway.processes.router.filling import Batch, Filling
 from gateway.processes.router.reports import Reports
 
 KEYS_AT_ONCE: Final = 64
+QUOTA: Final = QuotaRule()
 
 
 class Undecidable(Exception):
@@ -61,10 +64,12 @@ class Decisions:
         entropy: Entropy,
         by: By,
         give_up_after: timedelta,
+        quota: QuotaRule = QUOTA,
     ) -> None:
         self._directory, self._keys, self._reports = directory, keys, reports
         self._clock, self._entropy, self._by = clock, entropy, by
         self._give_up_after = give_up_after
+        self._filling = Filling(quota, clock)
 
     async def on(self, work: Sequence[Work]) -> list[list[Step]]:
         """The steps of each event, in order. Raises Undecidable for one of them, Unavailable."""
@@ -78,13 +83,13 @@ class Decisions:
             nonce=partial(self._entropy, NONCE_OCTETS),
             give_up_after=self._give_up_after,
         )
-        done = []
+        done, batch = [], self._filling.begin()
         for one in work:
             mail = mails.get(one.recorded.position)
             facts = list[Fact]()
             try:
                 if mail is not None:
-                    facts = decide(mail, _of(mail, found), means, one.ended)
+                    facts = _decided(mail, _of(mail, found), means, one.ended, batch)
                 elif not one.is_held:
                     facts = await self._reports.on(one.recorded)
             except Unavailable:
@@ -92,6 +97,7 @@ class Decisions:
             except Exception as error:
                 raise Undecidable(one.recorded, f"{type(error).__name__}: {error}") from error
             done.append(list(steps(one.at, facts, one.ended)))
+        self._filling.keep(batch)
         return done
 
     async def _open(self, recorded: Recorded) -> OpenedMail:
@@ -134,6 +140,15 @@ class Decisions:
             return await self._keys.get_or_make(name)
         except KeyForgotten:
             return None
+
+
+def _decided(
+    mail: OpenedMail, whereabouts: list[Whereabouts], means: Means, ended: tuple[int, ...], batch: Batch
+) -> list[Fact]:
+    facts = decide(mail, whereabouts, means, ended, batch.full_among(whereabouts))
+    accounts = {fact.event.account_id for fact in facts if isinstance(fact.event, MailDelivered)}
+    batch.delivered(whereabouts, accounts, mail.accepted.message.presented_octets)
+    return facts
 
 
 def _is_mail(recorded: Recorded) -> bool:

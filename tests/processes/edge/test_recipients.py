@@ -20,6 +20,7 @@ from projections import checkpoint
 from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
+from projections.quota.project import QuotaModel
 from projections.readmodel import open_pool
 from tests.processes.edge.world import DirectoryRows, away
 from tests.processes.world import MovedClock
@@ -37,7 +38,7 @@ async def recipients(postgres_dsn: str) -> AsyncIterator[tuple[Recipients, Mappi
     world.account(ids["opm.go.th"], "สมหญิง@opm.go.th")
     model = DirectoryModel(Keyring(world.keys))
     async with open_pool(postgres_dsn) as pool:
-        await checkpoint.create(pool, [model])
+        await checkpoint.create(pool, [model, QuotaModel()])
         await Projection(model, pool).take(world.log)
         yield Recipients(pool, MovedClock()), ids
 
@@ -67,7 +68,7 @@ async def test_rows_that_are_folded_anew_say_yes_but_not_no(postgres_dsn: str) -
     world.account(opdc, "bee@opdc.go.th")
     model = DirectoryModel(Keyring(world.keys))
     async with open_pool(postgres_dsn) as pool:
-        await checkpoint.create(pool, [model])
+        await checkpoint.create(pool, [model, QuotaModel()])
         projection = Projection(model, pool)
         await projection.take(world.log[:late])
         asked = Recipients(pool, MovedClock(), since=world.log[-1].position)

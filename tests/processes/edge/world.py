@@ -18,6 +18,7 @@ from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
 from gateway.domain.agency import IdentityProvider
 from gateway.domain.events import Actor, By, EnvelopeSecret, Event, MailAccepted
+from gateway.domain.quota import Room
 from gateway.domain.sealing import unseal
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
@@ -52,6 +53,7 @@ class DirectoryRows:
     def __init__(self) -> None:
         self.fault: Exception | None = None
         self.asked = 0
+        self.rooms: dict[str, Room] = {}
 
     @asynccontextmanager
     async def rows(self) -> AsyncIterator["DirectoryRows"]:
@@ -68,7 +70,12 @@ class DirectoryRows:
 
     def _row(self, address: str, domain: str) -> dict[str, Any]:
         is_relayed, is_here = domain == "dld.go.th", address in MAILBOXES
+        room = self.rooms.get(address)
         return {
+            "quota_octets": room and room.quota_octets,
+            "octets": room and room.octets,
+            "full_since": room and room.full_since,
+            "kind": "office" if room and room.is_office else "person",
             "agency_id": AGENCIES.get(domain),
             "relay_host": "192.0.2.25" if is_relayed else None,
             "relay_port": 25 if is_relayed else None,
