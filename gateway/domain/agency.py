@@ -33,7 +33,7 @@ class Limits(Struct, frozen=True):
     accounts_max: int | None = None  # open ones; None: any number
     recipients_max: int | None = None  # of one mail
     message_octets_max: int | None = None  # of one message as sent
-    attachment_octets_max: int | None = ATTACHMENT_OCTETS_MAX  # of all attachments of one message, decoded
+    attachment_octets_max: int | None = ATTACHMENT_OCTETS_MAX  # of one attachment, decoded
 
 
 class IdentityProvider(Struct, frozen=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gateway.mail import headers
+from gateway.mail.decoded import Counter, counter_of
 from gateway.mail.headers import Parameters
 
 HEADER_OCTETS_MAX = 128 * 1024  # held, of all parts together. Precedent: Postfix header_size_limit 102 400
@@ -51,12 +52,26 @@ class Part:
     disposition: str  # "attachment", "inline", "" when there is none
     disposition_parameters: Parameters
     children: "tuple[Part, ...]"  # of a multipart, or the one message in a message/rfc822
+    decoded_octets: int  # of the body without its transfer encoding
 
     @property
     def filename(self) -> str:
         """The name the sender gave the file; "" for none. Never a path to trust."""
         named = dict(self.disposition_parameters).get("filename")
         return named or dict(self.parameters).get("name", "")
+
+    @property
+    def is_attachment(self) -> bool:
+        """True of a file, and of what is not text to be read (RFC 2183 §2.2). Of a message in a message its
+        own parts are looked at instead."""
+        is_file = self.disposition == "attachment" or bool(self.filename)
+        return not self.children and (is_file or self.type not in ("text", "multipart", "message"))
+
+    @property
+    def largest_attachment_octets(self) -> int:
+        """Of the largest attachment of this part or below, decoded; 0: there is none."""
+        own = self.decoded_octets if self.is_attachment else 0
+        return max([own, *(child.largest_attachment_octets for child in self.children)])
 
     def leaves(self) -> "list[Part]":
         """The parts without children, in the order of the message."""
@@ -74,6 +89,7 @@ class _Open:
     is_cut: bool = False
     boundary: bytes = b""
     content: "_Content | None" = None
+    counter: Counter | None = None  # of its decoded octets; None: they are the octets of the body
     children: list[Part] = field(default_factory=list)
 
 
@@ -203,6 +219,8 @@ class StructureScanner:
             part.kept += taken
             self._kept_octets += len(taken)
             part.is_cut = part.is_cut or len(taken) < end - start
+        elif part.counter is not None:
+            part.counter.feed(buffer[start:end])
         self._at = until
 
     # --- ends ---------------------------------------------------------------------------------------
@@ -217,6 +235,8 @@ class StructureScanner:
         part.content = _content(bytes(part.kept), in_digest=in_digest, is_opaque=self._is_opaque)
         if part.content.type == "multipart" and len(self._open) < DEPTH_MAX and self._parts < PARTS_MAX:
             part.boundary = part.content.boundary
+        if not part.boundary:
+            part.counter = counter_of(part.content.encoding)
 
     def _end_parts(self, depth: int, end: int) -> None:
         """Every open part from this depth on ends here (or where its body began, when that is later)."""
@@ -247,6 +267,7 @@ def _closed(part: _Open, end: int, lines: int) -> Part:
         disposition=content.disposition,
         disposition_parameters=content.disposition_parameters,
         children=tuple(part.children),
+        decoded_octets=end - part.body_start if part.counter is None else part.counter.finish(),
     )
 
 

@@ -21,6 +21,7 @@ from gateway.mail.reply import Reply, reply
 from gateway.ports import Clock, Deposed, Full, Spool, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acceptance, Transaction
+from gateway.processes.edge.limits import MailLimits, quota_refusal
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
 from gateway.processes.signin.signin import Origin, Refused, SignIns
 from gateway.protocols.smtp import effects, replies
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._is_tls = config.is_tls
         self._author: Person | None = None  # who signed in
         self._agencies: list[AgencyId | None] = []
-        self._declared_octets = 0  # of the message, by SIZE
+        self._limits = MailLimits()
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
@@ -182,8 +183,11 @@ class Connection(asyncio.Protocol):
                 case effects.FindVerifiers(username):
                     self._later(self._find_verifiers(username))
                 case effects.CheckSender(mail_from, octets):
-                    self._agencies, self._declared_octets = [], octets or 0
-                    queue += self._core.sender_checked(self._verdict_on(mail_from))
+                    self._agencies, self._limits = [], MailLimits(octets or 0)
+                    if self._author is None:
+                        queue += self._core.sender_checked(self._verdict_on(mail_from))
+                    else:
+                        self._later(self._check_sender(self._author, mail_from))
                 case effects.CheckRecipient(rcpt_to):
                     address = rcpt_to.normalise()
                     checked = self._services.recipients.known(address)
@@ -254,13 +258,27 @@ class Connection(asyncio.Protocol):
         verdict = checked.verdict
         if self._author is not None and checked.is_elsewhere:
             verdict = RECIPIENT_OK
-        if checked.room is not None:
-            services = self._services
-            refusal = services.quota.refusal(checked.room, self._declared_octets, services.clock.now())
-            verdict = refusal or verdict
+        if verdict.is_success:
+            verdict = self._limit_met(checked) or verdict
         if verdict.is_success:
             self._agencies.append(checked.agency_id)
+            self._limits.accepted(checked.limits)
         return self._core.recipient_checked(verdict)
+
+    def _limit_met(self, checked: Checked) -> Reply | None:
+        """Which limit stands against this recipient of this mail."""
+        services, limits = self._services, self._limits
+        refusal = limits.recipient(checked.limits, len(self._agencies))
+        return refusal or quota_refusal(services.quota, checked.room, limits.octets, services.clock)
+
+    async def _check_sender(self, author: Person, mail_from: Address | None) -> list[Effect]:
+        """Who signed in sends by the limits of their own agency."""
+        try:
+            self._limits.own = await self._services.recipients.limits_of(author.agency_id)
+        except Unavailable as error:
+            maillog.service_unavailable(service=error.service, reason=error.reason, doing="mail")
+            return self._core.sender_checked(CANNOT_ANSWER)
+        return self._core.sender_checked(self._limits.sender() or self._verdict_on(mail_from))
 
     async def _check(self, address: Address) -> list[Effect]:
         return self._checked(await self._services.recipients.check(address))
@@ -285,7 +303,10 @@ class Connection(asyncio.Protocol):
             dsn=envelope.dsn,
         )
         try:
-            concluded = await self._services.acceptance.accept(transaction, spool, self._scanner.finish())
+            tree = self._scanner.finish()
+            concluded = self._limits.message(spool.octets, tree)
+            if concluded is None:
+                concluded = await self._services.acceptance.accept(transaction, spool, tree)
         finally:
             self._forget_message()
         self._accepted += concluded.is_success

@@ -5,15 +5,17 @@ again from the log; what the edge says is a courtesy to the sender, not a promis
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
+from gateway.domain.agency import Limits
 from gateway.domain.quota import Room
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.mail.reply import Reply, reply
 from gateway.ports import START, Clock, Position, Unavailable
 from gateway.processes import maillog
+from gateway.processes.edge.limits import AgencyLimits
 from projections.checkpoint import position_of
 from projections.directory import query as directory
 from projections.directory.project import DirectoryModel
@@ -33,13 +35,14 @@ class Checked:
     """What to answer to a stranger, and whose domain the recipient is in.
 
     agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who signed in may send there.
-    room: of its mailbox, if that is here; whether it is enough depends on the mail.
+    room: of its mailbox, if that is here; whether it is enough depends on the mail. limits: of its agency.
     """
 
     verdict: Reply
     agency_id: AgencyId | None
     is_elsewhere: bool = False
     room: Room | None = None
+    limits: Limits = Limits()  # noqa: RUF009  a frozen struct
 
 
 class Recipients:
@@ -57,6 +60,7 @@ class Recipients:
         since: Position = START.position,
     ) -> None:
         self._pool, self._clock, self._addressing, self._since = pool, clock, addressing, since
+        self.limits = AgencyLimits(clock)
         self._known: OrderedDict[Address, tuple[float, Checked]] = OrderedDict()
 
     def known(self, address: Address) -> Checked | None:
@@ -70,7 +74,10 @@ class Recipients:
             async with self._pool.rows() as rows:
                 (found,) = await directory.find_recipients(rows, [address], self._addressing)
                 checked = _verdict(found)
-                if checked.agency_id is None and not await self._is_sure(rows):
+                if checked.agency_id is not None:
+                    limits = await self.limits.find(rows, checked.agency_id)
+                    checked = replace(checked, limits=limits)
+                elif not await self._is_sure(rows):
                     return Checked(CANNOT_ANSWER, None)
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="rcpt")
@@ -80,6 +87,11 @@ class Recipients:
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
         return checked
+
+    async def limits_of(self, agency_id: AgencyId) -> Limits:
+        """What an agency's own people may send. Raises Unavailable."""
+        async with self._pool.rows() as rows:
+            return await self.limits.find(rows, agency_id)
 
     async def _is_sure(self, rows: Rows) -> bool:
         """Whether the rows have been as far as the log was at the start; asked until they have."""

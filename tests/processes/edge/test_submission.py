@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.agency import Limits
 from gateway.domain.sealing import unseal
 from gateway.domain.signin import SignInAccepted, SignInRefused, SignInSecret
 from gateway.processes.signin.throttle import PATIENCE
@@ -279,3 +280,19 @@ async def test_a_stop_does_not_wait_for_a_handshake(tmp_path: Path, tls: ssl.SSL
         assert await client.rest() == b""
         await asyncio.wait([serving])
         assert not world.edge._connections
+
+
+async def test_who_signed_in_sends_by_the_limits_of_their_own_agency(
+    world: EdgeWorld, trust: ssl.SSLContext
+) -> None:
+    world.rows.limits = {
+        "ag_opm": Limits(recipients_max=1, message_octets_max=5_000),
+        "ag_opdc": Limits(message_octets_max=10),
+    }
+    async with await inside_tls(world, trust) as client:
+        assert (await client.say(plain(SUDA, PASSWORD))).startswith(b"235")
+        large = f"MAIL FROM:<{SUDA}> SIZE=5001\r\n".encode()
+        assert (await client.say(large)).startswith(b"552 5.3.4 ")
+        assert (await client.say(f"MAIL FROM:<{SUDA}> SIZE=5000\r\n".encode())).startswith(b"250 ")
+        assert (await client.say(b"RCPT TO:<malee@opdc.go.th>\r\n")).startswith(b"250 ")
+        assert (await client.say(b"RCPT TO:<ann@example.org>\r\n")).startswith(b"452 4.5.3 ")

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from gateway.adapters.content import KeptContents
 from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces, MemoryWriteAhead
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
-from gateway.domain.agency import IdentityProvider
+from gateway.domain.agency import IdentityProvider, Limits
 from gateway.domain.events import Actor, By, EnvelopeSecret, Event, MailAccepted
 from gateway.domain.quota import Room
 from gateway.domain.sealing import unseal
@@ -54,6 +56,7 @@ class DirectoryRows:
         self.fault: Exception | None = None
         self.asked = 0
         self.rooms: dict[str, Room] = {}
+        self.limits: dict[str, Limits] = {}  # by agency
 
     @asynccontextmanager
     async def rows(self) -> AsyncIterator["DirectoryRows"]:
@@ -67,6 +70,10 @@ class DirectoryRows:
         self.asked += 1
         await asyncio.sleep(0)
         return [self._row(*pair) for pair in zip(addresses, domains, strict=True)]
+
+    async def fetchrow(self, query: str, agency_id: str) -> tuple[Any, ...] | None:
+        limits = self.limits.get(agency_id)
+        return limits and msgspec.structs.astuple(limits)
 
     def _row(self, address: str, domain: str) -> dict[str, Any]:
         is_relayed, is_here = domain == "dld.go.th", address in MAILBOXES
