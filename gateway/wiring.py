@@ -36,6 +36,7 @@ from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.packer import packing
 from gateway.processes.projector import following
@@ -248,6 +249,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             tls=server_tls(settings),
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
             quota=quota_rule(settings),
+            sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
             sign_ins=open_door(g, pool, lane),
         )
         await Edge(EdgeConfig(listeners(settings), EDGE_CONNECTIONS_MAX), services).run(serving)

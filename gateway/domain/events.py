@@ -125,6 +125,10 @@ class EnvelopeSecret(Struct, frozen=True, omit_defaults=True):
     rcpt_to: tuple[str, ...]  # by recipient id
     helo: str = ""
     remote_ip: str = ""
+    remote_port: int = 0
+    tls: str = ""  # version and cipher, "" in the clear
+    identity: str = ""  # the address of who signed in, "" for another host
+    mechanism: str = ""  # of SASL, by which they did
     orcpt: tuple[str, ...] = ()  # RFC 3461 ORCPT, side by side with rcpt_to; (): nobody has one
     envid: str = ""  # RFC 3461 ENVID
 

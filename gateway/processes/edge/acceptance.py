@@ -39,6 +39,9 @@ class Transaction:
     eight_bit: bool = False
     author: Person | None = None  # who signed in; None: another host's mail
     dsn: DsnOptions = NOTHING_ASKED
+    remote_port: int = 0
+    tls: str = ""  # version and cipher, "" in the clear
+    mechanism: str = ""  # by which the author signed in
 
 
 class Acceptance:
@@ -101,14 +104,17 @@ class Acceptance:
         tree: Part,
         hidden: tuple[tuple[int, int], ...],
     ) -> Incoming:
-        at = self._clock.now()
+        at, author = self._clock.now(), transaction.author
         envelope = EnvelopeSecret(
             mail_from=None if transaction.mail_from is None else str(transaction.mail_from),
             rcpt_to=tuple(str(address) for address in transaction.rcpt_to),
             helo=transaction.helo,
             remote_ip=transaction.remote_ip,
+            remote_port=transaction.remote_port,
+            tls=transaction.tls,
+            identity="" if author is None else str(author.address),
+            mechanism=transaction.mechanism,
         )
-        author = transaction.author
         actor = Actor("remote") if author is None else Actor("account", author.account_id)
         # Of another host's mail the sender's domain is only a claim: then the first recipient's agency keeps
         # the keys and shares the attachments.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never, cast
 
 from gateway.domain.quota import QuotaRule
+from gateway.domain.sessions import Ending
 from gateway.domain.signin import Refusal
 from gateway.mail.address import Address
 from gateway.mail.envelope import Body
@@ -23,6 +24,7 @@ from gateway.processes import maillog
 from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acceptance, Transaction
 from gateway.processes.edge.limits import MailLimits, quota_refusal
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
+from gateway.processes.edge.sessions import SessionRecord, Sessions, tls_of
 from gateway.processes.signin.signin import Origin, Refused, SignIns
 from gateway.protocols.smtp import effects, replies
 from gateway.protocols.smtp.config import SessionConfig
@@ -41,6 +43,20 @@ SIGN_IN_REFUSALS: Final[Mapping[Refusal, Reply]] = {
     "throttled": reply(454, "4.7.0", "Too many failed sign-ins, try again later"),
 }
 OUR_MISTAKE = reply(421, "4.3.0", "Internal error, try again later")
+LOST: Final = "the client went away"
+QUIT: Final = "quit"
+FAILED: Final = "internal error"
+DEPOSED: Final = "another edge owns our lane"
+# How sessions end, by why we closed; else the client went away or did not keep to the protocol.
+ENDINGS: Final[Mapping[str, Ending]] = {
+    LOST: "lost",
+    QUIT: "quit",
+    FAILED: "failed",
+    DEPOSED: "stopped",
+    str(TIMED_OUT): "timeout",
+    str(SHUTTING_DOWN): "stopped",
+    str(OUR_MISTAKE): "failed",
+}
 TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
 QUOTA: Final = QuotaRule()
@@ -60,6 +76,7 @@ class EdgeServices:
     has_space: Callable[[], bool] = lambda: True  # False: no mail is begun (RFC 5321 §4.2.3, 452)
     sign_ins: SignIns | None = None  # None: nobody signs in
     quota: QuotaRule = QUOTA
+    sessions: Sessions | None = None  # None: sessions leave no facts
 
 
 class Owner(Protocol):
@@ -75,22 +92,25 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """asyncio's protocol object for one client."""
 
-    def __init__(self, services: EdgeServices, config: SessionConfig, owner: Owner) -> None:
+    def __init__(
+        self, services: EdgeServices, config: SessionConfig, owner: Owner, listener: str = "smtp"
+    ) -> None:
         self._services, self._owner = services, owner
         self._core = Session(config)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self.record = SessionRecord(listener, services.clock.now())
         self._remote_ip = ""
-        self._is_tls = config.is_tls
         self._author: Person | None = None  # who signed in
+        self._is_tls = config.is_tls
         self._agencies: list[AgencyId | None] = []
         self._limits = MailLimits()
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
         self._spool_failed: Reply | None = None  # read on to the end, then say so
-        self._transactions = self._accepted = 0
-        self._reason = "the client went away"
+        self._reason = LOST
+        self._ending: Ending = "lost"
         self._started = self._last_read = services.clock.monotonic()
         self._timer: asyncio.TimerHandle | None = None  # of the next look for idleness, or the farewell
         self._is_lost = False  # there is no connection any more
@@ -102,8 +122,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
-        peer = self._transport.get_extra_info("peername")
-        self._remote_ip = str(peer[0]) if peer else ""
+        self.record.came_from(self._transport.get_extra_info("peername"))
+        self._remote_ip = self.record.remote_ip
+        self.record.tls = tls_of(self._transport.get_extra_info("ssl_object"))
         self._look_for_idleness()
         self._perform(self._core.connected())
 
@@ -138,20 +159,27 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         self._forget_message()
+        self.tell()
         maillog.session_ended(
-            transactions=self._transactions,
-            accepted=self._accepted,
+            transactions=self.record.transactions,
+            accepted=self.record.accepted,
             tls=self._is_tls,
             reason=self._reason,
             took_s=self._services.clock.monotonic() - self._started,
         )
         self._owner.ended(self)
 
+    def tell(self) -> None:
+        """The session becomes a fact, once; early when the edge stops and a client does not read our 421."""
+        if self._services.sessions is not None:
+            self.record.helo, self.record.author = self._core.helo, self._author
+            self._services.sessions.ended(self.record, ENDINGS.get(self._reason, self._ending))
+
     # --- from outside -----------------------------------------------------------------------------
 
     def never_came(self, reason: str) -> None:
         """There was a client, and it failed before it could say anything."""
-        self._reason, self._is_lost = reason, True
+        self._reason, self._is_lost, self._ending = reason, True, "tls"
         self._end()
 
     def interrupt(self) -> None:
@@ -174,11 +202,13 @@ class Connection(asyncio.Protocol):
             effect = queue.pop(0)
             match effect:
                 case effects.Send(octets):
+                    self.record.said(octets)
                     if self._transport and not self._transport.is_closing():
                         self._transport.write(octets)
                 case effects.MessageOctets(octets):
                     self._take(octets)
                 case effects.CheckIdentity():
+                    self.record.mechanism = effect.mechanism
                     self._later(self._check_identity(effect))
                 case effects.FindVerifiers(username):
                     self._later(self._find_verifiers(username))
@@ -196,7 +226,7 @@ class Connection(asyncio.Protocol):
                     else:
                         queue += self._checked(checked)
                 case effects.MessageBegin():
-                    self._transactions += 1
+                    self.record.transactions += 1
                     self._begun, self._spool_failed = effect, None
                     self._spool, self._scanner = self._services.new_spool(), StructureScanner()
                 case effects.MessageDropped():
@@ -206,7 +236,7 @@ class Connection(asyncio.Protocol):
                 case effects.StartTls():
                     self._later(self._start_tls())
                 case effects.Close(reason):
-                    self._close(reason or "quit")
+                    self._close(reason or QUIT)
                 case _:
                     assert_never(effect)
 
@@ -263,6 +293,10 @@ class Connection(asyncio.Protocol):
         if verdict.is_success:
             self._agencies.append(checked.agency_id)
             self._limits.accepted(checked.limits)
+            self.record.recipients += 1
+            self.record.agency_id = self.record.agency_id or checked.agency_id
+        else:
+            self.record.refused_recipients += 1
         return self._core.recipient_checked(verdict)
 
     def _limit_met(self, checked: Checked) -> Reply | None:
@@ -301,6 +335,9 @@ class Connection(asyncio.Protocol):
             eight_bit=envelope.body is not Body.SEVEN_BIT,
             author=self._author,
             dsn=envelope.dsn,
+            remote_port=self.record.remote_port,
+            tls=self.record.tls,
+            mechanism=self.record.mechanism if self._author else "",
         )
         try:
             tree = self._scanner.finish()
@@ -309,7 +346,7 @@ class Connection(asyncio.Protocol):
                 concluded = await self._services.acceptance.accept(transaction, spool, tree)
         finally:
             self._forget_message()
-        self._accepted += concluded.is_success
+        self.record.accepted += concluded.is_success
         if not concluded.is_success:
             maillog.mail_refused(code=concluded.code, status=str(concluded.status), reason=concluded.text[0])
         return self._core.message_concluded(concluded)
@@ -325,10 +362,12 @@ class Connection(asyncio.Protocol):
                 transport, self, services.tls, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_S
             )
         except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are
+            self._ending = "tls"
             self._abort(f"TLS failed: {error}")
             self.connection_lost(error)  # nobody else says so of a connection that never came to TLS
             return []
         self._transport, self._is_tls = inside, True
+        self.record.tls = tls_of(inside.get_extra_info("ssl_object") if inside else None)
         said, self._held = self._held, None
         return [*self._core.tls_started(), *self._core.feed(said)]
 
@@ -347,7 +386,7 @@ class Connection(asyncio.Protocol):
             self._perform(effects_due)
         except Deposed as error:
             self._task = None
-            self._abort("another edge owns our lane")
+            self._abort(DEPOSED)
             self._owner.deposed(error)
         except Exception as error:  # our own mistake: style.md §6
             self._task = None
@@ -378,11 +417,11 @@ class Connection(asyncio.Protocol):
         for effect in self._core.interrupt(OUR_MISTAKE):
             if isinstance(effect, effects.Send) and self._transport:
                 self._transport.write(effect.octets)
-        self._close("internal error")
+        self._close(FAILED)
 
     def _close(self, reason: str) -> None:
         """Close when everything is written; a client that does not read it is cut off after a while."""
-        self._reason = reason
+        self._reason, self._ending = reason, "protocol"
         if self._timer:
             self._timer.cancel()
         if self._transport:

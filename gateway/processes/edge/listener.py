@@ -17,6 +17,7 @@ from gateway.protocols.smtp.config import SessionConfig
 
 TOO_MANY = reply(421, "4.7.0", "Too many connections, try again later").render()
 ACCEPT_AGAIN_S: Final = 1.0
+LAST_WORDS_S: Final = 1.0
 STOP_S: Final = 20.0  # what a stop gives the mails in hand
 
 
@@ -50,14 +51,17 @@ class Edge:
         self._failed = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
+            if self._services.sessions is not None:
+                await stack.enter_async_context(self._services.sessions.recording(self._fail))
+                stack.push_async_callback(self._tell_of_the_rest)
             stack.push_async_callback(self._drain)
             for each in self._config.listeners:
                 # Several edges share the port: the kernel spreads the connections.
                 sock = listen(each.address)
                 if each.session.is_tls:
-                    await stack.enter_async_context(self._accepting_tls(sock, each.session))
+                    await stack.enter_async_context(self._accepting_tls(sock, each))
                 else:
-                    server = await loop.create_server(partial(self._connect, each.session), sock=sock)
+                    server = await loop.create_server(partial(self._connect, each), sock=sock)
                     stack.callback(server.close)
             maillog.role_ready(**{each.name: each.address for each in self._config.listeners})
             ready()
@@ -67,20 +71,20 @@ class Edge:
     def _is_full(self) -> bool:
         return len(self._connections) >= self._config.connections_max
 
-    def _connect(self, session: SessionConfig) -> asyncio.Protocol:
+    def _connect(self, listener: Listener) -> asyncio.Protocol:
         if self._is_full:
             return _Refusal()
-        connection = Connection(self._services, session, self)
+        connection = Connection(self._services, listener.session, self, listener.name)
         self._connections.add(connection)
         return connection
 
     @contextlib.asynccontextmanager
-    async def _accepting_tls(self, sock: socket.socket, session: SessionConfig) -> AsyncIterator[None]:
+    async def _accepting_tls(self, sock: socket.socket, listener: Listener) -> AsyncIterator[None]:
         """Accept connections that begin with TLS (RFC 8314 §3) while the block runs.
 
         Not by create_server, which tells nobody of a handshake that fails: its place would stay taken.
         """
-        accepting = asyncio.create_task(self._accept_tls(sock, session))
+        accepting = asyncio.create_task(self._accept_tls(sock, listener))
         try:
             yield
         finally:
@@ -90,23 +94,24 @@ class Edge:
             await asyncio.wait(tasks)
             sock.close()
 
-    async def _accept_tls(self, sock: socket.socket, session: SessionConfig) -> None:
+    async def _accept_tls(self, sock: socket.socket, listener: Listener) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                client, _ = await loop.sock_accept(sock)
+                client, peer = await loop.sock_accept(sock)
             except OSError:  # no descriptor is free (accept(2)): those in use end some time
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             if self._is_full:
                 client.close()  # whoever waits for a handshake understands no 421
                 continue
-            task = asyncio.create_task(self._shake_hands(client, session))
+            task = asyncio.create_task(self._shake_hands(client, peer, listener))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
-    async def _shake_hands(self, client: socket.socket, session: SessionConfig) -> None:
-        connection = Connection(self._services, session, self)
+    async def _shake_hands(self, client: socket.socket, peer: tuple[object, ...], listener: Listener) -> None:
+        connection = Connection(self._services, listener.session, self, listener.name)
+        connection.record.came_from(peer)
         self._connections.add(connection)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -122,6 +127,9 @@ class Edge:
         self._connections.discard(connection)
 
     def deposed(self, error: Deposed) -> None:
+        self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
         if self._failed and not self._failed.done():
             self._failed.set_exception(error)
 
@@ -133,6 +141,15 @@ class Edge:
             async with asyncio.timeout(STOP_S):
                 while tasks := [c.task for c in self._connections if c.task and not c.task.done()]:
                     await asyncio.wait(tasks)
+
+    async def _tell_of_the_rest(self) -> None:
+        """Sessions that are over, and those whose clients do not read our last words."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                while self._connections:  # noqa: ASYNC110  nobody says when the last one has gone
+                    await asyncio.sleep(0.01)
+        for connection in list(self._connections):
+            connection.tell()
 
 
 class _Refusal(asyncio.Protocol):

@@ -74,6 +74,11 @@ class Session:
         """False while an answer is awaited or after the end: the shell should then not read on."""
         return self._awaited is None and self._state is not State.CLOSED
 
+    @property
+    def helo(self) -> str:
+        """As the client named itself, printable ASCII; "" as long as it has not."""
+        return self._helo
+
     def connected(self) -> list[Effect]:
         """Greet the client. First of all, and once."""
         self._say(reply(220, None, f"{self._config.hostname} ESMTP"))

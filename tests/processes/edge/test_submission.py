@@ -17,6 +17,7 @@ import pytest
 
 from gateway.domain.agency import Limits
 from gateway.domain.sealing import unseal
+from gateway.domain.sessions import SessionEnded, SessionSecret
 from gateway.domain.signin import SignInAccepted, SignInRefused, SignInSecret
 from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.up.certificates import Certificates, self_made
@@ -296,3 +297,34 @@ async def test_who_signed_in_sends_by_the_limits_of_their_own_agency(
         assert (await client.say(f"MAIL FROM:<{SUDA}> SIZE=5000\r\n".encode())).startswith(b"250 ")
         assert (await client.say(b"RCPT TO:<malee@opdc.go.th>\r\n")).startswith(b"250 ")
         assert (await client.say(b"RCPT TO:<ann@example.org>\r\n")).startswith(b"452 4.5.3 ")
+
+
+async def test_a_session_tells_who_signed_in_and_over_which_tls(
+    tmp_path: Path, tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    async with EdgeWorld(tmp_path, tls=tls, records_sessions=True).running() as world:
+        await world.give_password(SUDA, PASSWORD)
+        async with await inside_tls(world, trust) as client:
+            await client.say(plain(SUDA, PASSWORD))
+            await client.transaction("ann@example.org", mail=f"MAIL FROM:<{SUDA}>")
+            assert (await client.message(bytes(message()).replace(b"\n", b"\r\n"))).startswith(b"250 ")
+            await client.say(b"QUIT\r\n")
+        while not (found := await world.events(SessionEnded)):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+        (event,) = found
+        (mail,) = await world.accepted()
+        envelope = await world.envelope(mail)
+        sealed = unseal(SessionSecret, event.sealed, await world.keys.get(event.sealed_key), label="session")
+    assert (event.listener, event.account_id, event.mechanism) == ("submissions", f"acc_{SUDA}", "PLAIN")
+    assert sealed.tls.startswith("TLSv1.3 TLS_")
+    assert (envelope.tls, envelope.identity, envelope.mechanism) == (sealed.tls, SUDA, "PLAIN")
+
+
+async def test_a_handshake_that_fails_is_a_session_too(tmp_path: Path, tls: ssl.SSLContext) -> None:
+    async with EdgeWorld(tmp_path, tls=tls, records_sessions=True).running() as world:
+        async with await world.connect(world.submissions_port) as client:
+            client.writer.write(b"EHLO client.example\r\n")
+            await client.rest()
+        while not (found := await world.events(SessionEnded)):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+    assert [(event.ended, event.listener) for event in found] == [("tls", "submissions")]

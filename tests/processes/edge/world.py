@@ -29,6 +29,7 @@ from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
@@ -153,6 +154,7 @@ class EdgeWorld:
     message_octets_max: int = 1_000_000
     connections_max: int = 50
     idle_timeout_s: float = 300.0
+    records_sessions: bool = False
     new_spool: type[WatchedSpool] = WatchedSpool
     spools: list[WatchedSpool] = field(default_factory=list)
 
@@ -235,6 +237,9 @@ class EdgeWorld:
             new_spool=self._spool,
             idle_timeout_s=self.idle_timeout_s,
             tls=self.tls,
+            sessions=Sessions(lane=self.gate, keys=self.keys, clock=self.clock, entropy=os.urandom, by=BY)
+            if self.records_sessions
+            else None,
             sign_ins=SignIns(
                 people=self.people,
                 tokens=self.people,
