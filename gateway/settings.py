@@ -6,6 +6,7 @@ the environment wins. An unknown name or a wrong value stops the process with na
 
 import difflib
 import hashlib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -92,6 +93,23 @@ class Settings:
     envelope_octets_max: int = _number(128 * 1024, 16 * 1024, 128 * 1024)
     # RFC 5321 §4.5.3.2.7 asks for at least 5 minutes. Precedent: Postfix 300 s, 10 s under stress.
     smtp_idle_timeout_s: int = _number(300, 1, 3600)
+    # However slowly a client talks, its place is free again after this. 36 MiB at 50 kbit/s take 1 h 40.
+    # Precedent: Exchange ConnectionTimeout 10 min. 0: as long as it likes.
+    smtp_session_max_s: int = _number(7200, 0, 86_400)
+    # Connections at once of one /24 or /64 to one edge process. Precedent: Postfix
+    # smtpd_client_connection_count_limit 50 (of one address). 0: no limit, here and below.
+    network_connections_max: int = _number(50, 0, 100_000)
+    # What one network of other hosts may bring an edge process in an hour: ten messages a second, more than
+    # any provider sends a ministry. Precedent: Postfix smtpd_client_message_rate_limit (0 until it is set).
+    network_messages_per_hour: int = _number(36_000, 0, 10_000_000)
+    network_recipients_per_hour: int = _number(72_000, 0, 10_000_000)
+    # What one account may send by an edge process in an hour: a person never does, a stolen password would.
+    # Precedents: Exchange Online 30 messages a minute, 10,000 recipients a day; Gmail 2,000 messages a day.
+    account_messages_per_hour: int = _number(1_800, 0, 10_000_000)
+    account_recipients_per_hour: int = _number(10_000, 0, 10_000_000)
+    # Networks that are not counted, with spaces between.
+    # Precedent: Postfix smtpd_client_event_limit_exceptions ($mynetworks).
+    unlimited_networks: str = field(default="127.0.0.0/8 ::1/128", metadata={"kind": "networks"})
     # name+tag@ is delivered to name@ where nobody has it itself (RFC 5233). Precedent: Gmail, Postfix.
     plus_addressing: bool = True
     # A full mailbox is refused with 452 4.2.2 for so long, then with 552 5.2.2: time to make room before
@@ -216,6 +234,8 @@ def _value(setting: "Field[Any]", text: str) -> Any:
         raise ValueError(f"one of {', '.join(meta['choices'])}")
     if meta.get("kind") == "address" and text:
         split_address(text)
+    if meta.get("kind") == "networks":
+        split_networks(text)
     if meta.get("kind") == "bucket" and not _BUCKET.fullmatch(text):
         raise ValueError("3 to 63 small letters, digits, dots and hyphens")
     if "schemes" in meta and text and urlsplit(text).scheme not in meta["schemes"]:
@@ -229,6 +249,14 @@ def split_address(text: str) -> tuple[str, int]:
     if not (colon and host and "/" not in host and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise ValueError("host:port, the port from 0 to 65535")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def split_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Networks with spaces between. Raises ValueError, whose text says what is expected."""
+    try:
+        return [ipaddress.ip_network(each) for each in text.split()]
+    except ValueError:
+        raise ValueError("networks such as 192.0.2.0/24, with spaces between") from None
 
 
 def _written(value: Any) -> str:

@@ -35,6 +35,7 @@ from gateway.processes import maillog
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
+from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
@@ -55,7 +56,7 @@ from gateway.processes.web.office import Office
 from gateway.processes.web.serving import SecureListener, serve
 from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
-from gateway.settings import Settings
+from gateway.settings import Settings, split_networks
 from projections import checkpoint
 from projections.checkpoint import Projection
 from projections.content.project import ContentModel
@@ -249,6 +250,8 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             tls=server_tls(settings),
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
             quota=quota_rule(settings),
+            rates=rates(settings),
+            session_max_s=settings.smtp_session_max_s,
             sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
             sign_ins=open_door(g, pool, lane),
         )
@@ -438,6 +441,20 @@ def gauge(g: Ground, pool: Pool) -> Gauge:
 def addressing(settings: Settings) -> Addressing:
     """How edge and router read addresses, both alike."""
     return Addressing(settings.hostname, settings.plus_addressing)
+
+
+def rates(settings: Settings) -> Rates:
+    """What networks and accounts may do at one edge process."""
+    return Rates(
+        RateLimits(
+            network_connections_max=settings.network_connections_max,
+            network_messages_per_hour=settings.network_messages_per_hour,
+            network_recipients_per_hour=settings.network_recipients_per_hour,
+            account_messages_per_hour=settings.account_messages_per_hour,
+            account_recipients_per_hour=settings.account_recipients_per_hour,
+            exempt=split_networks(settings.unlimited_networks),
+        )
+    )
 
 
 def quota_rule(settings: Settings) -> QuotaRule:

@@ -8,7 +8,7 @@ buffers. Every mistake of ours ends in 421 and a closed connection, never in a y
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, assert_never, cast
 
 from gateway.domain.quota import QuotaRule
@@ -16,13 +16,14 @@ from gateway.domain.sessions import Ending
 from gateway.domain.signin import Refusal
 from gateway.mail.address import Address
 from gateway.mail.envelope import Body
-from gateway.mail.ids import AgencyId
+from gateway.mail.ids import AccountId, AgencyId
 from gateway.mail.mime import StructureScanner
 from gateway.mail.reply import Reply, reply
 from gateway.ports import Clock, Deposed, Full, Spool, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acceptance, Transaction
 from gateway.processes.edge.limits import MailLimits, quota_refusal
+from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS, Limited, RateLimits, Rates
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
 from gateway.processes.edge.sessions import SessionRecord, Sessions, tls_of
 from gateway.processes.signin.signin import Origin, Refused, SignIns
@@ -34,6 +35,7 @@ from projections.directory.query import Person
 
 SENDER_OK = reply(250, "2.1.0", "Sender OK")
 TIMED_OUT = reply(421, "4.4.2", "Timed out waiting for the client")
+TOO_LONG = reply(421, "4.4.2", "The session has lasted too long, begin another")
 SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down, try again later")
 NOT_YOUR_SENDER = reply(550, "5.7.1", "You may not send from that address")  # RFC 6409 §6.1
 # RFC 4954 §6, RFC 5248 (525 5.7.13). Who is shut out is told so only after the right password.
@@ -57,6 +59,13 @@ ENDINGS: Final[Mapping[str, Ending]] = {
     str(SHUTTING_DOWN): "stopped",
     str(OUR_MISTAKE): "failed",
 }
+# Limits that close, by why we closed: their settings.
+LIMITS: Final[Mapping[str, str]] = {
+    "too many bad commands": "bad_commands_max",
+    "too many failed sign-ins": "failed_sign_ins_max",
+    str(TOO_LONG): "smtp_session_max_s",
+    str(TOO_MANY_CONNECTIONS): "network_connections_max",
+}
 TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
 QUOTA: Final = QuotaRule()
@@ -77,6 +86,8 @@ class EdgeServices:
     sign_ins: SignIns | None = None  # None: nobody signs in
     quota: QuotaRule = QUOTA
     sessions: Sessions | None = None  # None: sessions leave no facts
+    rates: Rates = field(default_factory=lambda: Rates(RateLimits()))
+    session_max_s: float = 0.0  # 0: it may last
 
 
 class Owner(Protocol):
@@ -101,6 +112,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self.record = SessionRecord(listener, services.clock.now())
         self._remote_ip = ""
+        self._has_entered = False  # it counts among its network's connections
         self._author: Person | None = None  # who signed in
         self._is_tls = config.is_tls
         self._agencies: list[AgencyId | None] = []
@@ -120,13 +132,21 @@ class Connection(asyncio.Protocol):
 
     # --- asyncio's calls ----------------------------------------------------------------------------
 
+    def enters(self, peer: tuple[object, ...] | None) -> bool:
+        """Where the client comes from; False: its network has enough connections."""
+        self.record.came_from(peer)
+        self._remote_ip = self.record.remote_ip
+        self._has_entered = self._services.rates.enter(self._remote_ip) is None
+        return self._has_entered
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
-        self.record.came_from(self._transport.get_extra_info("peername"))
-        self._remote_ip = self.record.remote_ip
         self.record.tls = tls_of(self._transport.get_extra_info("ssl_object"))
         self._look_for_idleness()
-        self._perform(self._core.connected())
+        if self._has_entered or self.enters(self._transport.get_extra_info("peername")):
+            self._perform(self._core.connected())
+        else:
+            self._perform(self._core.interrupt(TOO_MANY_CONNECTIONS))
 
     def data_received(self, octets: bytes) -> None:
         self._last_read = self._services.clock.monotonic()
@@ -159,6 +179,8 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         self._forget_message()
+        if self._has_entered:
+            self._services.rates.leave(self._remote_ip)
         self.tell()
         maillog.session_ended(
             transactions=self.record.transactions,
@@ -172,8 +194,10 @@ class Connection(asyncio.Protocol):
     def tell(self) -> None:
         """The session becomes a fact, once; early when the edge stops and a client does not read our 421."""
         if self._services.sessions is not None:
-            self.record.helo, self.record.author = self._core.helo, self._author
-            self._services.sessions.ended(self.record, ENDINGS.get(self._reason, self._ending))
+            record, limit = self.record, LIMITS.get(self._reason)
+            record.helo, record.author, record.limit = self._core.helo, self._author, limit or record.limit
+            ending = "limit" if limit else ENDINGS.get(self._reason, self._ending)
+            self._services.sessions.ended(record, ending)
 
     # --- from outside -----------------------------------------------------------------------------
 
@@ -256,7 +280,20 @@ class Connection(asyncio.Protocol):
         author = self._author
         if author is not None and mail_from is not None and mail_from.normalise() not in author.addresses:
             return NOT_YOUR_SENDER
-        return SENDER_OK if self._services.has_space() else SHORT_OF_SPACE
+        if not self._services.has_space():
+            return SHORT_OF_SPACE
+        return self._reply_of(self._rate_of(self._services.rates.message)) or SENDER_OK
+
+    def _rate_of(self, counted: Callable[[str, AccountId | None, float], Limited | None]) -> Limited | None:
+        account_id = None if self._author is None else self._author.account_id
+        return counted(self._remote_ip, account_id, self._services.clock.monotonic())
+
+    def _reply_of(self, limited: Limited | None) -> Reply | None:
+        """What to say of a limit that is met; the session's fact names it."""
+        if limited is None:
+            return None
+        self.record.limit = limited.limit
+        return limited.reply
 
     async def _find_verifiers(self, username: str) -> list[Effect]:
         sign_ins = self._services.sign_ins
@@ -303,7 +340,8 @@ class Connection(asyncio.Protocol):
         """Which limit stands against this recipient of this mail."""
         services, limits = self._services, self._limits
         refusal = limits.recipient(checked.limits, len(self._agencies))
-        return refusal or quota_refusal(services.quota, checked.room, limits.octets, services.clock)
+        refusal = refusal or quota_refusal(services.quota, checked.room, limits.octets, services.clock)
+        return refusal or self._reply_of(self._rate_of(services.rates.recipient))
 
     async def _check_sender(self, author: Person, mail_from: Address | None) -> list[Effect]:
         """Who signed in sends by the limits of their own agency."""
@@ -445,6 +483,10 @@ class Connection(asyncio.Protocol):
         idle_s = services.clock.monotonic() - self._last_read
         if idle_s >= services.idle_timeout_s and self._task is None:
             self._perform(self._core.interrupt(TIMED_OUT))
+            return
+        lasted_s = services.clock.monotonic() - self._started
+        if 0 < services.session_max_s <= lasted_s and self._task is None:
+            self._perform(self._core.interrupt(TOO_LONG))
             return
         wait_s = max(services.idle_timeout_s - idle_s, 0.0) if self._task is None else IDLE_LOOK_S
         self._timer = asyncio.get_running_loop().call_later(

@@ -12,6 +12,8 @@ from gateway.mail.reply import reply
 from gateway.ports import Deposed
 from gateway.processes import maillog
 from gateway.processes.edge.connection import TLS_HANDSHAKE_S, Connection, EdgeServices
+from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS
+from gateway.processes.edge.sessions import SessionRecord
 from gateway.processes.listening import listen
 from gateway.protocols.smtp.config import SessionConfig
 
@@ -73,7 +75,7 @@ class Edge:
 
     def _connect(self, listener: Listener) -> asyncio.Protocol:
         if self._is_full:
-            return _Refusal()
+            return _Refusal(self._services, SessionRecord(listener.name, self._services.clock.now()))
         connection = Connection(self._services, listener.session, self, listener.name)
         self._connections.add(connection)
         return connection
@@ -111,8 +113,11 @@ class Edge:
 
     async def _shake_hands(self, client: socket.socket, peer: tuple[object, ...], listener: Listener) -> None:
         connection = Connection(self._services, listener.session, self, listener.name)
-        connection.record.came_from(peer)
         self._connections.add(connection)
+        if not connection.enters(peer):
+            client.close()  # whoever waits for a handshake understands no 421
+            connection.never_came(str(TOO_MANY_CONNECTIONS))
+            return
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection, client, ssl=self._services.tls, ssl_handshake_timeout=TLS_HANDSHAKE_S
@@ -155,7 +160,15 @@ class Edge:
 class _Refusal(asyncio.Protocol):
     """One connection too many (RFC 5321 §3.8: 421 and close)."""
 
+    def __init__(self, services: EdgeServices, record: SessionRecord) -> None:
+        self._services, self._record = services, record
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         refused = cast(asyncio.Transport, transport)
+        self._record.came_from(refused.get_extra_info("peername"))
+        self._record.said(TOO_MANY)
+        self._record.limit = "connections_max"
+        if self._services.sessions is not None:
+            self._services.sessions.ended(self._record, "limit")
         refused.write(TOO_MANY)
         refused.close()

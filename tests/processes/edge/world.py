@@ -28,6 +28,7 @@ from gateway.ports import START, Fact, Lane, Position, Spool, TokenHolder, Unava
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
+from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
@@ -155,6 +156,8 @@ class EdgeWorld:
     connections_max: int = 50
     idle_timeout_s: float = 300.0
     records_sessions: bool = False
+    rates: RateLimits = RateLimits()  # noqa: RUF009  a frozen dataclass
+    session_max_s: float = 0.0
     new_spool: type[WatchedSpool] = WatchedSpool
     spools: list[WatchedSpool] = field(default_factory=list)
 
@@ -237,6 +240,8 @@ class EdgeWorld:
             new_spool=self._spool,
             idle_timeout_s=self.idle_timeout_s,
             tls=self.tls,
+            rates=Rates(self.rates),
+            session_max_s=self.session_max_s,
             sessions=Sessions(lane=self.gate, keys=self.keys, clock=self.clock, entropy=os.urandom, by=BY)
             if self.records_sessions
             else None,
