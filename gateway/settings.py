@@ -129,6 +129,11 @@ class Settings:
     # An object no event names goes after twice this; far longer than a mail takes from object to event.
     sweep_grace_h: int = _number(24, 1, 24 * 90)
 
+    # --- the traffic log ---
+    # Days that who connected, signed in and sent is kept in the rows. The law on computer crime (มาตรา 26)
+    # wants 90 at least, and two years where an official orders so.
+    trace_days: int = _number(90, 90, 3650)
+
     # --- what goes out ---
     # RFC 5321 §4.5.4.1: "generally at least 4-5 days".
     relay_give_up_after_h: int = _number(120, 1, 24 * 30)

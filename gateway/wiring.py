@@ -50,7 +50,7 @@ from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
 from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
-from gateway.processes.steward import sweep
+from gateway.processes.steward import expiring, sweep
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.serving import SecureListener, serve
@@ -69,6 +69,7 @@ from projections.queue import leases as relay_leases
 from projections.queue.project import QueueModel
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, ReadModel, open_pool
+from projections.trace.log import TrafficDays
 from projections.trace.project import TraceModel
 
 # Directory first: the others' readers look there before anything else.
@@ -110,9 +111,12 @@ class Ground:
         """This process's own."""
         return self._open_lane(self.lane_name)
 
-    def active_lane(self) -> AbstractAsyncContextManager[Lane]:
-        """The one lane of a role that is active once: whoever opens it deposes the former, on any host."""
-        return self._open_lane(f"{self.role}-active-0")
+    def active_lane(self, work: str = "active") -> AbstractAsyncContextManager[Lane]:
+        """The one lane of a role that is active once: whoever opens it deposes the former, on any host.
+
+        work: what of the role's it is for, where it has several.
+        """
+        return self._open_lane(f"{self.role}-{work}-0")
 
     def _open_lane(self, name: str) -> AbstractAsyncContextManager[Lane]:
         actor = Actor("system", self.role)
@@ -394,15 +398,32 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
     ):
         maillog.role_ready()
         serving()
-        await sweep.run(
-            objects,
-            ContentRows(pool),
-            g.log,
-            g.clock,
-            JetStreamLeases(g.link, g.clock),
-            grace=timedelta(hours=settings.sweep_grace_h),
-            every=SWEEP_EVERY,
-        )
+        leases = JetStreamLeases(g.link, g.clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                sweep.run(
+                    objects,
+                    ContentRows(pool),
+                    g.log,
+                    g.clock,
+                    leases,
+                    grace=timedelta(hours=settings.sweep_grace_h),
+                    every=SWEEP_EVERY,
+                ),
+                name="sweep objects",
+            )
+            group.create_task(
+                expiring.run(
+                    TrafficDays(pool),
+                    partial(g.active_lane, "traffic"),
+                    g.clock,
+                    leases,
+                    by=g.by,
+                    keep_days=settings.trace_days,
+                    every=SWEEP_EVERY,
+                ),
+                name="expire traffic",
+            )
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:

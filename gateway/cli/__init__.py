@@ -130,7 +130,8 @@ def _accept_common_options(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for below in command.commands.values():
             _accept_common_options(below)
-        return
+        if not command.invoke_without_command:
+            return
     names: set[Any] = {parameter.name for parameter in command.params}
     command.params += [option for option in _common_options() if option.name not in names]
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
 from gateway.cli.desk import at_desk
+from gateway.cli.exporting import export
+from gateway.cli.instants import Instant
 from gateway.cli.output import as_json, cell, nothing, print_json, print_line, print_rows
 from gateway.mail.ids import MailId
 from gateway.wiring import Desk
@@ -22,21 +24,7 @@ PAGE = 1_000
 STEPS_PAGE = 10_000
 
 
-class Instant(click.ParamType[datetime]):
-    """ISO 8601; without an offset it is local time."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, parameter: click.Parameter | None, context: click.Context | None
-    ) -> datetime:
-        try:
-            return datetime.fromisoformat(str(value)).astimezone(UTC)
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-11-23T09:00+07:00", parameter, context)
-
-
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--mail-id", help="The id that the gateway gave with 250.")
 @click.option("--message-id", help="The Message-ID of its header, with or without <>.")
 @click.option("--from", "from_", help="Sender, of envelope or header.")
@@ -46,8 +34,21 @@ class Instant(click.ParamType[datetime]):
 @click.option("--since", type=Instant(), help="Not before, e.g. 2026-11-23T09:00+07:00.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=MAILS_DEFAULT, show_default=True)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens to these mails.")
+@click.pass_context
+def trace(context: click.Context, /, **wanted: Any) -> None:
+    """The whole story of the mails that match, the last of them, in the order of the log.
+
+    Example: saraban trace --subject ประชุม --since 2026-11-23
+    """
+    if context.invoked_subcommand is None:
+        stories(**wanted)
+
+
+trace.add_command(export)
+
+
 @at_desk
-async def trace(
+async def stories(
     desk: Desk,
     mail_id: str | None,
     message_id: str | None,
@@ -59,10 +60,7 @@ async def trace(
     limit: int,
     follow: bool,
 ) -> None:
-    """The whole story of the mails that match, the last of them, in the order of the log.
-
-    Example: saraban trace --subject ประชุม --since 2026-11-23
-    """
+    """Print them, and go on with `follow`."""
     wanted = Wanted(mail_id, message_id, from_, to, ip, subject, since)
     if wanted == Wanted():
         raise click.UsageError(

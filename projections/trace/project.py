@@ -1,4 +1,4 @@
-"""What happened to each mail: one row a fact, and what a mail is found by.
+"""What happened to each mail: one row a fact, and what a mail is found by; and the traffic log.
 
 Source: architecture §1 (the trace is a projection), §4 (Sealed).
 """
@@ -27,6 +27,7 @@ from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
+from projections.trace import traffic
 
 MailEvent = MailAccepted | MailQueued | MailDelivered | Attempted
 
@@ -48,10 +49,11 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    topics = frozenset(
+    version = 2
+    topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (MailAccepted, MailQueued, MailDelivered, MailRelayed, MailDeferred, MailBounced)
-    )
+    }
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
@@ -60,19 +62,21 @@ class TraceModel(ReadModel):
         return await self._ring.fetch_named(name for event in batch for name in _wanted(event.event))
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
-        steps = [_step(recorded, keys) for recorded in batch]
+        steps = [_step(recorded, keys) for recorded in batch if isinstance(recorded.event, MailEvent)]
         await rows.copy_records_to_table("step", records=steps, columns=STEP_COLUMNS)
         mails: list[tuple[object, ...]] = []
         recipients: list[tuple[object, ...]] = []
+        envelopes: dict[int, EnvelopeSecret | None] = {}
         for recorded in batch:
             if isinstance(event := recorded.event, MailAccepted):
-                envelope = _envelope(event, keys)
+                envelope = envelopes[recorded.position] = _envelope(event, keys)
                 mails.append(_mail(recorded.position, event, envelope, keys))
                 recipients += _addresses(event.mail_id, envelope)
         if mails:
             await rows.execute(FOUND_BY, *map(list, zip(*mails, strict=True)))
         if recipients:
             await rows.execute(NAME, *map(list, zip(*recipients, strict=True)))
+        await traffic.fold(batch, envelopes, rows, keys)
 
 
 def _step(recorded: Recorded, keys: Keys) -> tuple[object, ...]:
@@ -126,6 +130,7 @@ def _wanted(event: Event) -> Iterator[str]:
     yield from (wrap.key for wrap in wraps)
     if isinstance(event, MailAccepted) and event.traffic:
         yield event.traffic_key
+    yield from traffic.keys_of(event)
 
 
 def _mail_event(event: Event) -> MailEvent:

@@ -52,3 +52,38 @@ CREATE TABLE recipient (
     PRIMARY KEY (mail_id, recipient)
 );
 CREATE INDEX recipient_address ON recipient (address_key, mail_id);
+-- The traffic log: sessions, sign-ins, mails. A partition for each day, made and dropped by the fold.
+CREATE TABLE traffic (
+    position           bigint      NOT NULL,
+    day                date        NOT NULL,  -- of `at`, UTC
+    at                 timestamptz NOT NULL,
+    kind               text        NOT NULL,  -- session, sessions, sign-in, mail
+    agency_id          text,
+    account_id         text,
+    listener           text        NOT NULL,
+    began_at           timestamptz,
+    remote_ip          text        NOT NULL,  -- this and what follows: blank when erased, or when there is none
+    remote_port        int         NOT NULL,
+    helo               text        NOT NULL,
+    tls                text        NOT NULL,
+    identity           text        NOT NULL,
+    mechanism          text        NOT NULL,
+    mail_id            text        NOT NULL,
+    mail_from          text        NOT NULL,
+    rcpt_to            text[]      NOT NULL,
+    octets             bigint      NOT NULL,
+    outcome            text        NOT NULL,
+    limit_met          text        NOT NULL,
+    sessions           int         NOT NULL,
+    transactions       int         NOT NULL,
+    accepted           int         NOT NULL,
+    recipients         int         NOT NULL,
+    refused_recipients int         NOT NULL,
+    refused            text[]      NOT NULL,
+    PRIMARY KEY (day, position)
+) PARTITION BY RANGE (day);
+CREATE INDEX traffic_position ON traffic (position);
+-- Days (and all before) whose traffic is not kept any longer.
+CREATE TABLE expired (
+    day date PRIMARY KEY
+);

@@ -64,6 +64,8 @@ def _value(type_: inspect.Type, name: str, *, least: bool) -> Any:
             return b"sealed octets"
         case inspect.DateTimeType():
             return AT
+        case inspect.DateType():
+            return AT.date()
         case inspect.LiteralType(values=values):
             return values[0]
         case inspect.StructType(cls=cls):

@@ -42,13 +42,19 @@ REFUSED = [
     ("mailbox export malee@opdc.go.th --uid 999999 --reason test", 3, "999999"),
     ("mailbox export malee@opdc.go.th --uid 1", 2, "--reason"),
     ("trace --mail-id mail_00000000000000000000000000", 3, "no mail"),
+    ("trace export --since 2026-11-02 --until 2026-11-01 --format csv --output x", 2, "--until is not after"),
+    (
+        "trace export --since 2026-11-01 --until 2026-11-02 --format csv --output no/x",
+        1,
+        "no/x cannot be written",
+    ),
     ("events show 99999999", 3, "99999999"),
     ("projection rebuild nothing", 2, "nothing"),
     ("log release 1 --consumer trace", 3, "trace holds nothing at 1"),
 ]
 
 # What may be appended meanwhile: commands and roles open lanes, and an earlier test's mail is packed.
-OF_THE_ROLES = {"lane.opened/1", "lane.closed/1", "content.packed/1"}
+OF_THE_ROLES = {"lane.opened/1", "lane.closed/1", "content.packed/1", "session.ended/1", "sessions.ended/1"}
 
 
 @pytest.fixture(scope="module")
