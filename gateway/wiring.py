@@ -37,6 +37,7 @@ from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.packer import packing
@@ -248,6 +249,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         services = EdgeServices(
             acceptance=acceptance,
             recipients=Recipients(pool, g.clock, addressing(settings), since=await g.log.last()),
+            refusals=Refusals(keys=g.keys, lane=lane, clock=g.clock, entropy=entropy, by=g.by),
             clock=g.clock,
             new_spool=partial(DiskSpool, spool_folder(settings)),
             idle_timeout_s=settings.smtp_idle_timeout_s,

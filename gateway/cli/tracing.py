@@ -11,12 +11,13 @@ from gateway.cli.desk import at_desk
 from gateway.cli.exporting import export
 from gateway.cli.instants import Instant
 from gateway.cli.output import as_json, cell, nothing, print_json, print_line, print_rows
+from gateway.domain.refusals import RecipientRefused
 from gateway.mail.ids import MailId
 from gateway.wiring import Desk
 from projections.queue import query as queue_rows
 from projections.readmodel import Rows
 from projections.trace import query as trace_rows
-from projections.trace.query import Step, Wanted
+from projections.trace.query import RefusalRow, Step, Wanted
 
 FOLLOW_EVERY_S = 1.0
 MAILS_DEFAULT = 100
@@ -36,7 +37,7 @@ STEPS_PAGE = 10_000
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens to these mails.")
 @click.pass_context
 def trace(context: click.Context, /, **wanted: Any) -> None:
-    """The whole story of the mails that match, the last of them, in the order of the log.
+    """The whole story of the mails that match, then recipients that were refused before there was a mail.
 
     Example: saraban trace --subject ประชุม --since 2026-11-23
     """
@@ -71,15 +72,18 @@ async def stories(
         async with desk.pool.snapshot() as rows:
             mails = await trace_rows.find_mails(rows, wanted, limit=limit, newest=True)
             steps = await _story(rows, [mail.mail_id for mail in mails], seen)
-        if seen == 0 and not mails and not follow:
+            refusals = [] if seen else await trace_rows.find_refusals(rows, wanted, limit=limit)
+        if seen == 0 and not mails and not refusals and not follow:
             nothing("no mail matches")
         if as_json() and not follow:
-            print_json([{**asdict(mail), "steps": _steps(steps, mail.mail_id)} for mail in mails])
+            told = [{**asdict(mail), "steps": _steps(steps, mail.mail_id)} for mail in mails]
+            print_json([*told, *({"topic": RecipientRefused.TOPIC, **asdict(each)} for each in refusals)])
         elif as_json():
             for step in steps:
                 print_line(asdict(step))
         else:
             _tell(mails if seen == 0 else [], steps)
+            _tell_refused(refusals)
         if seen == 0 and len(mails) == limit:
             click.echo(f"(the last {limit} mails that match; --limit for more)", err=True)
         if not follow:
@@ -112,6 +116,16 @@ def _tell(mails: list[trace_rows.MailRow], steps: list[Step]) -> None:
         who = cell(step.addresses or step.account_id)
         click.echo(
             f"{step.position:>10}  {step.at:%Y-%m-%d %H:%M:%S.%f}  {step.topic:<18}  {who}  {cell(said)}"
+        )
+
+
+def _tell_refused(refusals: list[RefusalRow]) -> None:
+    for refused in refusals:
+        click.echo(
+            f"{refused.position:>10}  {refused.at:%Y-%m-%d %H:%M:%S.%f}  {RecipientRefused.TOPIC:<18}"
+            f"  {cell(refused.rcpt_to)}  {refused.code} {refused.status} {refused.reason}:"
+            f" {cell(refused.mail_from) or '<>'} means who had it on {refused.valid_since:%Y-%m-%d %H:%M:%S},"
+            f" the owner has it since {refused.owner_since:%Y-%m-%d %H:%M:%S}"
         )
 
 

@@ -9,11 +9,31 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain import account, addresses, agency, app_passwords, mailboxtree, sessions, signin, traffic
+from gateway.domain import (
+    account,
+    addresses,
+    agency,
+    app_passwords,
+    mailboxtree,
+    refusals,
+    sessions,
+    signin,
+    traffic,
+)
 from gateway.domain.events import EVENT_TYPES, Event
 
 # The rooms that declare events beside events.py: to know this module is to know every topic.
-EVENT_ROOMS: Final = (account, addresses, agency, app_passwords, mailboxtree, sessions, signin, traffic)
+EVENT_ROOMS: Final = (
+    account,
+    addresses,
+    agency,
+    app_passwords,
+    mailboxtree,
+    refusals,
+    sessions,
+    signin,
+    traffic,
+)
 
 # Events are small (architecture §4): content never goes into the log. The largest is a mail.accepted whose
 # envelope is at its limits (128 KiB, sealed twice; 1,000 recipients): 455 KB.

@@ -118,6 +118,7 @@ class Recipient(Struct, frozen=True, omit_defaults=True):
     id: int
     agency_id: AgencyId | None = None  # whose domain it is, as far as the edge knew; None: nobody's here
     notify: str = ""  # RFC 3461 NOTIFY, as in gateway.mail.dsn_options; "": not said
+    rrvs: str = ""  # RFC 7293 RRVS, of RCPT or header, as in gateway.mail.valid_since; "": not said
 
 
 class EnvelopeSecret(Struct, frozen=True, omit_defaults=True):
@@ -181,6 +182,7 @@ class MailQueued(Event, frozen=True, kw_only=True):
     is_report: bool = False
     notify: tuple[str, ...] = ()  # RFC 3461 NOTIFY, side by side with recipients; (): nobody's was said
     ret: Ret | None = None  # RFC 3461 RET
+    rrvs: tuple[str, ...] = ()  # RFC 7293 RRVS, likewise
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):

@@ -3,13 +3,14 @@
 Pure: the directory's answers, keys and nonces are arguments. The message goes on unopened; only who can
 open it changes, so its data key is wrapped again for each holder.
 
-Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); RFC 3461 §5.2 (DSN options go on); architecture §2.2.
+Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); RFC 3461 §5.2 (DSN options go on);
+RFC 7293 §5 (an address with another owner); architecture §2.2.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final, Literal, assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from gateway.domain import sealing
 from gateway.domain.account import account_key_name
@@ -28,6 +29,8 @@ from gateway.domain.events import (
 )
 from gateway.domain.histories import box_history, mail_history
 from gateway.domain.quota import FULL, Room
+from gateway.mail import valid_since
+from gateway.mail.address import parse_address
 from gateway.mail.dsn_options import SUCCESS, chosen, wants
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
 from gateway.mail.reply import Reply, reply
@@ -43,6 +46,8 @@ class Hosted:
     account_id: AccountId
     mailbox_id: MailboxId  # INBOX
     room: Room | None = field(default=None, compare=False)  # None: not known
+    # Since when the address has been this account's alone; None: it has no owner of its own (postmaster).
+    owner_since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +134,30 @@ def decide(
     whose mailboxes take no more.
 
     A mail is delivered once per account, however many of its addresses were named; queued once per
-    destination; bounced at once for all whom nobody here knows. Its last delivery names those whose success
-    the sender wants to know, so that there is one report of them all.
+    destination; bounced at once for all whom nobody here knows, or who are not whom
+    the sender means. Its last delivery names those whose success the sender wants to know, so that there is
+    one report of them all.
     """
     assert len(whereabouts) == len(mail.envelope.rcpt_to), mail.accepted.mail_id
     deliveries: dict[Hosted, list[int]] = {}
     queues: dict[AgencyId | None, list[int]] = {}
-    unknown: list[int] = []
-    bouncing: list[int] = []
+    refused: dict[Reply, list[int]] = {}
     for recipient, where in enumerate(whereabouts):
         if recipient in ended:
             continue
         match where:
             case Hosted() if _is_erased(where, means):
-                unknown.append(recipient)
+                refused.setdefault(NO_SUCH_MAILBOX, []).append(recipient)
+            case Hosted() if _is_of_another(mail, recipient, where):
+                refused.setdefault(valid_since.OWNER_CHANGED, []).append(recipient)
             case Hosted(account_id=account_id) if account_id in full:
-                bouncing.append(recipient)
+                refused.setdefault(FULL, []).append(recipient)
             case Hosted():
                 deliveries.setdefault(where, []).append(recipient)
             case Relayed(agency_id=agency_id):
                 queues.setdefault(agency_id, []).append(recipient)
             case UnknownHere():
-                unknown.append(recipient)
+                refused.setdefault(NO_SUCH_MAILBOX, []).append(recipient)
             case NotOurs():
                 queues.setdefault(None, []).append(recipient)
             case _:
@@ -162,15 +169,21 @@ def decide(
         for number, (hosted, ids) in enumerate(deliveries.items(), 1)
     ]
     facts += [_queued(mail, agency_id, tuple(ids), means) for agency_id, ids in queues.items()]
-    if unknown:
-        facts.append(_bounced(mail, tuple(unknown), NO_SUCH_MAILBOX, "mailbox", means))
-    if bouncing:
-        facts.append(_bounced(mail, tuple(bouncing), FULL, "full", means))
+    facts += [_bounced(mail, said, tuple(ids), means) for said, ids in refused.items()]
     return facts
 
 
 def _is_erased(hosted: Hosted, means: Means) -> bool:
     return account_key_name(hosted.account_id) not in means.holder_keys
+
+
+def _is_of_another(mail: OpenedMail, recipient: int, hosted: Hosted) -> bool:
+    """True when the address has another owner than the one the sender means (RFC 7293 §5)."""
+    asked = mail.accepted.recipients[recipient].rrvs
+    if not asked:
+        return False
+    address = parse_address(mail.envelope.rcpt_to[recipient])
+    return valid_since.refusal(address, asked, hosted.owner_since) is not None
 
 
 def _report_success(
@@ -189,6 +202,7 @@ def _report_success(
         and isinstance(where, Hosted)
         and not _is_erased(where, means)
         and where.account_id not in full
+        and not _is_of_another(mail, recipient.id, where)
     )
 
 
@@ -251,17 +265,12 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
         is_report=accepted.report_of is not None,
         notify=chosen(tuple(recipient.notify for recipient in accepted.recipients), recipients),
         ret=accepted.ret,
+        rrvs=chosen(tuple(recipient.rrvs for recipient in accepted.recipients), recipients),
     )
     return Fact(mail_history(mail_id), event)
 
 
-def _bounced(
-    mail: OpenedMail,
-    recipients: tuple[int, ...],
-    why: Reply,
-    reason: Literal["mailbox", "full"],
-    means: Means,
-) -> Fact:
+def _bounced(mail: OpenedMail, why: Reply, recipients: tuple[int, ...], means: Means) -> Fact:
     accepted = mail.accepted
     mail_id = accepted.mail_id
     said = AttemptSecret(remote_host="", reply_text=" ".join(why.text))
@@ -272,7 +281,7 @@ def _bounced(
         attempt=1,
         code=why.code,
         status=str(why.status),
-        reason=reason,
+        reason="full" if why is FULL else "mailbox",
         keys=_wrapped(mail, agency_key_name(accepted.agency_id), means),
         sealed=sealing.seal(said, mail.data_key, nonce=means.nonce(), label=attempt_label(mail_id)),
     )

@@ -1,7 +1,7 @@
 """The envelope of a mail: who sent it and who is to get it, and what was said about its message.
 
 Source: RFC 5321 §2.3.1 (envelope), RFC 6152 (BODY), RFC 1870 (SIZE), RFC 6531 §3.4 (SMTPUTF8), RFC 3461
-(DSN).
+(DSN), RFC 7293 (RRVS).
 """
 
 from dataclasses import dataclass
@@ -28,3 +28,4 @@ class Envelope:
     is_smtputf8: bool = False  # the sender needs SMTPUTF8 for addresses or header fields
     octets: int | None = None  # of the message; as declared by SIZE when the mail comes in
     dsn: DsnOptions = NOTHING_ASKED
+    rrvs: tuple[str, ...] = ()  # by recipient, as in gateway.mail.valid_since; (): nobody's was said

@@ -61,6 +61,7 @@ class Incoming:
     report_of: MailId | None = None
     sender_account_id: AccountId | None = None
     dsn: DsnOptions = NOTHING_ASKED
+    rrvs: tuple[str, ...] = ()
 
 
 class Intake:
@@ -107,7 +108,12 @@ class Intake:
             mail_id=mail_id,
             agency_id=agency_id,
             recipients=tuple(
-                Recipient(id=i, agency_id=a, notify=said_of(dsn.notify, i))
+                Recipient(
+                    id=i,
+                    agency_id=a,
+                    notify=said_of(dsn.notify, i),
+                    rrvs=said_of(incoming.rrvs, i),
+                )
                 for i, a in enumerate(incoming.agencies)
             ),
             message=message,

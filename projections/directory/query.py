@@ -42,7 +42,7 @@ class Addressing:
 ADDRESSING: Final = Addressing()
 
 FIND = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since,
     quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
@@ -57,7 +57,7 @@ ORDER BY nth
 # agency's contact, or else its oldest account. $3: the postmaster at this gateway's own name; where that
 # is no agency's domain, the oldest hosted agency answers.
 FIND_POSTMASTERS = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since,
     quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
@@ -115,7 +115,8 @@ def _whereabouts(row: asyncpg.Record) -> Whereabouts:
         return Relayed(agency_id, NextHop(row["relay_host"], row["relay_port"]))
     if row["account_id"] is None:
         return UnknownHere(agency_id)
-    return Hosted(agency_id, AccountId(row["account_id"]), MailboxId(row["mailbox_id"]), _room(row))
+    account_id, mailbox_id = AccountId(row["account_id"]), MailboxId(row["mailbox_id"])
+    return Hosted(agency_id, account_id, mailbox_id, _room(row), row["owner_since"])
 
 
 def _room(row: asyncpg.Record) -> Room | None:

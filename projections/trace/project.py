@@ -1,4 +1,4 @@
-"""What happened to each mail: one row a fact, and what a mail is found by; and the traffic log.
+"""What happened to each mail, one row a fact, and what it is found by; refused recipients; the traffic log.
 
 Source: architecture §1 (the trace is a projection), §4 (Sealed).
 """
@@ -21,6 +21,7 @@ from gateway.domain.events import (
     MessageSecret,
     Wrap,
 )
+from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.ports import Recorded
@@ -46,13 +47,28 @@ INSERT INTO recipient SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4
 ON CONFLICT DO NOTHING
 """
 
+REFUSE = """
+INSERT INTO refusal SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[],
+    $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[],
+    $13::text[], $14::text[], $15::int[])
+ON CONFLICT DO NOTHING
+"""
+
 
 class TraceModel(ReadModel):
     name = "trace"
     version = 2
     topics = traffic.TOPICS | {
         kind.TOPIC
-        for kind in (MailAccepted, MailQueued, MailDelivered, MailRelayed, MailDeferred, MailBounced)
+        for kind in (
+            MailAccepted,
+            MailQueued,
+            MailDelivered,
+            MailRelayed,
+            MailDeferred,
+            MailBounced,
+            RecipientRefused,
+        )
     }
 
     def __init__(self, ring: Keyring) -> None:
@@ -62,6 +78,11 @@ class TraceModel(ReadModel):
         return await self._ring.fetch_named(name for event in batch for name in _wanted(event.event))
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
+        refused = [
+            _refusal(r.position, r.event, keys) for r in batch if isinstance(r.event, RecipientRefused)
+        ]
+        if refused:
+            await rows.execute(REFUSE, *map(list, zip(*refused, strict=True)))
         steps = [_step(recorded, keys) for recorded in batch if isinstance(recorded.event, MailEvent)]
         await rows.copy_records_to_table("step", records=steps, columns=STEP_COLUMNS)
         mails: list[tuple[object, ...]] = []
@@ -91,6 +112,18 @@ def _step(recorded: Recorded, keys: Keys) -> tuple[object, ...]:
         event.reason if isinstance(event, MailBounced) else None,
         event.next_attempt_at if isinstance(event, MailDeferred) else None,
         clear(said.remote_host), clear(said.reply_text),
+    )  # fmt: skip
+
+
+def _refusal(position: int, event: RecipientRefused, keys: Keys) -> tuple[object, ...]:
+    secret = keys.unseal_with(RefusalSecret, event.sealed, event.sealed_key, label=REFUSALS)
+    sender = (secret.mail_from if secret else None) or ""
+    recipient = secret.rcpt_to if secret else ""
+    return (
+        position, event.at, event.agency_id, event.reason, event.code, event.status,
+        event.valid_since, event.owner_since,
+        clear(sender), address_key(sender), clear(recipient), address_key(recipient),
+        clear(secret.remote_ip) if secret else "", clear(secret.helo) if secret else "", event.unrecorded,
     )  # fmt: skip
 
 
@@ -131,6 +164,8 @@ def _wanted(event: Event) -> Iterator[str]:
     if isinstance(event, MailAccepted) and event.traffic:
         yield event.traffic_key
     yield from traffic.keys_of(event)
+    if isinstance(event, RecipientRefused):
+        yield event.sealed_key
 
 
 def _mail_event(event: Event) -> MailEvent:

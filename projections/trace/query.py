@@ -54,6 +54,25 @@ class MailRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalRow:
+    """A recipient that was refused at RCPT. Its addresses are blank when erased."""
+
+    position: int
+    at: datetime
+    agency_id: AgencyId
+    reason: str
+    code: int
+    status: str
+    valid_since: datetime
+    owner_since: datetime
+    mail_from: str
+    rcpt_to: str
+    remote_ip: str
+    helo: str
+    unrecorded: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a mail must match, all of it; None: no matter.
 
@@ -71,6 +90,7 @@ class Wanted:
 
 _STEPS = ", ".join(field.name for field in fields(Step) if field.name != "addresses")
 _MAILS = ", ".join(field.name for field in fields(MailRow))
+_REFUSALS = ", ".join(field.name for field in fields(RefusalRow))
 
 
 async def find_mails(
@@ -104,6 +124,23 @@ async def find_mails(
         *values,
     )
     return sorted((MailRow(*row.values()) for row in found), key=lambda mail: mail.position)
+
+
+async def find_refusals(rows: Rows, wanted: Wanted, *, limit: int = 1_000) -> list[RefusalRow]:
+    """The last refusals that match, in log order; none for what only a mail has: an id, a subject."""
+    if wanted.mail_id is not None or wanted.message_id is not None or wanted.subject is not None:
+        return []
+    found = await rows.fetch(
+        f"""SELECT {_REFUSALS} FROM {_SCHEMA}.refusal
+        WHERE ($1::text IS NULL OR sender_key = $1) AND ($2::text IS NULL OR recipient_key = $2)
+            AND ($3::text IS NULL OR remote_ip = $3) AND ($4::timestamptz IS NULL OR at >= $4)
+        ORDER BY position DESC LIMIT {limit:d}""",
+        wanted.from_ and address_key(wanted.from_),
+        wanted.to and address_key(wanted.to),
+        wanted.remote_ip,
+        wanted.since,
+    )
+    return sorted((RefusalRow(*row.values()) for row in found), key=lambda refused: refused.position)
 
 
 def _literally(text: str) -> str:

@@ -87,3 +87,25 @@ CREATE INDEX traffic_position ON traffic (position);
 CREATE TABLE expired (
     day date PRIMARY KEY
 );
+-- Recipients that were refused at RCPT for a reason somebody may ask about: there never was a mail.
+CREATE TABLE refusal (
+    position     bigint      PRIMARY KEY,
+    at           timestamptz NOT NULL,
+    agency_id    text        NOT NULL,      -- the recipient's
+    reason       text        NOT NULL,
+    code         int         NOT NULL,
+    status       text        NOT NULL,
+    valid_since  timestamptz NOT NULL,      -- what the sender asked for (RFC 7293)
+    owner_since  timestamptz NOT NULL,      -- since when the address is whose it is
+    mail_from    text        NOT NULL,      -- this and what follows: blank when erased
+    sender_key   text        NOT NULL,      -- normalised, as recipient_key is
+    rcpt_to      text        NOT NULL,
+    recipient_key text       NOT NULL,
+    remote_ip    text        NOT NULL,
+    helo         text        NOT NULL,
+    unrecorded   int         NOT NULL       -- refusals of that network just before that have no event
+);
+CREATE INDEX refusal_at ON refusal (at, position);
+CREATE INDEX refusal_sender ON refusal (sender_key, position);
+CREATE INDEX refusal_recipient ON refusal (recipient_key, position);
+CREATE INDEX refusal_remote_ip ON refusal (remote_ip, position);

@@ -1,13 +1,16 @@
 """A shell around the SMTP server core, in memory: answers its questions at once and keeps what it does.
 
 Its directory: everybody at example.org is known, except nobody (550), later (451) and closing (421); all
-other domains are not ours. A sender at refused.example is refused, one at full.example has no space.
+other domains are not ours. moved@example.org has had its owner since 2020-03-01 only (RFC 7293). A sender
+at refused.example is refused, one at full.example has no space.
 suda@example.org signs in with the password "right"; nobody can say of later@example.org.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from gateway.mail import valid_since
 from gateway.mail.address import Address
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import Reply, reply
@@ -32,6 +35,7 @@ from gateway.protocols.smtp.effects import (
 from gateway.protocols.smtp.server import Session
 
 SALT = bytes(16)
+MOVED_AT = datetime(2020, 3, 1, 9, tzinfo=UTC)
 KEPT = reply(250, "2.0.0", "Kept")
 VERDICTS = {
     "nobody@example.org": reply(550, "5.1.1", "No such mailbox"),
@@ -40,7 +44,10 @@ VERDICTS = {
 }
 
 
-def recipient_verdict(address: Address) -> Reply:
+def recipient_verdict(address: Address, rrvs: str) -> Reply:
+    owner_since = MOVED_AT if address.local_part == "moved" else None
+    if (refused := valid_since.refusal(address, rrvs, owner_since)) is not None:
+        return refused
     known = VERDICTS.get(str(address.normalise()))
     if known is not None:
         return known
@@ -117,8 +124,8 @@ class Shell:
                 self.sent += octets
             case CheckSender(mail_from):
                 yield from self.session.sender_checked(sender_verdict(mail_from))
-            case CheckRecipient(rcpt_to):
-                yield from self.session.recipient_checked(recipient_verdict(rcpt_to))
+            case CheckRecipient(rcpt_to, rrvs=rrvs):
+                yield from self.session.recipient_checked(recipient_verdict(rcpt_to, rrvs))
             case FindVerifiers(username):
                 yield from self.session.verifiers_found(verifiers_of(username))
             case CheckIdentity(claim=claim):

@@ -9,6 +9,7 @@
     kept: OCTETS         the last mail kept is this message
     from: / to: / via:   its sender, its recipients (by spaces), the protocol of its Received field
     dsn: RET ENVID | NOTIFY ORCPT | …   what it asks to be told of, a recipient each; - where it says nothing
+    rrvs: DATE …         since when its recipients must have been the same, by spaces; - where nothing is said
     close                the server has closed the connection
 
 Each runs line by line (each reply in its place), octet by octet, and with everything sent at once
@@ -44,9 +45,21 @@ def read(path: Path) -> Dialog:
             continue
         word, _, rest = line.partition(" ")
         word = word.rstrip(":")
-        assert word in ("config", "C", "c", "S", "s", "tls", "kept", "from", "to", "via", "dsn", "close"), (
-            line
-        )
+        assert word in (
+            "config",
+            "C",
+            "c",
+            "S",
+            "s",
+            "tls",
+            "kept",
+            "from",
+            "to",
+            "via",
+            "dsn",
+            "rrvs",
+            "close",
+        ), line
         if word == "config":
             key, _, value = rest.partition("=")
             settings[key] = _setting(value)
@@ -117,6 +130,9 @@ def check(shell: Shell, transcript: Transcript, step: tuple[str, str]) -> None:
             assert shell.kept[-1][1] == text
         case "dsn":
             assert asked(shell.kept[-1][0]) == text
+        case "rrvs":
+            envelope = shell.kept[-1][0]
+            assert " ".join(said or "-" for said in envelope.rrvs or ("",) * len(envelope.rcpt_to)) == text
         case "close":
             assert shell.close is not None
 

@@ -27,6 +27,7 @@ TEXTS = {
     "host": "mx.dld.go.th",
     "status": "4.2.1",
     "notify": "SUCCESS,FAILURE",
+    "rrvs": "2020-03-01T09:00:00Z;C",
     "cause": "4711",
     "uids": "1:3,7",
 }

@@ -151,6 +151,7 @@ class World:
         report_of: MailId | None = None,
         summary: bytes = b"{}",
         dsn: DsnOptions = NOTHING_ASKED,
+        rrvs: tuple[str, ...] = (),
     ) -> Position:
         """Put a mail into the log as an edge does. The position of its mail.accepted."""
         mail_id = new_mail_id(self.clock.now(), self.entropy(10))
@@ -163,7 +164,10 @@ class World:
             by=BY,
             mail_id=mail_id,
             agency_id=OPM,
-            recipients=tuple(Recipient(i, notify=said_of(dsn.notify, i)) for i, _ in enumerate(rcpt_to)),
+            recipients=tuple(
+                Recipient(i, notify=said_of(dsn.notify, i), rrvs=said_of(rrvs, i))
+                for i, _ in enumerate(rcpt_to)
+            ),
             message=Message(
                 content=self.contents.keep(message, salt),
                 presented_octets=len(secret.front) + len(message),

@@ -38,7 +38,7 @@ from projections.queue import leases
 from projections.queue.query import due, list_waiting, next_due_at, still_due, waiting
 from projections.quota.query import usage_of
 from projections.readmodel import Pool
-from projections.trace.query import Wanted, find_mails, story_of
+from projections.trace.query import Wanted, find_mails, find_refusals, story_of
 from tests.projections.rows import all_models, fold
 from tests.projections.world import World
 
@@ -166,7 +166,10 @@ async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         (alias,) = await list_aliases(rows)
+        (hosted,) = await find_recipients(rows, [parse_address("office@opm.go.th")])
     assert (alias.account_id, alias.owner_since) == (other.account_id, world.now)
+    assert isinstance(hosted, Hosted)
+    assert hosted.owner_since == world.now
 
 
 async def test_a_suspended_account_gets_its_mail_and_says_why_it_is(gateway: Gateway) -> None:
@@ -548,6 +551,28 @@ async def test_a_mail_is_found_by_whatever_is_remembered_of_it(gateway: Gateway)
             found = await find_mails(rows, wanted)
             assert [row.mail_id for row in found] == [one.mail_id for one in mails], wanted
         assert len(await find_mails(rows, Wanted(), limit=1)) == 1
+
+
+async def test_a_recipient_that_was_refused_is_found_though_there_was_no_mail(gateway: Gateway) -> None:
+    world = gateway.world
+    first = world.refuse(gateway.opm, "boss@example.org", "Ann@opm.go.th")
+    second = world.refuse(gateway.opdc, None, "bee@opdc.go.th")
+    await gateway.catch_up()
+    remembered = [
+        (Wanted(to="ann@OPM.go.th"), [first]),
+        (Wanted(from_="Boss@example.org"), [first]),
+        (Wanted(remote_ip="192.0.2.9"), [first, second]),
+        (Wanted(since=world.now), [second]),
+        (Wanted(to="ann@opm.go.th", subject="x"), []),
+        (Wanted(mail_id="mail_x"), []),
+    ]
+    async with gateway.pool.rows() as rows:
+        for wanted, positions in remembered:
+            found = await find_refusals(rows, wanted)
+            assert [row.position for row in found] == positions, wanted
+        (refused,) = await find_refusals(rows, Wanted(to="ann@opm.go.th"))
+    assert (refused.rcpt_to, refused.reason, refused.status) == ("Ann@opm.go.th", "owner-changed", "5.7.17")
+    assert refused.valid_since < refused.owner_since
 
 
 async def test_a_mail_whose_key_is_gone_is_traced_by_the_traffic_copy(gateway: Gateway) -> None:

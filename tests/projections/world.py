@@ -52,6 +52,7 @@ from gateway.domain.histories import (
     history_of,
     mail_history,
 )
+from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.domain.registration import (
     UNHELD,
     Holding,
@@ -62,6 +63,7 @@ from gateway.domain.registration import (
 )
 from gateway.domain.roles import grant_role, revoke_role
 from gateway.domain.sealing import seal, wrap
+from gateway.domain.signin import access_history
 from gateway.mail.address import Address, parse_address
 from gateway.mail.addresslist import HeaderAddress
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId, new_id, new_mail_id
@@ -429,6 +431,24 @@ class World:
             )
         )
 
+    def refuse(self, agency_id: AgencyId, mail_from: str | None, rcpt_to: str) -> Position:
+        """An address that changed hands after the date a sender asked for."""
+        stamp = self.stamp()
+        name = f"traffic.{agency_id}.202611"
+        secret = RefusalSecret(mail_from, rcpt_to, "192.0.2.9", "client.example")
+        event = RecipientRefused(
+            **stamp.fields(),
+            agency_id=agency_id,
+            reason="owner-changed",
+            code=550,
+            status="5.7.17",
+            valid_since=stamp.at - timedelta(days=400),
+            owner_since=stamp.at - timedelta(days=10),
+            sealed=self._seal(secret, self.keys.key(name), REFUSALS),
+            sealed_key=name,
+        )
+        return self.add(Fact(access_history(agency_id), event))[0]
+
     def hold(self, consumer: str, event: Event) -> Position:
         return self.add(Fact(consumer_history(consumer), event))[0]
 
@@ -468,6 +488,8 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             world.deliver(*chance.choice(before))
         if chance.random() < 0.2:
             world.noise()
+        if chance.random() < 0.1:
+            world.refuse(opdc, sender, f"officer{number}@opdc.go.th")
         if chance.random() < 0.02:
             late = world.account(opdc, f"late{number}@opdc.go.th")
             _change_hands(world, late, f"office{number}@opdc.go.th")

@@ -14,6 +14,7 @@ from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
 from gateway.mail.reply import Reply, reply
+from gateway.mail.valid_since import asked_of
 from gateway.ports import Clock, Entropy, Full, Lane, Spooled, Unavailable
 from gateway.processes import maillog
 from gateway.processes.intake import Incoming, Intake
@@ -42,6 +43,7 @@ class Transaction:
     remote_port: int = 0
     tls: str = ""  # version and cipher, "" in the clear
     mechanism: str = ""  # by which the author signed in
+    rrvs: tuple[str, ...] = ()
 
 
 class Acceptance:
@@ -134,6 +136,7 @@ class Acceptance:
             eight_bit=transaction.eight_bit,
             sender_account_id=None if author is None else author.account_id,
             dsn=transaction.dsn,
+            rrvs=asked_of(transaction.rcpt_to, transaction.rrvs, tree.header_octets),
         )
 
     def _front(self, mail_id: MailId, at: datetime, transaction: Transaction, header: bytes) -> bytes:

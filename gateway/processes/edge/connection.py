@@ -25,6 +25,7 @@ from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acc
 from gateway.processes.edge.limits import MailLimits, quota_refusal
 from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS, Limited, RateLimits, Rates
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
+from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.sessions import SessionRecord, Sessions, tls_of
 from gateway.processes.signin.signin import Origin, Refused, SignIns
 from gateway.protocols.smtp import effects, replies
@@ -78,6 +79,7 @@ class EdgeServices:
 
     acceptance: Acceptance
     recipients: Recipients
+    refusals: Refusals
     clock: Clock
     new_spool: Callable[[], Spool]
     idle_timeout_s: float
@@ -242,11 +244,10 @@ class Connection(asyncio.Protocol):
                         queue += self._core.sender_checked(self._verdict_on(mail_from))
                     else:
                         self._later(self._check_sender(self._author, mail_from))
-                case effects.CheckRecipient(rcpt_to):
-                    address = rcpt_to.normalise()
-                    checked = self._services.recipients.known(address)
-                    if checked is None:
-                        self._later(self._check(address))
+                case effects.CheckRecipient(rcpt_to, rrvs=rrvs):
+                    checked = self._services.recipients.known(rcpt_to.normalise())
+                    if checked is None or rrvs:
+                        self._later(self._check(effect))
                     else:
                         queue += self._checked(checked)
                 case effects.MessageBegin():
@@ -352,8 +353,12 @@ class Connection(asyncio.Protocol):
             return self._core.sender_checked(CANNOT_ANSWER)
         return self._core.sender_checked(self._limits.sender() or self._verdict_on(mail_from))
 
-    async def _check(self, address: Address) -> list[Effect]:
-        return self._checked(await self._services.recipients.check(address))
+    async def _check(self, asked: effects.CheckRecipient) -> list[Effect]:
+        services, address = self._services, asked.rcpt_to.normalise()
+        checked = services.recipients.known(address) or await services.recipients.check(address)
+        if asked.rrvs:
+            checked = await services.refusals.check(asked, checked, self._remote_ip)
+        return self._checked(checked)
 
     async def _conclude(self) -> list[Effect]:
         begun, spool = self._begun, self._spool
@@ -376,6 +381,7 @@ class Connection(asyncio.Protocol):
             remote_port=self.record.remote_port,
             tls=self.record.tls,
             mechanism=self.record.mechanism if self._author else "",
+            rrvs=envelope.rrvs,
         )
         try:
             tree = self._scanner.finish()

@@ -6,6 +6,7 @@ again from the log; what the edge says is a courtesy to the sender, not a promis
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, assert_never
 
 from gateway.domain.agency import Limits
@@ -36,6 +37,7 @@ class Checked:
 
     agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who signed in may send there.
     room: of its mailbox, if that is here; whether it is enough depends on the mail. limits: of its agency.
+    owner_since: as in Hosted.
     """
 
     verdict: Reply
@@ -43,6 +45,7 @@ class Checked:
     is_elsewhere: bool = False
     room: Room | None = None
     limits: Limits = Limits()  # noqa: RUF009  a frozen struct
+    owner_since: datetime | None = None
 
 
 class Recipients:
@@ -102,8 +105,8 @@ class Recipients:
 
 def _verdict(found: directory.Whereabouts) -> Checked:
     match found:
-        case directory.Hosted(agency_id=agency_id, room=room):
-            return Checked(RECIPIENT_OK, agency_id, room=room)
+        case directory.Hosted(agency_id=agency_id, room=room, owner_since=owner_since):
+            return Checked(RECIPIENT_OK, agency_id, room=room, owner_since=owner_since)
         case directory.Relayed(agency_id=agency_id):
             return Checked(RECIPIENT_OK, agency_id)
         case directory.UnknownHere():

@@ -39,6 +39,7 @@ async def open_mail(queued: MailQueued, recipients: tuple[int, ...], keys: KeySt
         is_smtputf8=queued.smtputf8,
         octets=queued.message.presented_octets - len(secret.front) + len(front),
         dsn=DsnOptions(queued.ret, sealed.envid, chosen(queued.notify, places), chosen(sealed.orcpt, places)),
+        rrvs=chosen(queued.rrvs, places),
     )
     return OpenMail(envelope, front, data_key, secret.salt)
 

@@ -1,7 +1,7 @@
 """SMTP commands as values, read from their lines.
 
 Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3030
-(CHUNKING), RFC 3207, RFC 3461 (DSN), RFC 4954 (AUTH).
+(CHUNKING), RFC 3207, RFC 3461 (DSN), RFC 4954 (AUTH), RFC 7293 (RRVS).
 """
 
 import re
@@ -51,11 +51,12 @@ class Rcpt:
     path_octets: int
     notify: str = ""
     orcpt: str = ""
+    rrvs: str = ""  # RFC 7293
 
     @property
     def is_extended(self) -> bool:
         """True when a parameter was given, as in MAIL."""
-        return bool(self.notify or self.orcpt)
+        return bool(self.notify or self.orcpt or self.rrvs)
 
     @property
     def envelope_octets(self) -> int:
@@ -185,12 +186,12 @@ def _mail(arguments: str, hostname: str) -> Mail:
 
 def _rcpt(arguments: str, hostname: str) -> Rcpt:
     path, parameters = _path(arguments, "TO:", replies.BAD_RECIPIENT)
-    notify, orcpt = dsn.read_rcpt(parameters)
+    notify, orcpt, rrvs = dsn.read_rcpt(parameters)
     try:
         rcpt_to = grammar.parse_forward_path(path, hostname)
     except ValueError as error:
         raise PeerError(replies.BAD_RECIPIENT, f"recipient: {error}") from None
-    return Rcpt(rcpt_to, len(path.encode()), notify, orcpt)
+    return Rcpt(rcpt_to, len(path.encode()), notify, orcpt, rrvs)
 
 
 def _bdat(arguments: str, hostname: str) -> Bdat:

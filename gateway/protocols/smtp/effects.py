@@ -31,6 +31,8 @@ class CheckRecipient:
 
     rcpt_to: Address
     mail_from: Address | None
+    rrvs: str = ""  # since when it must have been the same person (RFC 7293); "": not said
+    helo: str = ""  # as the client named itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Incoming:
     rcpt_to: list[Address] = field(default_factory=list)
     notify: list[str] = field(default_factory=list)
     orcpt: list[str] = field(default_factory=list)
+    rrvs: list[str] = field(default_factory=list)
     asked: Rcpt | None = None  # the recipient whose answer is awaited
     decoder: DataDecoder | ChunkDecoder | None = None  # None: the message has not begun
     message_octets: int = 0
@@ -37,6 +38,7 @@ class Incoming:
         self.rcpt_to.append(rcpt.rcpt_to)
         self.notify.append(rcpt.notify)
         self.orcpt.append(rcpt.orcpt)
+        self.rrvs.append(rcpt.rrvs)
         self.envelope_octets += rcpt.envelope_octets
 
     def envelope(self) -> Envelope:
@@ -45,7 +47,8 @@ class Incoming:
         notify = tuple(self.notify) if any(self.notify) else ()
         orcpt = tuple(self.orcpt) if any(self.orcpt) else ()
         dsn = DsnOptions(mail.ret, mail.envid, notify, orcpt)
-        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets, dsn)
+        rrvs = tuple(self.rrvs) if any(self.rrvs) else ()
+        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets, dsn, rrvs)
 
     def take(self, message: bytes, octets_max: int) -> MessageOctets | MessageDropped | None:
         """What the shell is to do with the next octets of the message.

@@ -1,7 +1,7 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
 Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
-RFC 3461 §3.
+RFC 3461 §3, RFC 7293 §3.1.
 """
 
 import re
@@ -24,6 +24,7 @@ class Offers:
     has_smtputf8: bool = False
     has_starttls: bool = False
     has_dsn: bool = False
+    has_rrvs: bool = False
 
 
 def parse_offers(answer: Reply) -> Offers:
@@ -42,4 +43,5 @@ def parse_offers(answer: Reply) -> Offers:
         has_smtputf8="SMTPUTF8" in keywords,
         has_starttls="STARTTLS" in keywords,
         has_dsn="DSN" in keywords,
+        has_rrvs="RRVS" in keywords,
     )

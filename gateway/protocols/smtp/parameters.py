@@ -1,6 +1,6 @@
-"""The parameters of MAIL and RCPT by which a sender says what it wants to be told: read and written.
+"""The parameters of RCPT, and those of MAIL that say what the sender wants to be told: read and written.
 
-Source: RFC 3461 §4 (NOTIFY, ORCPT, RET, ENVID; xtext), RFC 6533 §3 (ORCPT in UTF-8).
+Source: RFC 3461 §4 (NOTIFY, ORCPT, RET, ENVID; xtext), RFC 6533 §3 (ORCPT in UTF-8), RFC 7293 §3.1 (RRVS).
 """
 
 import re
@@ -20,10 +20,11 @@ from gateway.mail.dsn_options import (
     xtext,
 )
 from gateway.mail.reply import PeerError
+from gateway.mail.valid_since import parse_valid_since
 from gateway.protocols.smtp import replies
 
 MAIL_KEYWORDS: Final = frozenset({"RET", "ENVID"})
-RCPT_KEYWORDS: Final = frozenset({"NOTIFY", "ORCPT"})
+RCPT_KEYWORDS: Final = frozenset({"NOTIFY", "ORCPT", "RRVS"})
 
 ENVID_OCTETS_MAX: Final = 100  # RFC 3461 §4.4, before it is encoded
 ORCPT_OCTETS_MAX: Final = 500  # RFC 3461 §4.2, as it is written
@@ -49,16 +50,17 @@ def read_mail(parameters: Mapping[str, str | None]) -> tuple[Ret | None, str]:
     return ret, envid
 
 
-def read_rcpt(parameters: Mapping[str, str | None]) -> tuple[str, str]:
-    """NOTIFY and ORCPT, as far as they were given. Raises PeerError on bad syntax and on other parameters."""
+def read_rcpt(parameters: Mapping[str, str | None]) -> tuple[str, str, str]:
+    """NOTIFY, ORCPT and RRVS, as far as they were given. Raises PeerError on bad syntax, and on others."""
     if parameters.keys() - RCPT_KEYWORDS:
         raise PeerError(replies.UNKNOWN_PARAMETER, "unknown RCPT parameter")
     try:
         notify = _read_notify(parameters["NOTIFY"]) if "NOTIFY" in parameters else ""
         orcpt = _read_orcpt(parameters["ORCPT"]) if "ORCPT" in parameters else ""
+        rrvs = str(parse_valid_since(parameters["RRVS"] or "")) if "RRVS" in parameters else ""
     except ValueError as error:
         raise PeerError(replies.BAD_ARGUMENTS, str(error)) from None
-    return notify, orcpt
+    return notify, orcpt, rrvs
 
 
 def mail_parameters(options: DsnOptions) -> str:

@@ -279,7 +279,7 @@ class Session:
             self._say(reply(250, None, config.hostname))
             return
         offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING", "SMTPUTF8"]
-        offers += ["DSN", "ENHANCEDSTATUSCODES"]
+        offers += ["DSN", "RRVS", "ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
@@ -321,7 +321,9 @@ class Session:
             self._say(replies.TOO_MANY_RECIPIENTS)
             return
         transaction.asked = rcpt
-        self._await(Awaited.RECIPIENT, effects.CheckRecipient(rcpt.rcpt_to, transaction.mail.mail_from))
+        mail_from = transaction.mail.mail_from
+        asked = effects.CheckRecipient(rcpt.rcpt_to, mail_from, rcpt.rrvs, self._helo)
+        self._await(Awaited.RECIPIENT, asked)
 
     def _open(self) -> None:
         if self._state is State.SENDER:

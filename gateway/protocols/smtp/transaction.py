@@ -1,7 +1,7 @@
 """One mail offered to one host: which lines to send, and what became of each recipient.
 
 Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME),
-RFC 3461 §5.2 (with DSN and without).
+RFC 3461 §5.2 (with DSN and without), RFC 7293 §5 (with RRVS and without).
 """
 
 from collections import deque
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.mail.address import Address
+from gateway.mail.dsn_options import said_of
 from gateway.mail.envelope import Body, Envelope
 from gateway.mail.reply import Reply, reply
+from gateway.mail.valid_since import CANNOT_BE_ASKED, parse_valid_since
 from gateway.protocols.smtp.offers import Offers
 from gateway.protocols.smtp.parameters import mail_parameters, rcpt_parameters
 
@@ -107,6 +109,10 @@ class Transaction:
                 if _needs_smtputf8(address):
                     self.answer(i, NEEDS_SMTPUTF8, Stage.RCPT, is_ours=True)
 
+        for i in range(0 if offers.has_rrvs else len(envelope.rrvs)):
+            if (asked := envelope.rrvs[i]) and not parse_valid_since(asked).goes_on:
+                self.answer(i, CANNOT_BE_ASKED, Stage.RCPT, is_ours=True)
+
     def _lines(self, offers: Offers) -> Iterable[Line]:
         if self.is_answered:
             return
@@ -129,6 +135,8 @@ class Transaction:
             options = ""
             if offers.has_dsn:
                 options = rcpt_parameters(envelope.dsn, i, is_smtputf8=uses_smtputf8)
+            if offers.has_rrvs and (asked := said_of(envelope.rrvs, i)):
+                options += f" RRVS={asked}"
             yield Line(Stage.RCPT, command_line(f"RCPT TO:<{_path(envelope.rcpt_to[i])}>{options}"), i)
         yield Line(Stage.DATA, command_line("DATA"))
 

@@ -54,8 +54,10 @@ async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapp
         address = parse_address(text).normalise()
         agency_id = ids[domain] if domain else None
         assert asked.known(address) is None
-        answer = Checked(verdict, agency_id, is_elsewhere=verdict is NOT_OURS)
-        assert await asked.check(address) == answer
+        answer = await asked.check(address)
+        assert (answer.verdict, answer.agency_id) == (verdict, agency_id)
+        assert answer.is_elsewhere == (verdict is NOT_OURS)
+        assert (answer.owner_since is not None) == (domain == "opm.go.th")
         assert asked.known(address) == answer
 
 

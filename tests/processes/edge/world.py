@@ -30,6 +30,7 @@ from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
+from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.listening import hold
@@ -46,6 +47,8 @@ BY = By("edge", "0", "")
 HOSTNAME = "mail.saraban.example"
 # Who has mail here: domain → agency; opm.go.th has mailboxes, dld.go.th a server of its own.
 AGENCIES = {"opm.go.th": "ag_opm", "opdc.go.th": "ag_opdc", "dld.go.th": "ag_dld"}
+# Since when each mailbox has its owner.
+OWNER_SINCE = datetime(2020, 3, 1, 9, tzinfo=UTC)
 MAILBOXES = ("suda@opm.go.th", "somchai@opm.go.th", "malee@opdc.go.th", "สมหญิง@opm.go.th")
 PROVIDER = IdentityProvider("https://id.example.org", "saraban")
 MESSAGE = b"From: ann@example.org\r\nSubject: hello\r\n\r\n.dotted\r\nHello.\r\n"
@@ -90,6 +93,7 @@ class DirectoryRows:
             "relay_port": 25 if is_relayed else None,
             "account_id": f"acc_{address}" if is_here else None,
             "mailbox_id": f"mbx_{address}" if is_here else None,
+            "owner_since": OWNER_SINCE if is_here else None,
         }
 
 
@@ -236,6 +240,7 @@ class EdgeWorld:
         return EdgeServices(
             acceptance=acceptance,
             recipients=Recipients(self.rows, self.clock),  # type: ignore[arg-type]
+            refusals=Refusals(keys=self.keys, lane=self.gate, clock=self.clock, entropy=os.urandom, by=BY),
             clock=self.clock,
             new_spool=self._spool,
             idle_timeout_s=self.idle_timeout_s,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -78,12 +79,17 @@ class Setting:
         )
 
     async def queued(
-        self, *rcpt_to: str, mails: int = 1, message: bytes = MESSAGE, dsn: DsnOptions = NOTHING_ASKED
+        self,
+        *rcpt_to: str,
+        mails: int = 1,
+        message: bytes = MESSAGE,
+        dsn: DsnOptions = NOTHING_ASKED,
+        **asked: Any,
     ) -> None:
         """Put mails into the log and let the router queue them."""
         before = len(await self.world.of(MailQueued.TOPIC))
         for _ in range(mails):
-            await self.world.accept(*(rcpt_to or ("bob@dld.go.th",)), message=message, dsn=dsn)
+            await self.world.accept(*(rcpt_to or ("bob@dld.go.th",)), message=message, dsn=dsn, **asked)
         async with running(router(self.world)):
             await self.world.until(MailQueued.TOPIC, before + mails)
 

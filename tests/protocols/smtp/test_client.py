@@ -1,6 +1,7 @@
 """The SMTP client core: what it says to hosts good and bad, and what it makes of their replies."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,11 +35,11 @@ def envelope(
     body: Body = Body.SEVEN_BIT,
     is_smtputf8: bool = False,
     dsn: DsnOptions = NOTHING_ASKED,
+    **asked: Any,
 ) -> Envelope:
     recipients = tuple(map(parse_address, rcpt_to or ("bob@dld.go.th",)))
-    return Envelope(
-        parse_address(mail_from) if mail_from else None, recipients, body, is_smtputf8, len(MESSAGE), dsn
-    )
+    sender = parse_address(mail_from) if mail_from else None
+    return Envelope(sender, recipients, body, is_smtputf8, len(MESSAGE), dsn, **asked)
 
 
 class Relay:
@@ -166,6 +167,16 @@ SCRIPTS: dict[str, tuple[Envelope, str, list[str]]] = {
         "C: RCPT TO:<bob@dld.go.th> ORCPT=utf-8;ก\\x{2B}1@opm.go.th\nS: 250 ok\n"
         "C: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
         ["CONCLUSION 250 2.0.0"],
+    ),
+    "since when a recipient must be the same is asked of a host with RRVS (RFC 7293 §3.1)": (
+        envelope("bob@dld.go.th", "eve@dld.go.th", rrvs=("2020-03-01T09:00:00Z", "")),
+        "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250 RRVS\nC: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\n"
+        "C: RCPT TO:<bob@dld.go.th> RRVS=2020-03-01T09:00:00Z\nS: 550 5.7.17 no\n"
+        "C: RCPT TO:<eve@dld.go.th>\nS: 550 5.1.1 no\nC: RSET\nS: 250 ok\n" + BYE,
+        ["RCPT 550 5.7.17", "RCPT 550 5.1.1"],
+    ),
+    "a recipient that must be asked is not sent to a host without RRVS (RFC 7293 §5)": (
+        envelope("bob@dld.go.th", rrvs=("2020-03-01T09:00:00Z",)), PIPED + BYE, ["RCPT 550 5.7.19*"],
     ),
     "a mail goes through, a line at a time": (
         TWO,

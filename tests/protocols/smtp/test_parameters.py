@@ -25,7 +25,7 @@ def test_envid_comes_back_from_what_is_passed_on(envid: str) -> None:
 def test_orcpt_comes_back_from_what_is_passed_on(address: str) -> None:
     orcpt = f"rfc822;{address}"
     written = rcpt_parameters(DsnOptions(notify=("NEVER",), orcpt=(orcpt,)), 0, is_smtputf8=False)
-    assert read_rcpt(grammar.parse_parameters(written)) == ("NEVER", orcpt)
+    assert read_rcpt(grammar.parse_parameters(written)) == ("NEVER", orcpt, "")
 
 
 @pytest.mark.parametrize("is_smtputf8", [False, True])
@@ -34,7 +34,7 @@ def test_orcpt_in_utf8_comes_back_from_either_form(*, is_smtputf8: bool, local_p
     orcpt = f"utf-8;{local_part}@opm.go.th"
     written = rcpt_parameters(DsnOptions(orcpt=(orcpt,)), 0, is_smtputf8=is_smtputf8)
     assert is_smtputf8 or written.isascii()
-    assert read_rcpt(grammar.parse_parameters(written)) == ("", orcpt)
+    assert read_rcpt(grammar.parse_parameters(written)) == ("", orcpt, "")
 
 
 # RFC 3461 §4.1: what is wanted of each kind, by what was said.

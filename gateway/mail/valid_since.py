@@ -1,0 +1,120 @@
+"""Since when a recipient must have been the same person: what senders ask, and the answer.
+
+Source: RFC 7293 §3 (header field Require-Recipient-Valid-Since, RCPT parameter RRVS), §5 (who checks what,
+role accounts), RFC 2142 (role accounts), RFC 3339 §5.6 (date-time).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from gateway.mail import headers
+from gateway.mail.address import Address, parse_address
+from gateway.mail.reply import Reply, reply
+
+FIELD: Final = "require-recipient-valid-since"
+FIELDS_MAX: Final = 100  # of a header; more are not read
+
+OWNER_CHANGED: Final = reply(550, "5.7.17", "The mailbox has another owner since that date")
+# RFC 7293 §5: a host that does not offer RRVS cannot be asked, and the sender did not say to go on (";C").
+CANNOT_BE_ASKED: Final = reply(550, "5.7.19", "The host cannot tell since when the mailbox has its owner")
+
+# RFC 7293 §5.1 exempts the mailboxes of RFC 2142: they are an office's, whoever holds it.
+ROLES: Final = frozenset(
+    [
+        "info",
+        "marketing",
+        "sales",
+        "support",
+        "abuse",
+        "noc",
+        "security",
+        "postmaster",
+        "hostmaster",
+        "usenet",
+        "news",
+        "webmaster",
+        "www",
+        "uucp",
+        "ftp",
+    ]
+)
+
+# RFC 3339 §5.6. datetime.fromisoformat alone would take more.
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidSince:
+    """at: aware, UTC, whole seconds. goes_on: the mail may pass a host that cannot tell (";C")."""
+
+    at: datetime
+    goes_on: bool = False
+
+    def __str__(self) -> str:
+        return self.at.isoformat().replace("+00:00", "Z") + (";C" if self.goes_on else "")
+
+
+def parse_valid_since(text: str) -> ValidSince:
+    """The value of RRVS, and what `str` gives. Raises ValueError. Without an action it is R, for reject."""
+    written, semicolon, action = text.partition(";")
+    if _DATE_TIME.fullmatch(written) is None or (semicolon and action.upper() not in ("C", "R")):
+        raise ValueError("RRVS is a date-time, and perhaps ;C or ;R")
+    try:
+        at = datetime.fromisoformat(written.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("RRVS is no date-time there is") from None
+    return ValidSince(at.replace(microsecond=0), action.upper() == "C")
+
+
+def fields_of(header: bytes) -> Mapping[Address, ValidSince]:
+    """What a message's header fields ask, by normalised address; a field that cannot be read asks nothing.
+
+    A field goes along with its message whatever a host offers, so nobody is asked to reject for it.
+    """
+    asked = dict[Address, ValidSince]()
+    found = [field for field in headers.fields(header) if field.name.lower() == FIELD]
+    for field in found[:FIELDS_MAX]:
+        written, semicolon, date = field.text.rpartition(";")
+        try:
+            address = parse_address(written.strip()).normalise()
+            at = parsedate_to_datetime(date.strip()) if semicolon else None
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+        if at is not None:
+            aware = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            asked.setdefault(address, ValidSince(aware.replace(microsecond=0), goes_on=True))
+    return asked
+
+
+def asked_of(recipients: Sequence[Address], said: Sequence[str], header: bytes) -> tuple[str, ...]:
+    """What is asked of each recipient: by its RCPT, else by the message; () when nothing is asked of anybody.
+
+    said: of the envelope, side by side with recipients, or ().
+    """
+    of_header = fields_of(header)
+    asked = list(said) or [""] * len(recipients)
+    if of_header:
+        for place, address in enumerate(recipients):
+            if not asked[place] and (found := of_header.get(address.normalise())):
+                asked[place] = str(found)
+    return tuple(asked) if any(asked) else ()
+
+
+def refusal(address: Address, asked: str, owner_since: datetime | None) -> Reply | None:
+    """Why the mail is not for whoever has the address now; None: it is, or nothing was asked.
+
+    owner_since: None when the address has no owner of its own, as postmaster's.
+    """
+    if not asked or owner_since is None or is_role(address):
+        return None
+    return OWNER_CHANGED if owner_since > parse_valid_since(asked).at else None
+
+
+def is_role(address: Address) -> bool:
+    return address.normalise().local_part in ROLES
