@@ -1,6 +1,7 @@
 """One SMTP session seen from the client, for the relay: one connection, one mail after the other.
 
-Source: RFC 5321 §3 and §4 (session), RFC 2920 §3.1 (PIPELINING), RFC 3207 §4 (STARTTLS). ADR 0003.
+Source: RFC 5321 §3 and §4 (session), RFC 2920 §3.1 (PIPELINING), RFC 3207 §4 (STARTTLS),
+RFC 9422 §4 (LIMITS). ADR 0003.
 """
 
 from collections import deque
@@ -95,6 +96,7 @@ class Client:
         self._reader = ReplyReader()
         self._expected: deque[Line] = deque()  # lines of the envelope that were sent and not answered
         self._transaction: Transaction | None = None
+        self._mails = 0  # begun with MAIL
         self._stuffer = DotStuffer()
         self._effects: list[ClientEffect] = []
 
@@ -137,6 +139,7 @@ class Client:
         if self._transaction.is_answered:
             self._conclude()
         else:
+            self._mails += 1
             self._send_lines()
         return self._taken()
 
@@ -333,7 +336,9 @@ class Client:
         """Report the mail; make the host forget what it has of it, unless it has all."""
         transaction, self._transaction = self._in_transaction(), None
         self._effects.append(Concluded(transaction.answers))
-        if is_clean or not transaction.is_begun:
+        if self._mails == self._offers.mails_max:
+            self._quit()
+        elif is_clean or not transaction.is_begun:
             self._be_ready()
         else:
             self._state = State.RESETTING

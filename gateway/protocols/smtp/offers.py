@@ -1,7 +1,7 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
 Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
-RFC 3461 §3, RFC 7293 §3.1.
+RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS).
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gateway.mail.reply import Reply
 
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)
+_LIMIT = re.compile(r"0*[1-9][0-9]{0,5}", re.ASCII)  # RFC 9422 §3: six digits, none of them is zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Offers:
     has_starttls: bool = False
     has_dsn: bool = False
     has_rrvs: bool = False
+    mails_max: int | None = None  # of a connection; None, here as below: the host names no limit
+    recipients_max: int | None = None  # of a mail
+    domains_max: int | None = None  # that the recipients of a mail are in
 
 
 def parse_offers(answer: Reply) -> Offers:
@@ -34,6 +38,7 @@ def parse_offers(answer: Reply) -> Offers:
         keyword, _, parameters = line.partition(" ")
         keywords[keyword.upper()] = parameters.strip()
     size = keywords.get("SIZE", "")
+    limits = _limits(keywords.get("LIMITS", ""))
     return Offers(
         is_esmtp=True,
         has_pipelining="PIPELINING" in keywords,
@@ -44,4 +49,13 @@ def parse_offers(answer: Reply) -> Offers:
         has_starttls="STARTTLS" in keywords,
         has_dsn="DSN" in keywords,
         has_rrvs="RRVS" in keywords,
+        mails_max=limits.get("MAILMAX"),
+        recipients_max=limits.get("RCPTMAX"),
+        domains_max=limits.get("RCPTDOMAINMAX"),
     )
+
+
+def _limits(parameters: str) -> dict[str, int]:
+    """Those that are numbers; RFC 9422 §3: what cannot be read is no limit."""
+    pairs = (parameter.upper().partition("=") for parameter in parameters.split())
+    return {name: int(value) for name, _, value in pairs if _LIMIT.fullmatch(value)}

@@ -279,7 +279,7 @@ class Session:
             self._say(reply(250, None, config.hostname))
             return
         offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING", "SMTPUTF8"]
-        offers += ["DSN", "RRVS", "ENHANCEDSTATUSCODES"]
+        offers += ["DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}", "ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:

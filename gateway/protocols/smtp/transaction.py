@@ -1,7 +1,8 @@
 """One mail offered to one host: which lines to send, and what became of each recipient.
 
 Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME),
-RFC 3461 §5.2 (with DSN and without), RFC 7293 §5 (with RRVS and without).
+RFC 3461 §5.2 (with DSN and without), RFC 7293 §5 (with RRVS and without),
+RFC 9422 §4 (LIMITS).
 """
 
 from collections import deque
@@ -19,6 +20,8 @@ from gateway.protocols.smtp.parameters import mail_parameters, rcpt_parameters
 
 NEEDS_EIGHT_BIT = reply(554, "5.6.3", "The host takes no 8-bit messages")  # RFC 6152 §3
 NEEDS_SMTPUTF8 = reply(550, "5.6.7", "The host takes no internationalised addresses")  # RFC 6531 §3.2
+# RFC 9422 §4: more than the host says it takes are not sent; they come with the next attempt.
+TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "More recipients than the host takes at once")
 TOO_LARGE = reply(552, "5.3.4", "The message is larger than the host takes")  # RFC 1870 §6.1
 
 
@@ -112,6 +115,20 @@ class Transaction:
         for i in range(0 if offers.has_rrvs else len(envelope.rrvs)):
             if (asked := envelope.rrvs[i]) and not parse_valid_since(asked).goes_on:
                 self.answer(i, CANNOT_BE_ASKED, Stage.RCPT, is_ours=True)
+
+        self._answer_what_is_too_much(offers)
+
+    def _answer_what_is_too_much(self, offers: Offers) -> None:
+        """The recipients above the host's limits, in order; those that are answered do not count."""
+        domains, recipients = set[str](), 0
+        for i, address in enumerate(self.envelope.rcpt_to):
+            if i in self._answers:
+                continue
+            wanted = domains | {address.normalise().domain}
+            if recipients == offers.recipients_max or len(wanted) > (offers.domains_max or len(wanted)):
+                self.answer(i, TOO_MANY_RECIPIENTS, Stage.RCPT, is_ours=True)
+            else:
+                domains, recipients = wanted, recipients + 1
 
     def _lines(self, offers: Offers) -> Iterable[Line]:
         if self.is_answered:

@@ -178,6 +178,20 @@ SCRIPTS: dict[str, tuple[Envelope, str, list[str]]] = {
     "a recipient that must be asked is not sent to a host without RRVS (RFC 7293 §5)": (
         envelope("bob@dld.go.th", rrvs=("2020-03-01T09:00:00Z",)), PIPED + BYE, ["RCPT 550 5.7.19*"],
     ),
+    "recipients above a host's limit wait for another time (RFC 9422 §4)": (
+        envelope("bob@dld.go.th", "eve@dld.go.th", "joe@dld.go.th"),
+        "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250 limits rcptmax=2\n"
+        "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\nC: RCPT TO:<bob@dld.go.th>\nS: 250 ok\n"
+        "C: RCPT TO:<eve@dld.go.th>\nS: 250 ok\nC: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0", "CONCLUSION 250 2.0.0", "RCPT 452 4.5.3*"],
+    ),
+    "domains above a host's limit wait too (RFC 9422 §4)": (
+        envelope("bob@dld.go.th", "eve@opm.go.th", "joe@dld.go.th"),
+        "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250 LIMITS RCPTDOMAINMAX=1 FOO RCPTMAX=0\n"
+        "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\nC: RCPT TO:<bob@dld.go.th>\nS: 250 ok\n"
+        "C: RCPT TO:<joe@dld.go.th>\nS: 250 ok\nC: DATA\nS: 354 go\n" + CONTENT + KEPT + BYE,
+        ["CONCLUSION 250 2.0.0", "RCPT 452 4.5.3*", "CONCLUSION 250 2.0.0"],
+    ),
     "a mail goes through, a line at a time": (
         TWO,
         PLAIN + "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\nC: RCPT TO:<bob@dld.go.th>\nS: 250 ok\n"
@@ -407,6 +421,18 @@ def test_several_mails_go_over_one_connection() -> None:
     run(relay, PIPED + ENVELOPE + first + second + "S: 250 2.0.0 two\n" + BYE)
     assert [answers[0].reply.text for answers in relay.concluded] == [("one",), ("two",)]
     assert relay.close == Close(None)
+
+
+def test_a_connection_carries_as_many_mails_as_its_host_takes() -> None:
+    """RFC 9422 §4."""
+    relay = Relay([envelope(), envelope()])
+    script = (
+        "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250 LIMITS MAILMAX=1\n"
+        "C: MAIL FROM:<ann@opm.go.th>\nS: 250 ok\n"
+        "C: RCPT TO:<bob@dld.go.th>\nS: 250 ok\nC: DATA\nS: 354 go\n"
+    )
+    run(relay, script + CONTENT + KEPT + BYE)
+    assert (len(relay.concluded), len(relay.mails)) == (1, 1)
 
 
 def test_a_mail_started_on_a_connection_just_closed_is_concluded_too() -> None:
