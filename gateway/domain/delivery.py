@@ -1,7 +1,7 @@
 """What one delivery attempt means for a recipient: relayed, deferred or bounced.
 
 Source: RFC 5321 §4.5.4.1 (sending strategy), §4.2.1 (4yz is transient, 5yz permanent); RFC 3463 §3;
-RFC 3461 §5.2.2 (a report of our own when the host tells nobody).
+RFC 3461 §5.2.2 (a report of our own when the host tells nobody); RFC 2852 §4 (deadlines).
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import mail_history
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import seal
-from gateway.mail.dsn_options import DELAY, SUCCESS, wants
+from gateway.mail.dsn_options import DELAY, NEVER, SUCCESS, wants
 from gateway.mail.reply import Reply, reply
 
 Reason = Literal["mailbox", "full", "policy", "protocol", "network", "expired", "route"]
@@ -92,15 +92,23 @@ Outcome = Relayed | Deferred | Bounced
 
 
 def conclude(
-    attempt: Attempt, *, at: datetime, expires_at: datetime, schedule: RetrySchedule, chance: float
+    attempt: Attempt,
+    *,
+    at: datetime,
+    expires_at: datetime,
+    schedule: RetrySchedule,
+    chance: float,
+    late_from: datetime | None = None,
 ) -> Outcome:
     """The fate of a recipient. A host that refuses the connection for good may be back tomorrow: only what
-    it says to a mail is permanent."""
+    it says to a mail is permanent. late_from: an attempt is wanted then, so that its sender is told."""
     if attempt.reply.is_success:
         return Relayed()
     if attempt.reply.is_permanent and attempt.is_about_mail:
         return Bounced(_reason(attempt.reply))
     next_attempt_at = at + schedule.delay_after(attempt.number, chance)
+    if late_from is not None and at < late_from:
+        next_attempt_at = min(next_attempt_at, late_from)
     if at < expires_at:
         return Deferred(min(next_attempt_at, expires_at))
     return Bounced("route" if attempt.reply in (DEMO, NO_ROUTE) else "expired")
@@ -132,7 +140,12 @@ def outcome_facts(
     reported = set[int]()
     for attempt in tried.attempts:
         outcome = conclude(
-            attempt, at=stamp.at, expires_at=queued.expires_at, schedule=schedule, chance=chance
+            attempt,
+            at=stamp.at,
+            expires_at=queued.expires_at,
+            schedule=schedule,
+            chance=chance,
+            late_from=_notified_at(queued),
         )
         key = (outcome, attempt.number, attempt.reply, attempt.is_ours)
         alike.setdefault(key, []).append(attempt.recipient)
@@ -162,20 +175,28 @@ def is_reported(outcome: Outcome, attempt: Attempt, queued: MailQueued, *, at: d
     A success is ours to report when the host tells nobody. A delay is reported by the first attempt that is
     late: the one before was not, so it is told once whatever is killed.
     """
-    if queued.is_report or not queued.notify:
+    if queued.is_report or not (queued.notify or queued.deliver_by_mode):
         return False
-    notify = queued.notify[queued.recipients.index(attempt.recipient)]
+    notify = queued.notify[queued.recipients.index(attempt.recipient)] if queued.notify else ""
+    notified_at = _notified_at(queued)
     match outcome:
         case Relayed():
-            return wants(notify, SUCCESS) and not attempt.has_dsn
+            is_traced = queued.deliver_by_mode in ("RT", "NT") and notify != NEVER
+            return is_traced or (wants(notify, SUCCESS) and not attempt.has_dsn)
         case Deferred():
-            late_from = queued.accepted_at + DELAY_REPORTED_AFTER
+            late_from = notified_at or queued.accepted_at + DELAY_REPORTED_AFTER
             is_first = attempt.tried_at is None or attempt.tried_at < late_from
-            return wants(notify, DELAY) and at >= late_from and is_first
+            is_wanted = wants(notify, DELAY) or (notified_at is not None and not notify)
+            return is_wanted and at >= late_from and is_first
         case Bounced():
             return False
         case _:
             assert_never(outcome)
+
+
+def _notified_at(queued: MailQueued) -> datetime | None:
+    """The deadline after which a mail goes on and its sender is told (RFC 2852 §4, by-mode N)."""
+    return queued.deliver_by if queued.deliver_by_mode in ("N", "NT") else None
 
 
 def erased_fact(queued: MailQueued, position: int, recipients: tuple[int, ...], stamp: Stamp) -> Fact:
@@ -219,6 +240,8 @@ def _reason(said: Reply) -> Reason:
         return "full"
     if (said.status.subject, said.status.detail) == (4, 4):
         return "route"
+    if (said.status.subject, said.status.detail) == (4, 7):
+        return "expired"
     return _REASONS.get(said.status.subject, "protocol")
 
 

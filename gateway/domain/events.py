@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.mail.demands import DeliverByMode
 from gateway.mail.dsn_options import Ret
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
 
@@ -157,7 +158,8 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     secrecy: str = ""
     requiretls: bool = False
     hold_until: Instant | None = None
-    deliver_by: Instant | None = None
+    deliver_by: Instant | None = None  # RFC 2852
+    deliver_by_mode: DeliverByMode | None = None
     priority: int = 0
     sender_account_id: AccountId | None = None
     ret: Ret | None = None  # RFC 3461 RET
@@ -183,6 +185,8 @@ class MailQueued(Event, frozen=True, kw_only=True):
     notify: tuple[str, ...] = ()  # RFC 3461 NOTIFY, side by side with recipients; (): nobody's was said
     ret: Ret | None = None  # RFC 3461 RET
     rrvs: tuple[str, ...] = ()  # RFC 7293 RRVS, likewise
+    deliver_by: Instant | None = None  # as in mail.accepted, with its mode
+    deliver_by_mode: DeliverByMode | None = None
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):

@@ -259,15 +259,25 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
         keys=_wrapped(mail, agency_key_name(agency_id or accepted.agency_id), means),
         sealed=sealing.seal(envelope, mail.data_key, nonce=means.nonce(), label=envelope_label(mail_id)),
         accepted_at=accepted.at,
-        expires_at=accepted.at + means.give_up_after,
+        expires_at=_expires_at(accepted, means),
         smtputf8=accepted.smtputf8,
         eight_bit=accepted.eight_bit,
         is_report=accepted.report_of is not None,
         notify=chosen(tuple(recipient.notify for recipient in accepted.recipients), recipients),
         ret=accepted.ret,
+        deliver_by=accepted.deliver_by,
+        deliver_by_mode=accepted.deliver_by_mode,
         rrvs=chosen(tuple(recipient.rrvs for recipient in accepted.recipients), recipients),
     )
     return Fact(mail_history(mail_id), event)
+
+
+def _expires_at(accepted: MailAccepted, means: Means) -> datetime:
+    """When it is given up: not after the time at which its sender wants it back (RFC 2852 §4)."""
+    expires_at = accepted.at + means.give_up_after
+    if accepted.deliver_by is None or accepted.deliver_by_mode not in ("R", "RT"):
+        return expires_at
+    return min(expires_at, accepted.deliver_by)
 
 
 def _bounced(mail: OpenedMail, why: Reply, recipients: tuple[int, ...], means: Means) -> Fact:

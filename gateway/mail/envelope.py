@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.mail.address import Address
+from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 
 
@@ -29,3 +30,4 @@ class Envelope:
     octets: int | None = None  # of the message; as declared by SIZE when the mail comes in
     dsn: DsnOptions = NOTHING_ASKED
     rrvs: tuple[str, ...] = ()  # by recipient, as in gateway.mail.valid_since; (): nobody's was said
+    demands: Demands = NO_DEMANDS

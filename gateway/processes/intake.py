@@ -8,6 +8,7 @@ is garbage that the sweep finds (architecture §5).
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -28,6 +29,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import CONTENT, mail_history
 from gateway.domain.routing import envelope_label, message_label, traffic_key_name, transit_key_name
 from gateway.mail import carving, presented
+from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions, said_of
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.mail.mime import Part
@@ -62,6 +64,7 @@ class Incoming:
     sender_account_id: AccountId | None = None
     dsn: DsnOptions = NOTHING_ASKED
     rrvs: tuple[str, ...] = ()
+    demands: Demands = NO_DEMANDS
 
 
 class Intake:
@@ -100,6 +103,7 @@ class Intake:
     async def _accepted(self, incoming: Incoming, message: Message, data_key: bytes) -> MailAccepted:
         mail_id, agency_id, at = incoming.mail_id, incoming.agency_id, incoming.stamp.at
         envelope, dsn = incoming.envelope, incoming.dsn
+        deliver_by = incoming.demands.deliver_by
         transit = transit_key_name(agency_id, f"{at:%Y%m%d}")
         traffic = traffic_key_name(agency_id, f"{at:%Y%m}")
         traffic_key = await self._keys.get_or_make(traffic)
@@ -128,6 +132,8 @@ class Intake:
             report_of=incoming.report_of,
             sender_account_id=incoming.sender_account_id,
             ret=dsn.ret,
+            deliver_by=None if deliver_by is None else at + timedelta(seconds=deliver_by.seconds),
+            deliver_by_mode=None if deliver_by is None else deliver_by.mode,
         )
 
     def _seal(self, key: bytes, secret: Struct, label: str) -> bytes:

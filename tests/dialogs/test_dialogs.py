@@ -10,6 +10,7 @@
     from: / to: / via:   its sender, its recipients (by spaces), the protocol of its Received field
     dsn: RET ENVID | NOTIFY ORCPT | …   what it asks to be told of, a recipient each; - where it says nothing
     rrvs: DATE …         since when its recipients must have been the same, by spaces; - where nothing is said
+    demands: WHAT …      what it demands of its way, as it would be passed on to a host that offers everything
     close                the server has closed the connection
 
 Each runs line by line (each reply in its place), octet by octet, and with everything sent at once
@@ -24,9 +25,12 @@ from typing import Any
 import pytest
 
 from gateway.mail.envelope import Envelope
+from gateway.protocols.smtp import demanding
 from gateway.protocols.smtp.config import SessionConfig
+from gateway.protocols.smtp.offers import Offers
 from tests.dialogs.smtp_shell import Shell
 
+EVERYTHING = Offers(has_deliver_by=True)
 DIALOGS = sorted((Path(__file__).parent / "smtp").glob("*.txt"))
 _REPEATED = re.compile(r"\{([^{}*]+)\*([0-9]+)\}")
 
@@ -58,6 +62,7 @@ def read(path: Path) -> Dialog:
             "via",
             "dsn",
             "rrvs",
+            "demands",
             "close",
         ), line
         if word == "config":
@@ -133,6 +138,8 @@ def check(shell: Shell, transcript: Transcript, step: tuple[str, str]) -> None:
         case "rrvs":
             envelope = shell.kept[-1][0]
             assert " ".join(said or "-" for said in envelope.rrvs or ("",) * len(envelope.rcpt_to)) == text
+        case "demands":
+            assert demanding.written(shell.kept[-1][0].demands, EVERYTHING).strip() == text
         case "close":
             assert shell.close is not None
 

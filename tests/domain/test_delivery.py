@@ -41,6 +41,7 @@ CASES: list[tuple[Reply, datetime, Outcome]] = [
     (reply(552, "5.3.4", "too large"), IN_TIME, Bounced("policy")),
     (reply(550, "5.4.4", "no route"), IN_TIME, Bounced("route")),
     (reply(550, "5.4.6", "a loop"), IN_TIME, Bounced("network")),
+    (reply(554, "5.4.7", "too late"), IN_TIME, Bounced("expired")),
     (reply(554, "5.6.3", "8-bit"), IN_TIME, Bounced("protocol")),
     (reply(550, "5.7.1", "no"), IN_TIME, Bounced("policy")),
     # RFC 5321 §4.2.3: without a status, the code.
@@ -104,6 +105,40 @@ def test_a_sender_is_told_what_it_asked_for(
     assert is_reported(outcome, tried, queued, at=LATE) == told
     report = msgspec.structs.replace(queued, is_report=True)
     assert not is_reported(outcome, tried, report, at=LATE)
+
+
+BY = AT + timedelta(minutes=10)
+REPORTED_BY = [
+    # RFC 2852 §4: at the deadline the sender is told once, unless it said that it does not want to know.
+    ("", "N", DEFERRED, {"tried_at": BY - timedelta(seconds=1)}, True),
+    ("DELAY", "N", DEFERRED, {"tried_at": BY - timedelta(seconds=1)}, True),
+    ("", "N", DEFERRED, {"tried_at": BY}, False),
+    ("NEVER", "N", DEFERRED, {}, False),
+    ("FAILURE", "N", DEFERRED, {}, False),
+    ("", "R", DEFERRED, {}, False),
+    # T: of each relay.
+    ("", "RT", Relayed(), {"has_dsn": True}, True),
+    ("", "NT", Relayed(), {}, True),
+    ("NEVER", "NT", Relayed(), {}, False),
+    ("", "N", Relayed(), {}, False),
+]
+
+
+@pytest.mark.parametrize(("notify", "mode", "outcome", "attempt", "told"), REPORTED_BY)
+def test_a_sender_with_a_deadline_is_told_of_it(
+    notify: str, mode: Any, outcome: Outcome, attempt: dict[str, Any], told: bool
+) -> None:
+    queued = msgspec.structs.replace(queued_mail(notify), deliver_by=BY, deliver_by_mode=mode)
+    tried = Attempt(4, 2, reply(451, None, "later"), **attempt)
+    assert is_reported(outcome, tried, queued, at=BY) == told
+    assert not is_reported(outcome, tried, msgspec.structs.replace(queued, is_report=True), at=BY)
+
+
+def test_an_attempt_is_made_at_the_deadline_so_that_the_sender_is_told_then() -> None:
+    attempt = Attempt(0, 9, reply(451, None, "later"))
+    means: dict[str, Any] = {"expires_at": IN_TIME, "schedule": SCHEDULE, "chance": 0.5, "late_from": BY}
+    assert conclude(attempt, at=AT, **means) == Deferred(BY)
+    assert conclude(attempt, at=BY, **means) == Deferred(BY + timedelta(hours=4))
 
 
 def test_a_delay_is_not_reported_before_four_hours() -> None:

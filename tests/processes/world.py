@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog
@@ -152,6 +153,7 @@ class World:
         summary: bytes = b"{}",
         dsn: DsnOptions = NOTHING_ASKED,
         rrvs: tuple[str, ...] = (),
+        **demanded: Any,
     ) -> Position:
         """Put a mail into the log as an edge does. The position of its mail.accepted."""
         mail_id = new_mail_id(self.clock.now(), self.entropy(10))
@@ -182,6 +184,7 @@ class World:
             ),
             report_of=report_of,
             ret=dsn.ret,
+            **demanded,
         )
         return self.put(mail_history(mail_id), accepted)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from gateway.domain.events import Actor, By, EnvelopeSecret, Stamp
 from gateway.mail import presented, submission
 from gateway.mail.address import Address
+from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
@@ -44,6 +45,7 @@ class Transaction:
     tls: str = ""  # version and cipher, "" in the clear
     mechanism: str = ""  # by which the author signed in
     rrvs: tuple[str, ...] = ()
+    demands: Demands = NO_DEMANDS
 
 
 class Acceptance:
@@ -137,6 +139,7 @@ class Acceptance:
             sender_account_id=None if author is None else author.account_id,
             dsn=transaction.dsn,
             rrvs=asked_of(transaction.rcpt_to, transaction.rrvs, tree.header_octets),
+            demands=transaction.demands,
         )
 
     def _front(self, mail_id: MailId, at: datetime, transaction: Transaction, header: bytes) -> bytes:

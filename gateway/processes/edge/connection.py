@@ -382,6 +382,7 @@ class Connection(asyncio.Protocol):
             tls=self.record.tls,
             mechanism=self.record.mechanism if self._author else "",
             rrvs=envelope.rrvs,
+            demands=envelope.demands,
         )
         try:
             tree = self._scanner.finish()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gateway.domain.delivery import relayed_front
 from gateway.domain.events import EnvelopeSecret, MailQueued, Message, MessageSecret
@@ -9,6 +10,7 @@ from gateway.domain.routing import envelope_label, message_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail import presented
 from gateway.mail.address import parse_address
+from gateway.mail.demands import NO_DEMANDS, DeliverBy, Demands
 from gateway.mail.dsn_options import DsnOptions, chosen
 from gateway.mail.envelope import Body, Envelope
 from gateway.ports import ContentStore, KeyStore
@@ -24,8 +26,10 @@ class OpenMail:
     salt: bytes = field(repr=False)
 
 
-async def open_mail(queued: MailQueued, recipients: tuple[int, ...], keys: KeyStore) -> OpenMail:
-    """Raises KeyForgotten when its key was destroyed, BrokenSeal, Unavailable."""
+async def open_mail(
+    queued: MailQueued, recipients: tuple[int, ...], keys: KeyStore, at: datetime
+) -> OpenMail:
+    """at: now. Raises KeyForgotten when its key was destroyed, BrokenSeal, Unavailable."""
     wrap = queued.keys[0]
     data_key = unwrap(wrap.wrapped, await keys.get(wrap.key))
     sealed = unseal(EnvelopeSecret, queued.sealed, data_key, label=envelope_label(queued.mail_id))
@@ -40,8 +44,16 @@ async def open_mail(queued: MailQueued, recipients: tuple[int, ...], keys: KeySt
         octets=queued.message.presented_octets - len(secret.front) + len(front),
         dsn=DsnOptions(queued.ret, sealed.envid, chosen(queued.notify, places), chosen(sealed.orcpt, places)),
         rrvs=chosen(queued.rrvs, places),
+        demands=_demands(queued, at),
     )
     return OpenMail(envelope, front, data_key, secret.salt)
+
+
+def _demands(queued: MailQueued, at: datetime) -> Demands:
+    if queued.deliver_by is None or queued.deliver_by_mode is None:
+        return NO_DEMANDS
+    seconds = int((queued.deliver_by - at).total_seconds())
+    return Demands(DeliverBy(seconds, queued.deliver_by_mode))
 
 
 async def content_of(opened: OpenMail, message: Message, store: ContentStore) -> AsyncIterator[bytes]:

@@ -289,7 +289,7 @@ class Relay:
         """Envelope and secret of a job; None, and its end recorded, when its keys were destroyed."""
         try:
             return await self._patiently(
-                "open mail", partial(open_mail, job.queued, job.recipients, self._keys)
+                "open mail", partial(open_mail, job.queued, job.recipients, self._keys, self._clock.now())
             )
         except KeyForgotten:
             erased = erased_fact(job.queued, job.position, job.recipients, self._stamp())

@@ -1,7 +1,8 @@
 """SMTP commands as values, read from their lines.
 
 Source: RFC 5321 §4.1.1 (commands), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 §3.4 (SMTPUTF8), RFC 3030
-(CHUNKING), RFC 3207, RFC 3461 (DSN), RFC 4954 (AUTH), RFC 7293 (RRVS).
+(CHUNKING), RFC 3207, RFC 3461 (DSN), RFC 4954 (AUTH), RFC 7293 (RRVS);
+what is demanded of its way, in demanding.
 """
 
 import re
@@ -9,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.mail.address import Address
+from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import Ret
 from gateway.mail.envelope import Body
 from gateway.mail.reply import PeerError, Reply
-from gateway.protocols.smtp import grammar, replies
+from gateway.protocols.smtp import demanding, grammar, replies
 from gateway.protocols.smtp import parameters as dsn
 
 
@@ -36,12 +38,13 @@ class Mail:
     ret: Ret | None = None
     envid: str = ""
     has_auth: bool = False  # RFC 4954 §5: who is said to have submitted it, which we believe nobody
+    demands: Demands = NO_DEMANDS
 
     @property
     def is_extended(self) -> bool:
         """True when a parameter was given, which needs EHLO (RFC 5321 §4.1.1.2)."""
         has_dsn = self.ret is not None or bool(self.envid)
-        has_more = self.is_smtputf8 or has_dsn or self.has_auth
+        has_more = self.is_smtputf8 or has_dsn or self.has_auth or self.demands != NO_DEMANDS
         return self.octets is not None or self.body is not None or has_more
 
 
@@ -171,17 +174,18 @@ def _mail(arguments: str, hostname: str) -> Mail:
                 pass
             case "AUTH", _:
                 raise PeerError(replies.BAD_ARGUMENTS, "AUTH is no xtext")
-            case _ if keyword in dsn.MAIL_KEYWORDS:
+            case _ if keyword in dsn.MAIL_KEYWORDS | demanding.KEYWORDS:
                 pass
             case _:
                 raise PeerError(replies.UNKNOWN_PARAMETER, "unknown MAIL parameter")
     ret, envid = dsn.read_mail(parameters)
+    demands = demanding.read(parameters)
     try:
         mail_from = grammar.parse_reverse_path(path)
     except ValueError as error:
         raise PeerError(replies.BAD_SENDER, f"sender: {error}") from None
     is_smtputf8, has_auth = "SMTPUTF8" in parameters, "AUTH" in parameters
-    return Mail(mail_from, len(path.encode()), octets, body, is_smtputf8, ret, envid, has_auth)
+    return Mail(mail_from, len(path.encode()), octets, body, is_smtputf8, ret, envid, has_auth, demands)
 
 
 def _rcpt(arguments: str, hostname: str) -> Rcpt:

@@ -48,7 +48,8 @@ class Incoming:
         orcpt = tuple(self.orcpt) if any(self.orcpt) else ()
         dsn = DsnOptions(mail.ret, mail.envid, notify, orcpt)
         rrvs = tuple(self.rrvs) if any(self.rrvs) else ()
-        return Envelope(mail.mail_from, tuple(self.rcpt_to), body, mail.is_smtputf8, mail.octets, dsn, rrvs)
+        rcpt_to, is_smtputf8 = tuple(self.rcpt_to), mail.is_smtputf8
+        return Envelope(mail.mail_from, rcpt_to, body, is_smtputf8, mail.octets, dsn, rrvs, mail.demands)
 
     def take(self, message: bytes, octets_max: int) -> MessageOctets | MessageDropped | None:
         """What the shell is to do with the next octets of the message.

@@ -1,7 +1,7 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
 Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
-RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS).
+RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gateway.mail.reply import Reply
 
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LIMIT = re.compile(r"0*[1-9][0-9]{0,5}", re.ASCII)  # RFC 9422 §3: six digits, none of them is zero
 
 
@@ -26,6 +27,8 @@ class Offers:
     has_starttls: bool = False
     has_dsn: bool = False
     has_rrvs: bool = False
+    has_deliver_by: bool = False
+    deliver_by_min_s: int = 0
     mails_max: int | None = None  # of a connection; None, here as below: the host names no limit
     recipients_max: int | None = None  # of a mail
     domains_max: int | None = None  # that the recipients of a mail are in
@@ -38,6 +41,7 @@ def parse_offers(answer: Reply) -> Offers:
         keyword, _, parameters = line.partition(" ")
         keywords[keyword.upper()] = parameters.strip()
     size = keywords.get("SIZE", "")
+    least_s = keywords.get("DELIVERBY", "")
     limits = _limits(keywords.get("LIMITS", ""))
     return Offers(
         is_esmtp=True,
@@ -49,6 +53,8 @@ def parse_offers(answer: Reply) -> Offers:
         has_starttls="STARTTLS" in keywords,
         has_dsn="DSN" in keywords,
         has_rrvs="RRVS" in keywords,
+        has_deliver_by="DELIVERBY" in keywords,
+        deliver_by_min_s=int(least_s) if _SECONDS.fullmatch(least_s) else 0,
         mails_max=limits.get("MAILMAX"),
         recipients_max=limits.get("RCPTMAX"),
         domains_max=limits.get("RCPTDOMAINMAX"),

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from gateway.mail.reply import PeerError, Reply, reply
 from gateway.protocols.sasl.exchange import Verifiers, VerifiersWanted
-from gateway.protocols.smtp import commands, effects, replies
+from gateway.protocols.smtp import commands, demanding, effects, replies
 from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
 from gateway.protocols.smtp.config import (
     AHEAD_OCTETS_MAX,
@@ -279,7 +279,8 @@ class Session:
             self._say(reply(250, None, config.hostname))
             return
         offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING", "SMTPUTF8"]
-        offers += ["DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}", "ENHANCEDSTATUSCODES"]
+        offers += ["DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}", *demanding.offered()]
+        offers.append("ENHANCEDSTATUSCODES")
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
@@ -299,6 +300,11 @@ class Session:
             raise PeerError(replies.UNKNOWN_PARAMETER, "MAIL parameter after HELO")
         if mail.mail_from is not None and not mail.mail_from.is_ascii and not mail.is_smtputf8:
             self._say(replies.NEEDS_SMTPUTF8)
+            self._is_behind_refusal = True
+            return
+        refusal = demanding.refusal(mail.demands)
+        if refusal is not None:
+            self._say(refusal)
             self._is_behind_refusal = True
             return
         if mail.octets is not None and mail.octets > self._config.message_octets_max:

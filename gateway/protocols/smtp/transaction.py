@@ -15,6 +15,7 @@ from gateway.mail.dsn_options import said_of
 from gateway.mail.envelope import Body, Envelope
 from gateway.mail.reply import Reply, reply
 from gateway.mail.valid_since import CANNOT_BE_ASKED, parse_valid_since
+from gateway.protocols.smtp import demanding
 from gateway.protocols.smtp.offers import Offers
 from gateway.protocols.smtp.parameters import mail_parameters, rcpt_parameters
 
@@ -105,6 +106,8 @@ class Transaction:
             self.answer_all(TOO_LARGE, Stage.MAIL, is_ours=True)
         if envelope.body is Body.EIGHT_BIT and not offers.has_eight_bit:
             self.answer_all(NEEDS_EIGHT_BIT, Stage.MAIL, is_ours=True)
+        if (refusal := demanding.refusal_for(envelope.demands, offers)) is not None:
+            self.answer_all(refusal, Stage.MAIL, is_ours=True)
         if not offers.has_smtputf8:
             if envelope.is_smtputf8 or _needs_smtputf8(envelope.mail_from):
                 self.answer_all(NEEDS_SMTPUTF8, Stage.MAIL, is_ours=True)
@@ -147,6 +150,7 @@ class Transaction:
             parameters += " SMTPUTF8"
         if offers.has_dsn:
             parameters += mail_parameters(envelope.dsn)
+        parameters += demanding.written(envelope.demands, offers)
         yield Line(Stage.MAIL, command_line(f"MAIL FROM:<{_path(envelope.mail_from)}>{parameters}"))
         for i in sent:
             options = ""

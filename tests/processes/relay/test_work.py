@@ -92,7 +92,7 @@ async def setting(postgres_dsn: str) -> AsyncIterator[Rows]:
 
 async def relayed(setting: Rows, job: Job) -> Position:
     """Put into the log that a job's recipients were relayed."""
-    opened = await open_mail(job.queued, job.recipients, setting.world.keys)
+    opened = await open_mail(job.queued, job.recipients, setting.world.keys, job.queued.at)
     attempts = tuple(Attempt(r, 1, reply(250, "2.0.0", "taken")) for r in job.recipients)
     facts = outcome_facts(
         Tried(job.queued, job.position, attempts, "192.0.2.25:25"),

@@ -1,0 +1,33 @@
+"""What a sender demands of the way of its mail, beyond who is to get it.
+
+Source: RFC 2852 §4 (DELIVERBY).
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+# RFC 2852 §4: return the mail at the deadline, or notify its sender and go on; T: tell of each relay.
+DeliverByMode = Literal["R", "N", "RT", "NT"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """seconds: what is left; 0 or less: the deadline has passed, and the mail goes on all the same (N)."""
+
+    seconds: int
+    mode: DeliverByMode
+
+    @property
+    def returns(self) -> bool:
+        """True when the mail is worth nothing after its deadline."""
+        return self.mode in ("R", "RT")
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """Of one mail."""
+
+    deliver_by: DeliverBy | None = None
+
+
+NO_DEMANDS: Final = Demands()

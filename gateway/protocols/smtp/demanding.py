@@ -1,0 +1,77 @@
+"""The parameters of MAIL by which a sender demands something of the way of its mail: read, written, refused.
+
+Source: RFC 2852 §4 (DELIVERBY).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.mail.demands import DeliverBy, DeliverByMode, Demands
+from gateway.mail.reply import PeerError, Reply, reply
+from gateway.protocols.smtp import replies
+from gateway.protocols.smtp.offers import Offers
+
+KEYWORDS: Final = frozenset({"BY"})
+
+# RFC 2852 §3: the least time in which a mail that is to be returned may be expected to have gone: the first
+# attempt and the one after it.
+DELIVER_BY_MIN_S: Final = 120
+TOO_SOON: Final = reply(555, "5.5.4", "The mail cannot be promised by that time")
+
+CANNOT_PROMISE: Final = reply(554, "5.3.3", "The host does not promise to deliver by a time")
+EXPIRED: Final = reply(554, "5.4.7", "The time by which the mail was to be delivered is over")
+
+_MODES: Final[Mapping[str, DeliverByMode]] = {"R": "R", "N": "N", "RT": "RT", "NT": "NT"}
+_BY = re.compile(r"([+-]?[0-9]{1,9});([RN]T?)", re.ASCII | re.IGNORECASE)  # RFC 2852 §4
+
+
+def offered() -> list[str]:
+    """What the answer to EHLO says of them."""
+    return [f"DELIVERBY {DELIVER_BY_MIN_S}"]
+
+
+def read(parameters: Mapping[str, str | None]) -> Demands:
+    """Raises PeerError on bad syntax."""
+    try:
+        deliver_by = _read_by(parameters["BY"] or "") if "BY" in parameters else None
+    except ValueError as error:
+        raise PeerError(replies.BAD_ARGUMENTS, str(error)) from None
+    return Demands(deliver_by)
+
+
+def refusal(demands: Demands) -> Reply | None:
+    """Why we do not take on what is demanded; None: we do."""
+    deliver_by = demands.deliver_by
+    if deliver_by is not None and deliver_by.returns and deliver_by.seconds < DELIVER_BY_MIN_S:
+        return TOO_SOON
+    return None
+
+
+def refusal_for(demands: Demands, offers: Offers) -> Reply | None:
+    """Why a mail is not sent to a host, for good; None: it is."""
+    deliver_by = demands.deliver_by
+    if deliver_by is not None and deliver_by.returns:
+        if not offers.has_deliver_by:
+            return CANNOT_PROMISE
+        if deliver_by.seconds < max(1, offers.deliver_by_min_s):
+            return EXPIRED
+    return None
+
+
+def written(demands: Demands, offers: Offers) -> str:
+    """What is passed on to a host, each parameter with a space before it."""
+    deliver_by = demands.deliver_by
+    if deliver_by is not None and offers.has_deliver_by:
+        return f" BY={deliver_by.seconds};{deliver_by.mode}"
+    return ""
+
+
+def _read_by(value: str) -> DeliverBy:
+    found = _BY.fullmatch(value)
+    if found is None:
+        raise ValueError("BY is seconds, a semicolon, and R or N, perhaps with T")
+    deliver_by = DeliverBy(int(found[1]), _MODES[found[2].upper()])
+    if deliver_by.returns and deliver_by.seconds <= 0:
+        raise ValueError("a mail cannot be returned at a time that has passed")
+    return deliver_by

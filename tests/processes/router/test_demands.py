@@ -1,0 +1,31 @@
+"""What senders demand of the way of their mails, on its way through the router."""
+
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+
+from gateway.domain.events import MailQueued
+from tests.processes.router.test_router import router, running
+from tests.processes.world import AT, World
+
+BY = AT + timedelta(minutes=10)
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.know()
+    return world
+
+
+@pytest.mark.parametrize(("mode", "is_given_up"), [("R", True), ("RT", True), ("N", False), ("NT", False)])
+async def test_a_mail_that_is_to_be_returned_is_given_up_at_its_deadline(
+    world: World, mode: Literal["R", "RT", "N", "NT"], *, is_given_up: bool
+) -> None:
+    await world.accept("bob@dld.go.th", deliver_by=BY, deliver_by_mode=mode)
+    async with running(router(world)):
+        (queued,) = await world.until(MailQueued.TOPIC, 1)
+    assert isinstance(queued, MailQueued)
+    assert (queued.deliver_by, queued.deliver_by_mode) == (BY, mode)
+    assert (queued.expires_at == BY) == is_given_up
