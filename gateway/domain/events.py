@@ -153,6 +153,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     traffic_key: str = ""  # "traffic.ag_….202611"
     smtputf8: bool = False
     eight_bit: bool = False
+    binary: bool = False  # RFC 3030 BODY=BINARYMIME: it need not have lines
     report_of: MailId | None = None  # this mail is the bounce report of that one
     acceptance: Literal["onsite", "both-sites"] = "onsite"
     secrecy: str = ""
@@ -181,6 +182,7 @@ class MailQueued(Event, frozen=True, kw_only=True):
     expires_at: Instant
     smtputf8: bool = False
     eight_bit: bool = False
+    binary: bool = False
     is_report: bool = False
     notify: tuple[str, ...] = ()  # RFC 3461 NOTIFY, side by side with recipients; (): nobody's was said
     ret: Ret | None = None  # RFC 3461 RET

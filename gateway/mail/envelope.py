@@ -13,10 +13,11 @@ from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 
 
 class Body(Enum):
-    """What the sender said about the octets of the message (RFC 6152 §3)."""
+    """What the sender said about the octets of the message (RFC 6152 §3, RFC 3030 §3)."""
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT = "8BITMIME"
+    BINARY = "BINARYMIME"
 
 
 @dataclass(frozen=True, slots=True)

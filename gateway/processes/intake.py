@@ -60,6 +60,7 @@ class Incoming:
     hidden: tuple[tuple[int, int], ...] = ()
     smtputf8: bool = False
     eight_bit: bool = False
+    binary: bool = False
     report_of: MailId | None = None
     sender_account_id: AccountId | None = None
     dsn: DsnOptions = NOTHING_ASKED
@@ -129,6 +130,7 @@ class Intake:
             traffic_key=traffic,
             smtputf8=incoming.smtputf8,
             eight_bit=incoming.eight_bit,
+            binary=incoming.binary,
             report_of=incoming.report_of,
             sender_account_id=incoming.sender_account_id,
             ret=dsn.ret,

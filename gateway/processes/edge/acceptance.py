@@ -39,6 +39,7 @@ class Transaction:
     protocol: str  # RFC 3848 and RFC 6531 §4.3: ESMTP, ESMTPS, UTF8SMTP, …
     smtputf8: bool = False
     eight_bit: bool = False
+    binary: bool = False
     author: Person | None = None  # who signed in; None: another host's mail
     dsn: DsnOptions = NOTHING_ASKED
     remote_port: int = 0
@@ -136,6 +137,7 @@ class Acceptance:
             hidden=hidden,
             smtputf8=transaction.smtputf8,
             eight_bit=transaction.eight_bit,
+            binary=transaction.binary,
             sender_account_id=None if author is None else author.account_id,
             dsn=transaction.dsn,
             rrvs=asked_of(transaction.rcpt_to, transaction.rrvs, tree.header_octets),

@@ -376,6 +376,7 @@ class Connection(asyncio.Protocol):
             protocol=begun.protocol,
             smtputf8=envelope.is_smtputf8,
             eight_bit=envelope.body is not Body.SEVEN_BIT,
+            binary=envelope.body is Body.BINARY,
             author=self._author,
             dsn=envelope.dsn,
             remote_port=self.record.remote_port,

@@ -39,7 +39,7 @@ async def open_mail(
     envelope = Envelope(
         mail_from=None if sealed.mail_from is None else parse_address(sealed.mail_from),
         rcpt_to=tuple(parse_address(sealed.rcpt_to[place]) for place in places),
-        body=Body.EIGHT_BIT if queued.eight_bit else Body.SEVEN_BIT,
+        body=_body(queued),
         is_smtputf8=queued.smtputf8,
         octets=queued.message.presented_octets - len(secret.front) + len(front),
         dsn=DsnOptions(queued.ret, sealed.envid, chosen(queued.notify, places), chosen(sealed.orcpt, places)),
@@ -47,6 +47,12 @@ async def open_mail(
         demands=_demands(queued, at),
     )
     return OpenMail(envelope, front, data_key, secret.salt)
+
+
+def _body(queued: MailQueued) -> Body:
+    if queued.binary:
+        return Body.BINARY
+    return Body.EIGHT_BIT if queued.eight_bit else Body.SEVEN_BIT
 
 
 def _demands(queued: MailQueued, at: datetime) -> Demands:

@@ -1,7 +1,7 @@
 """One SMTP session seen from the client, for the relay: one connection, one mail after the other.
 
 Source: RFC 5321 §3 and §4 (session), RFC 2920 §3.1 (PIPELINING), RFC 3207 §4 (STARTTLS),
-RFC 9422 §4 (LIMITS). ADR 0003.
+RFC 9422 §4 (LIMITS), RFC 3030 §2 (BDAT). ADR 0003.
 """
 
 from collections import deque
@@ -18,6 +18,7 @@ from gateway.protocols.smtp.transaction import Answer, Line, Stage, Transaction,
 
 LOST = reply(451, "4.4.2", "The connection was lost")
 NO_TLS = reply(451, "4.7.5", "The host does not start TLS")
+WRONG_SIZE = reply(451, "4.3.0", "The message has another size than was announced")
 BARE_NEWLINE = reply(554, "5.6.0", "The message has a bare CR or LF")
 
 
@@ -98,6 +99,7 @@ class Client:
         self._transaction: Transaction | None = None
         self._mails = 0  # begun with MAIL
         self._stuffer = DotStuffer()
+        self._chunk_octets: int | None = None  # of the chunk under way, that are not sent yet
         self._effects: list[ClientEffect] = []
 
     @property
@@ -148,6 +150,12 @@ class Client:
         if self._state is State.CLOSED:
             return []
         assert self._state is State.CONTENT, self._state
+        if self._chunk_octets is not None:
+            self._chunk_octets -= len(octets)
+            if self._chunk_octets < 0:
+                self._give_up(WRONG_SIZE, "more than the chunk")
+                return self._taken()
+            return [Send(octets)] if octets else []
         try:
             stuffed = self._stuffer.feed(octets)
         except ValueError as error:
@@ -156,12 +164,16 @@ class Client:
         return [Send(stuffed)] if stuffed else []
 
     def content_ended(self) -> list[ClientEffect]:
-        """Send the final dot. From now on only the host knows what becomes of the mail."""
+        """Send the final dot, if there is one. From now on only the host knows what becomes of the mail."""
         if self._state is State.CLOSED:
             return []
         assert self._state is State.CONTENT, self._state
+        if self._chunk_octets:
+            self._give_up(WRONG_SIZE, "less than the chunk")
+            return self._taken()
         try:
-            self._effects.append(Send(self._stuffer.finish()))
+            if self._chunk_octets is None:
+                self._effects.append(Send(self._stuffer.finish()))
             self._state = State.CONCLUSION
         except ValueError as error:
             self._give_up(BARE_NEWLINE, str(error))
@@ -293,12 +305,17 @@ class Client:
         """Send the next line of the envelope while there is somebody to send to, else conclude."""
         if transaction.is_begun and transaction.lines and not transaction.is_answered:
             self._send_lines()
+        elif transaction.is_binary and transaction.is_begun and not transaction.is_answered:
+            self._effects.append(Send(transaction.chunk_line()))
+            self._chunk_octets = transaction.envelope.octets
+            self._state = State.CONTENT
+            self._effects.append(SendContent())
         else:
             self._conclude()
 
     def _go_ahead(self, transaction: Transaction) -> None:
         if transaction.is_begun and transaction.accepted:
-            self._stuffer = DotStuffer()
+            self._stuffer, self._chunk_octets = DotStuffer(), None
             self._state = State.CONTENT
             self._effects.append(SendContent())
         elif transaction.accepted:

@@ -131,6 +131,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 5321 §4.1.1.1 wants a domain or address literal; hosts send their bare names, also with underscores.
 _CLIENT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _CHUNK = re.compile(r"([0-9]{1,20})( LAST)?", re.ASCII | re.IGNORECASE)  # RFC 3030 §2
+_BODIES = frozenset(body.value for body in Body)
 _MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}", re.ASCII)  # RFC 4422 §3.1
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)  # RFC 1870 §3
 
@@ -166,7 +167,7 @@ def _mail(arguments: str, hostname: str) -> Mail:
                 octets = int(value)
             case "SIZE", _:
                 raise PeerError(replies.BAD_ARGUMENTS, "SIZE is not a number")
-            case "BODY", str() if value.upper() in (Body.SEVEN_BIT.value, Body.EIGHT_BIT.value):
+            case "BODY", str() if value.upper() in _BODIES:
                 body = Body(value.upper())
             case "SMTPUTF8", None:
                 pass

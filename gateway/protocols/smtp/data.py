@@ -1,7 +1,7 @@
 """The message on the wire: out of what follows DATA or BDAT, and into what follows DATA.
 
 Source: RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines end in CRLF, and in nothing else);
-RFC 3030 §2 (BDAT).
+RFC 3030 §2 (BDAT), §3 (BINARYMIME).
 Both directions work on whole chunks with searches of the bytes type; there is no step per line (ADR 0003).
 """
 
@@ -132,6 +132,31 @@ class ChunkDecoder(MessageDecoder):
     def finish(self) -> None:
         """The last chunk has ended. Raises PeerError when the message ends in a bare CR."""
         self._check(self._held)
+
+
+class BinaryDecoder(ChunkDecoder):
+    """The octets of chunks after BODY=BINARYMIME: any, once the header has ended (RFC 3030 §3).
+
+    The header stays lines: fields of ours that somebody forged are looked for there.
+    """
+
+    def __init__(self, line_octets_max: int) -> None:
+        super().__init__(line_octets_max)
+        self._is_in_body = False
+        self._last = CRLF  # octets of the header, as many as may begin its end
+
+    def _take(self, octets: bytes) -> bytes:
+        if self._is_in_body:
+            return octets
+        message = self._held + octets
+        end = (self._last + message).find(b"\r\n\r\n")
+        if end >= 0:
+            self._check(message[: end + 2 * len(CRLF) - len(self._last)])
+            self._is_in_body, self._held = True, b""
+            return message
+        header = super()._take(octets)
+        self._last = (self._last + header)[-3:]
+        return header
 
 
 def _held_octets(octets: bytes) -> int:

@@ -1,7 +1,8 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
 Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
-RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3.
+RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3,
+RFC 3030 §2 and §3.
 """
 
 import re
@@ -23,6 +24,8 @@ class Offers:
     has_size: bool = False
     octets_max: int | None = None  # of a message; None when the host names no limit
     has_eight_bit: bool = False
+    has_chunking: bool = False
+    has_binary: bool = False
     has_smtputf8: bool = False
     has_starttls: bool = False
     has_dsn: bool = False
@@ -49,6 +52,8 @@ def parse_offers(answer: Reply) -> Offers:
         has_size="SIZE" in keywords,
         octets_max=(int(size) or None) if _SIZE.fullmatch(size) else None,  # 0: no fixed limit
         has_eight_bit="8BITMIME" in keywords,
+        has_chunking="CHUNKING" in keywords,
+        has_binary="BINARYMIME" in keywords,
         has_smtputf8="SMTPUTF8" in keywords,
         has_starttls="STARTTLS" in keywords,
         has_dsn="DSN" in keywords,

@@ -1,13 +1,15 @@
 """One SMTP session seen from the server: octets in, effects out. No socket, no clock.
 
 Source: RFC 5321 §3 and §4 (session, order of commands, limits), RFC 2920 (PIPELINING), RFC 3207 (STARTTLS),
-RFC 4954 (AUTH), RFC 6409 §4.3 (submission needs it), RFC 1870 (SIZE), RFC 3030 (CHUNKING), RFC 6152
-(8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES), RFC 3461 (DSN). ADR 0003.
+RFC 4954 (AUTH), RFC 6409 §4.3 (submission needs it), RFC 1870 (SIZE), RFC 3030 (CHUNKING, BINARYMIME),
+RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES), RFC 3461 (DSN), RFC 7293 (RRVS),
+RFC 9422 (LIMITS). ADR 0003.
 """
 
 from enum import Enum, auto
 from typing import assert_never
 
+from gateway.mail.envelope import Body
 from gateway.mail.reply import PeerError, Reply, reply
 from gateway.protocols.sasl.exchange import Verifiers, VerifiersWanted
 from gateway.protocols.smtp import commands, demanding, effects, replies
@@ -18,7 +20,7 @@ from gateway.protocols.smtp.config import (
     ENDLESS_COMMAND_OCTETS,
     SessionConfig,
 )
-from gateway.protocols.smtp.data import ChunkDecoder, DataDecoder
+from gateway.protocols.smtp.data import BinaryDecoder, ChunkDecoder, DataDecoder
 from gateway.protocols.smtp.effects import Effect
 from gateway.protocols.smtp.incoming import OVERSIZE_FACTOR, Chunk, Incoming
 from gateway.protocols.smtp.order import ON_YES, State
@@ -278,9 +280,9 @@ class Session:
         if not self._is_esmtp:
             self._say(reply(250, None, config.hostname))
             return
-        offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING", "SMTPUTF8"]
-        offers += ["DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}", *demanding.offered()]
-        offers.append("ENHANCEDSTATUSCODES")
+        offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING"]
+        offers += ["BINARYMIME", "SMTPUTF8", "DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}"]
+        offers += [*demanding.offered(), "ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
@@ -335,7 +337,10 @@ class Session:
         if self._state is State.SENDER:
             self._say(replies.NO_RECIPIENTS)
             return
-        self._state = self._on_yes(Data())
+        state = self._on_yes(Data())
+        if self._in_transaction().mail.body is Body.BINARY:  # RFC 3030 §3
+            raise PeerError(replies.BAD_SEQUENCE, "DATA after BODY=BINARYMIME")
+        self._state = state
         self._say(replies.SEND_MESSAGE)
         self._begin_message(DataDecoder(self._config.line_octets_max))
 
@@ -362,7 +367,9 @@ class Session:
         else:
             self._state = state
             if self._in_transaction().decoder is None:
-                self._begin_message(ChunkDecoder(self._config.line_octets_max))
+                is_binary = self._in_transaction().mail.body is Body.BINARY
+                decoder = BinaryDecoder if is_binary else ChunkDecoder
+                self._begin_message(decoder(self._config.line_octets_max))
         self._chunk = Chunk(bdat.octets, bdat.is_last, refusal)
 
     def _start_tls(self) -> None:

@@ -2,7 +2,7 @@
 
 Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME),
 RFC 3461 §5.2 (with DSN and without), RFC 7293 §5 (with RRVS and without),
-RFC 9422 §4 (LIMITS).
+RFC 9422 §4 (LIMITS), RFC 3030 §3 (BINARYMIME goes by BDAT).
 """
 
 from collections import deque
@@ -20,6 +20,7 @@ from gateway.protocols.smtp.offers import Offers
 from gateway.protocols.smtp.parameters import mail_parameters, rcpt_parameters
 
 NEEDS_EIGHT_BIT = reply(554, "5.6.3", "The host takes no 8-bit messages")  # RFC 6152 §3
+NEEDS_BINARY = reply(554, "5.6.3", "The host takes no binary messages")  # RFC 3030 §3
 NEEDS_SMTPUTF8 = reply(550, "5.6.7", "The host takes no internationalised addresses")  # RFC 6531 §3.2
 # RFC 9422 §4: more than the host says it takes are not sent; they come with the next attempt.
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "More recipients than the host takes at once")
@@ -80,6 +81,11 @@ class Transaction:
         self.lines: deque[Line] = deque(self._lines(offers))  # not sent yet
 
     @property
+    def is_binary(self) -> bool:
+        """True when the message has no lines, and goes in a chunk."""
+        return self.envelope.body is Body.BINARY
+
+    @property
     def is_answered(self) -> bool:
         """True when every recipient has its answer."""
         return len(self._answers) == len(self.envelope.rcpt_to)
@@ -106,6 +112,8 @@ class Transaction:
             self.answer_all(TOO_LARGE, Stage.MAIL, is_ours=True)
         if envelope.body is Body.EIGHT_BIT and not offers.has_eight_bit:
             self.answer_all(NEEDS_EIGHT_BIT, Stage.MAIL, is_ours=True)
+        if self.is_binary and not (offers.has_binary and offers.has_chunking):
+            self.answer_all(NEEDS_BINARY, Stage.MAIL, is_ours=True)
         if (refusal := demanding.refusal_for(envelope.demands, offers)) is not None:
             self.answer_all(refusal, Stage.MAIL, is_ours=True)
         if not offers.has_smtputf8:
@@ -146,6 +154,8 @@ class Transaction:
             parameters += f" SIZE={envelope.octets}"
         if offers.has_eight_bit and envelope.body is Body.EIGHT_BIT:
             parameters += " BODY=8BITMIME"
+        if self.is_binary:
+            parameters += " BODY=BINARYMIME"
         if uses_smtputf8:
             parameters += " SMTPUTF8"
         if offers.has_dsn:
@@ -159,7 +169,13 @@ class Transaction:
             if offers.has_rrvs and (asked := said_of(envelope.rrvs, i)):
                 options += f" RRVS={asked}"
             yield Line(Stage.RCPT, command_line(f"RCPT TO:<{_path(envelope.rcpt_to[i])}>{options}"), i)
-        yield Line(Stage.DATA, command_line("DATA"))
+        if not self.is_binary:
+            yield Line(Stage.DATA, command_line("DATA"))
+
+    def chunk_line(self) -> bytes:
+        """The BDAT before a binary message: all of it is one chunk (RFC 3030 §2)."""
+        assert self.envelope.octets is not None, "what is sent in a chunk has a size"
+        return command_line(f"BDAT {self.envelope.octets} LAST")
 
 
 def command_line(text: str) -> bytes:

@@ -117,6 +117,11 @@ class Host:
                         self.taken.append(Taken(mail_from, rcpt_to, message, was_tls, commands))
                         self.has_more.set()
                         mails += 1
+                case "BDAT":
+                    message = await reader.readexactly(int(line.split(" ")[1]))
+                    was_tls = writer.get_extra_info("ssl_object") is not None
+                    self.taken.append(Taken(mail_from, rcpt_to, message, was_tls, commands))
+                    self.has_more.set()
                 case "QUIT":
                     return
             writer.write(f"{said}\r\n".encode())

@@ -133,6 +133,7 @@ ASKED = envelope(
     "eve@dld.go.th",
     dsn=DsnOptions("HDRS", "a=b c", ("SUCCESS,FAILURE", ""), ("rfc822;b+b@opm.go.th", "")),
 )
+BINARY = "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250-PIPELINING / 250-chunking / 250 binarymime\n"
 WITH_DSN = "S: 220 mx.example\nC: EHLO relay.example\nS: 250-mx.example / 250-SMTPUTF8 / 250 dsn\n"
 
 SCRIPTS: dict[str, tuple[Envelope, str, list[str]]] = {
@@ -177,6 +178,29 @@ SCRIPTS: dict[str, tuple[Envelope, str, list[str]]] = {
     ),
     "a recipient that must be asked is not sent to a host without RRVS (RFC 7293 §5)": (
         envelope("bob@dld.go.th", rrvs=("2020-03-01T09:00:00Z",)), PIPED + BYE, ["RCPT 550 5.7.19*"],
+    ),
+    "a binary message goes in one chunk (RFC 3030 §3)": (
+        envelope("bob@dld.go.th", "eve@dld.go.th", body=Body.BINARY),
+        BINARY + "C: MAIL FROM:<ann@opm.go.th> BODY=BINARYMIME\nC: RCPT TO:<bob@dld.go.th>\n"
+        "C: RCPT TO:<eve@dld.go.th>\nS: 250 ok / 550 5.1.1 no / 250 ok\n"
+        "C: BDAT 25 LAST\nC: Subject: hello\nC: \nC: .dots\n" + KEPT + BYE,
+        ["RCPT 550 5.1.1", "CONCLUSION 250 2.0.0"],
+    ),
+    "a binary message whose recipients are refused is not sent": (
+        envelope(body=Body.BINARY),
+        BINARY + "C: MAIL FROM:<ann@opm.go.th> BODY=BINARYMIME\nC: RCPT TO:<bob@dld.go.th>\n"
+        "S: 250 ok / 550 5.1.1 no\nC: RSET\nS: 250 ok\n" + BYE,
+        ["RCPT 550 5.1.1"],
+    ),
+    "a binary message to a host that takes none is not sent (RFC 3030 §3)": (
+        envelope(body=Body.BINARY),
+        "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250-8BITMIME / 250 CHUNKING\n" + BYE,
+        ["MAIL 554 5.6.3*"],
+    ),
+    "nor to one that takes no chunks": (
+        envelope(body=Body.BINARY),
+        "S: 220 a\nC: EHLO relay.example\nS: 250-a / 250-8BITMIME / 250 BINARYMIME\n" + BYE,
+        ["MAIL 554 5.6.3*"],
     ),
     "recipients above a host's limit wait for another time (RFC 9422 §4)": (
         envelope("bob@dld.go.th", "eve@dld.go.th", "joe@dld.go.th"),
@@ -485,6 +509,19 @@ def test_a_message_with_bare_newlines_is_never_ended() -> None:
     assert relay.replies == ["CONTENT 554 5.6.0*"] * 2
     assert relay.close is not None
     assert not relay.sent.endswith(b".\r\n")
+
+
+def test_a_binary_message_is_sent_as_it_is_and_a_wrong_size_ends_the_session() -> None:
+    octets = b"A: b\r\n\r\n\r.\n.\r\n.\r\n12345678"
+    said = [b"220 a\r\n", b"250-a\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 BINARYMIME\r\n"]
+    for message in (octets, octets + b"9", b""):
+        relay = Relay([envelope(body=Body.BINARY)], message=message)
+        for answer in (*said, b"250 ok\r\n250 ok\r\n"):
+            relay.feed(answer)
+        is_right = message == octets
+        assert relay.replies == ([] if is_right else ["CONTENT 451 4.3.0*"])
+        assert (relay.close is None) == is_right
+        assert relay.sent.endswith(b"BDAT 25 LAST\r\n" + octets) == is_right
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.mail.reply import PeerError, Reply
-from gateway.protocols.smtp.data import ChunkDecoder, DataDecoder, DotStuffer
+from gateway.protocols.smtp.data import BinaryDecoder, ChunkDecoder, DataDecoder, DotStuffer
 
 LINE_OCTETS_MAX = 1024 * 1024
 
@@ -182,3 +182,26 @@ def test_a_line_at_the_limit_passes_and_one_octet_more_does_not() -> None:
         with pytest.raises(PeerError) as caught:
             decode([sent[i : i + width] for i in range(0, len(sent), width)], 100)
         assert str(caught.value.reply.status) == "5.5.2"
+
+
+@example(b"\r\n\n", [1])
+@example(b"A: b\r\n\r\n\r", [7, 8])
+@given(
+    st.lists(st.sampled_from([b"A: b", b"\r\n", b"\r", b"\n", b".", b"\x00"]), max_size=12).map(b"".join),
+    st.lists(st.integers(0, 100), max_size=6),
+)
+def test_a_binary_message_in_any_split_is_the_same_and_only_its_header_has_lines(
+    octets: bytes, places: list[int]
+) -> None:
+    """RFC 3030 §3."""
+    decoder = BinaryDecoder(LINE_OCTETS_MAX)
+    header = (b"\r\n" + octets).partition(b"\r\n\r\n")[0]
+    is_sound = len(header) - len(header.translate(None, b"\r\n")) == 2 * header.count(b"\r\n")
+    try:
+        message = b"".join(decoder.feed(piece) for piece in splits(octets, places))
+        decoder.finish()
+    except PeerError:
+        assert not is_sound
+    else:
+        assert is_sound
+        assert message == octets
