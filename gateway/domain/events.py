@@ -161,7 +161,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     hold_until: Instant | None = None
     deliver_by: Instant | None = None  # RFC 2852
     deliver_by_mode: DeliverByMode | None = None
-    priority: int = 0
+    priority: int = 0  # RFC 6710: -9..9, higher goes first
     sender_account_id: AccountId | None = None
     ret: Ret | None = None  # RFC 3461 RET
 
@@ -189,6 +189,7 @@ class MailQueued(Event, frozen=True, kw_only=True):
     rrvs: tuple[str, ...] = ()  # RFC 7293 RRVS, likewise
     deliver_by: Instant | None = None  # as in mail.accepted, with its mode
     deliver_by_mode: DeliverByMode | None = None
+    priority: int = 0
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):

@@ -1,6 +1,6 @@
 """What a sender demands of the way of its mail, beyond who is to get it.
 
-Source: RFC 2852 §4 (DELIVERBY).
+Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §5 (MT-PRIORITY).
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ class Demands:
     """Of one mail."""
 
     deliver_by: DeliverBy | None = None
+    priority: int | None = None  # -9..9, higher goes first; None: not said, which is 0
 
 
 NO_DEMANDS: Final = Demands()

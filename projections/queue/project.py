@@ -44,6 +44,7 @@ class Recipient:
     status: str
     changed_at: int
     tried_at: datetime | None
+    priority: int
 
 
 READ = """
@@ -57,7 +58,7 @@ WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
 SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::int[],
     $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bigint[],
-    $14::timestamptz[])
+    $14::timestamptz[], $15::int[])
 ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
@@ -71,7 +72,7 @@ FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
 
 class QueueModel(ReadModel):
     name = "queue"
-    version = 2  # since a row knows when it was tried
+    version = 3  # since a row knows how urgent it is
     topics = frozenset({MailQueued.TOPIC, MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
 
     def __init__(self, ring: Keyring) -> None:
@@ -144,6 +145,7 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
             status="",
             changed_at=position,
             tried_at=None,
+            priority=event.priority,
         )
     return len(fresh)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
@@ -13,6 +14,9 @@ from projections.queue.project import QueueModel, Recipient
 from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(QueueModel)
+# RFC 6710 §5. Each has its own look into the index, so that what is not due yet is not walked over.
+PRIORITY_MIN: Final = -9
+PRIORITY_MAX: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,9 @@ class Due:
 
 
 async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False) -> list[Due]:
-    """Who is due by `at` and not leased to a relay, longest waiting first; limit: recipients, not mails.
+    """Who is due by `at` and not leased to a relay, most urgent first, then longest waiting.
+
+    limit: recipients, not mails.
 
     leased_too: as if nobody had a lease, for the relay that has just taken its own.
     """
@@ -44,11 +50,14 @@ async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False)
         f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
             array_agg(r.attempt ORDER BY r.recipient) AS attempts,
             array_agg(r.tried_at ORDER BY r.recipient) AS tried_at, q.state
-        FROM (SELECT * FROM {_SCHEMA}.recipient AS r
-              WHERE outcome = 'waiting' AND next_attempt_at <= $1 {free}
-              ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
+        FROM (SELECT r.* FROM generate_series({PRIORITY_MIN}, {PRIORITY_MAX}) AS urgent (priority)
+              CROSS JOIN LATERAL (SELECT * FROM {_SCHEMA}.recipient AS r
+                  WHERE outcome = 'waiting' AND r.priority = urgent.priority AND next_attempt_at <= $1 {free}
+                  ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
+              ORDER BY r.priority DESC, next_attempt_at, mail_id, recipient LIMIT $2) AS r
         JOIN {_SCHEMA}.queued AS q ON q.position = r.position
-        GROUP BY r.position, r.mail_id, q.state ORDER BY min(r.next_attempt_at), r.position""",
+        GROUP BY r.position, r.mail_id, q.state
+        ORDER BY max(r.priority) DESC, min(r.next_attempt_at), r.position""",
         at,
         limit,
     )

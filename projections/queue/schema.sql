@@ -20,6 +20,8 @@ CREATE TABLE recipient (
     status          text        NOT NULL,
     changed_at      bigint      NOT NULL,  -- position of the last event that changed the row
     tried_at        timestamptz,           -- of the last attempt; NULL: none was made
+    priority        int         NOT NULL,  -- RFC 6710: -9..9, higher goes first
     PRIMARY KEY (mail_id, recipient)
 );
-CREATE INDEX recipient_due ON recipient (next_attempt_at, mail_id, recipient) WHERE outcome = 'waiting';
+CREATE INDEX recipient_due ON recipient (priority, next_attempt_at, mail_id, recipient)
+    WHERE outcome = 'waiting';

@@ -431,8 +431,8 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
     async with gateway.pool.rows() as rows:
         assert await waiting(rows) == 0
         assert await next_due_at(rows) is None
-        assert await rows.fetchval("SELECT count(*) FROM queue_v2.queued") == 0
-        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v2.recipient ORDER BY recipient")
+        assert await rows.fetchval("SELECT count(*) FROM queue_v3.queued") == 0
+        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v3.recipient ORDER BY recipient")
     assert [tuple(row) for row in ended] == [("relayed", 1, 250), ("bounced", 2, 550)]
 
 
@@ -447,6 +447,24 @@ async def test_a_limit_counts_recipients_and_takes_the_longest_waiting(gateway: 
     async with gateway.pool.rows() as rows:
         found = await due(rows, world.now, limit=3)
     assert [(one.mail_id, one.recipients) for one in found] == [(mails[0], (0, 1)), (mails[1], (0,))]
+
+
+async def test_what_is_urgent_is_taken_first_then_what_waits_longest(gateway: Gateway) -> None:
+    """RFC 6710 §5."""
+    world = gateway.world
+    mails = []
+    for priority in (0, -4, 6, 0, 6):
+        mail = world.accept(gateway.opm, None, ["v0@dld.go.th"])
+        world.queue(mail, gateway.dld, [0], priority)
+        mails.append(mail)
+    world.attempt(MailDeferred, mails[4], [0], 1)
+    await gateway.catch_up()
+    order = [mails[place].mail_id for place in (2, 0, 3, 1)]
+    async with gateway.pool.rows() as rows:
+        assert [one.mail_id for one in await due(rows, world.now, limit=10)] == order
+        assert [one.mail_id for one in await due(rows, world.now, limit=2)] == order[:2]
+        later = await due(rows, world.now + timedelta(minutes=2), limit=10)
+        assert [one.mail_id for one in later[:2]] == [mails[2].mail_id, mails[4].mail_id]
 
 
 # --- leases ---------------------------------------------------------------------------------------------
@@ -497,7 +515,7 @@ async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gatew
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         await leases.take(rows, {mail.mail_id: [0, 1]}, holder="relay-a", seconds=0, now_s=0.0)
-        assert await leases.sweep(rows, schema="queue_v2") == 1
+        assert await leases.sweep(rows, schema="queue_v3") == 1
         assert await rows.fetchval("SELECT recipient FROM leases.relay_lease") == 1
         assert await leases.ran_out(rows) == 0
 

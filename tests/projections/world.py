@@ -370,7 +370,9 @@ class World:
         self.add(Fact(box_history(owner.account_id), delivered))
         return delivered
 
-    def queue(self, mail: Mail, agency_id: AgencyId | None, recipients: Sequence[int]) -> MailQueued:
+    def queue(
+        self, mail: Mail, agency_id: AgencyId | None, recipients: Sequence[int], priority: int = 0
+    ) -> MailQueued:
         rcpt_to = tuple(mail.envelope.rcpt_to[number] for number in recipients)
         envelope = EnvelopeSecret(mail.envelope.mail_from, rcpt_to)
         queued = MailQueued(
@@ -383,6 +385,7 @@ class World:
             sealed=self._seal(envelope, mail.data_key, f"envelope:{mail.mail_id}"),
             accepted_at=mail.accepted.at,
             expires_at=mail.accepted.at + timedelta(days=5),
+            priority=priority,
             **self.stamp().fields(),
         )
         self.add(Fact(mail_history(mail.mail_id), queued))

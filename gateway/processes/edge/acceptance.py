@@ -4,7 +4,7 @@ Nothing is half accepted: an object or a content without its event is garbage th
 event never names content that is not there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.domain.events import Actor, By, EnvelopeSecret, Stamp
@@ -15,6 +15,7 @@ from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
 from gateway.mail.reply import Reply, reply
+from gateway.mail.urgency import priority_of
 from gateway.mail.valid_since import asked_of
 from gateway.ports import Clock, Entropy, Full, Lane, Spooled, Unavailable
 from gateway.processes import maillog
@@ -141,7 +142,7 @@ class Acceptance:
             sender_account_id=None if author is None else author.account_id,
             dsn=transaction.dsn,
             rrvs=asked_of(transaction.rcpt_to, transaction.rrvs, tree.header_octets),
-            demands=transaction.demands,
+            demands=_demands(transaction, tree.header_octets),
         )
 
     def _front(self, mail_id: MailId, at: datetime, transaction: Transaction, header: bytes) -> bytes:
@@ -159,3 +160,11 @@ class Acceptance:
             missing = submission.missing_fields(header, author=author.address, message_id=message_id, at=at)
         path = None if mail_from is None else str(mail_from)
         return presented.front(path, reception, header, missing=missing)
+
+
+def _demands(transaction: Transaction, header: bytes) -> Demands:
+    """What MAIL says; where it says nothing of the priority, who signed in may say it in the message."""
+    demands = transaction.demands
+    if transaction.author is None or demands.priority is not None:
+        return demands
+    return replace(demands, priority=priority_of(header))

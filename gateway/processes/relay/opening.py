@@ -10,7 +10,7 @@ from gateway.domain.routing import envelope_label, message_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail import presented
 from gateway.mail.address import parse_address
-from gateway.mail.demands import NO_DEMANDS, DeliverBy, Demands
+from gateway.mail.demands import DeliverBy, Demands
 from gateway.mail.dsn_options import DsnOptions, chosen
 from gateway.mail.envelope import Body, Envelope
 from gateway.ports import ContentStore, KeyStore
@@ -56,10 +56,11 @@ def _body(queued: MailQueued) -> Body:
 
 
 def _demands(queued: MailQueued, at: datetime) -> Demands:
-    if queued.deliver_by is None or queued.deliver_by_mode is None:
-        return NO_DEMANDS
-    seconds = int((queued.deliver_by - at).total_seconds())
-    return Demands(DeliverBy(seconds, queued.deliver_by_mode))
+    deliver_by = None
+    if queued.deliver_by is not None and queued.deliver_by_mode is not None:
+        seconds = int((queued.deliver_by - at).total_seconds())
+        deliver_by = DeliverBy(seconds, queued.deliver_by_mode)
+    return Demands(deliver_by, queued.priority or None)
 
 
 async def content_of(opened: OpenMail, message: Message, store: ContentStore) -> AsyncIterator[bytes]:

@@ -1,23 +1,28 @@
 """The parameters of MAIL by which a sender demands something of the way of its mail: read, written, refused.
 
-Source: RFC 2852 §4 (DELIVERBY).
+Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §4 and §5 (MT-PRIORITY).
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from gateway.mail.demands import DeliverBy, DeliverByMode, Demands
 from gateway.mail.reply import PeerError, Reply, reply
+from gateway.mail.urgency import parse_priority
 from gateway.protocols.smtp import replies
 from gateway.protocols.smtp.offers import Offers
 
-KEYWORDS: Final = frozenset({"BY"})
+KEYWORDS: Final = frozenset({"BY", "MT-PRIORITY"})
 
 # RFC 2852 §3: the least time in which a mail that is to be returned may be expected to have gone: the first
 # attempt and the one after it.
 DELIVER_BY_MIN_S: Final = 120
 TOO_SOON: Final = reply(555, "5.5.4", "The mail cannot be promised by that time")
+
+# RFC 6710 §5, RFC 3463 X.3.6: the text begins with the priority it has instead.
+OTHER_PRIORITY: Final = reply(250, "2.3.6", "0 is the priority of mail from hosts that did not sign in")
 
 CANNOT_PROMISE: Final = reply(554, "5.3.3", "The host does not promise to deliver by a time")
 EXPIRED: Final = reply(554, "5.4.7", "The time by which the mail was to be delivered is over")
@@ -28,16 +33,24 @@ _BY = re.compile(r"([+-]?[0-9]{1,9});([RN]T?)", re.ASCII | re.IGNORECASE)  # RFC
 
 def offered() -> list[str]:
     """What the answer to EHLO says of them."""
-    return [f"DELIVERBY {DELIVER_BY_MIN_S}"]
+    return [f"DELIVERBY {DELIVER_BY_MIN_S}", "MT-PRIORITY"]
 
 
 def read(parameters: Mapping[str, str | None]) -> Demands:
     """Raises PeerError on bad syntax."""
     try:
         deliver_by = _read_by(parameters["BY"] or "") if "BY" in parameters else None
+        priority = parse_priority(parameters["MT-PRIORITY"] or "") if "MT-PRIORITY" in parameters else None
     except ValueError as error:
         raise PeerError(replies.BAD_ARGUMENTS, str(error)) from None
-    return Demands(deliver_by)
+    return Demands(deliver_by, priority)
+
+
+def granted(demands: Demands, *, is_signed_in: bool) -> Demands:
+    """RFC 6710 §5: how urgent its mail is, a stranger may only say to its own disadvantage."""
+    if demands.priority is None or demands.priority <= 0 or is_signed_in:
+        return demands
+    return replace(demands, priority=0)
 
 
 def refusal(demands: Demands) -> Reply | None:
@@ -61,10 +74,12 @@ def refusal_for(demands: Demands, offers: Offers) -> Reply | None:
 
 def written(demands: Demands, offers: Offers) -> str:
     """What is passed on to a host, each parameter with a space before it."""
-    deliver_by = demands.deliver_by
+    deliver_by, parameters = demands.deliver_by, ""
     if deliver_by is not None and offers.has_deliver_by:
-        return f" BY={deliver_by.seconds};{deliver_by.mode}"
-    return ""
+        parameters += f" BY={deliver_by.seconds};{deliver_by.mode}"
+    if demands.priority is not None and offers.has_priority:
+        parameters += f" MT-PRIORITY={demands.priority}"
+    return parameters
 
 
 def _read_by(value: str) -> DeliverBy:

@@ -32,6 +32,7 @@ class Incoming:
     decoder: DataDecoder | ChunkDecoder | None = None  # None: the message has not begun
     message_octets: int = 0
     is_too_large: bool = False
+    has_other_priority: bool = False  # than it asked for
 
     def add(self, rcpt: Rcpt) -> None:
         """A recipient that was said yes to."""

@@ -6,6 +6,7 @@ RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 2034 (ENHANCEDSTATUSCODES), RFC 34
 RFC 9422 (LIMITS). ADR 0003.
 """
 
+from dataclasses import replace
 from enum import Enum, auto
 from typing import assert_never
 
@@ -101,6 +102,8 @@ class Session:
 
     def sender_checked(self, verdict: Reply) -> list[Effect]:
         """Answer CheckSender: a 2xx lets the mail begin."""
+        if verdict.is_success and self._transaction is not None and self._transaction.has_other_priority:
+            verdict = demanding.OTHER_PRIORITY
         if self._answered(Awaited.SENDER, verdict):
             self._state = State.SENDER if verdict.is_success else State.GREETED
             if not verdict.is_success:
@@ -313,7 +316,9 @@ class Session:
             self._say(replies.MESSAGE_TOO_LARGE)
             self._is_behind_refusal = True
             return
-        self._transaction = Incoming(mail, mail.path_octets)
+        demands = demanding.granted(mail.demands, is_signed_in=self._is_signed_in)
+        self._transaction = Incoming(replace(mail, demands=demands), mail.path_octets)
+        self._transaction.has_other_priority = demands.priority != mail.demands.priority
         self._await(Awaited.SENDER, effects.CheckSender(mail.mail_from, mail.octets))
 
     def _add(self, rcpt: Rcpt) -> None:

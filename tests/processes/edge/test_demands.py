@@ -26,3 +26,19 @@ async def test_a_binary_message_is_kept_as_it_came_and_marked(world: EdgeWorld) 
     assert accepted.binary
     assert accepted.eight_bit
     assert (await world.presented(accepted)).endswith(message)
+
+
+URGENT = "X-Saraban-Urgency: ด่วนที่สุด\r\nFrom: {}\r\n\r\nHello.\r\n"
+
+
+async def test_how_urgent_a_message_is_a_stranger_does_not_say(world: EdgeWorld) -> None:
+    """RFC 6710 §5, RFC 6758 §4."""
+    async with world.running(), await world.client() as client:
+        await client.envelope("suda@opm.go.th")
+        assert (await client.message(URGENT.format("ann@example.org").encode())).startswith(b"250 ")
+        said = await client.say(b"MAIL FROM:<ann@example.org> MT-PRIORITY=9\r\n")
+        assert said.startswith(b"250 2.3.6 0 ")
+        await client.say(b"RCPT TO:<suda@opm.go.th>\r\n")
+        await client.say(b"DATA\r\n")
+        await client.message(b"From: ann@example.org\r\n\r\nHello.\r\n")
+    assert [accepted.priority for accepted in await world.accepted()] == [0, 0]

@@ -328,3 +328,16 @@ async def test_a_handshake_that_fails_is_a_session_too(tmp_path: Path, tls: ssl.
         while not (found := await world.events(SessionEnded)):  # noqa: ASYNC110
             await asyncio.sleep(0.002)
     assert [(event.ended, event.listener) for event in found] == [("tls", "submissions")]
+
+
+async def test_who_signed_in_may_say_how_urgent_the_message_is(
+    world: EdgeWorld, trust: ssl.SSLContext
+) -> None:
+    """RFC 6758 §4; what MAIL says counts first (RFC 6710)."""
+    written = f"X-Saraban-Urgency: ด่วนที่สุด\r\nFrom: {SUDA}\r\n\r\nHello.\r\n".encode()
+    async with await inside_tls(world, trust) as client:
+        await client.say(plain(SUDA, PASSWORD))
+        for parameter in ("", " MT-PRIORITY=3", " MT-PRIORITY=0"):
+            await client.transaction("ann@example.org", mail=f"MAIL FROM:<{SUDA}>{parameter}")
+            assert (await client.message(written)).startswith(b"250 ")
+    assert [accepted.priority for accepted in await world.accepted()] == [6, 3, 0]
