@@ -157,7 +157,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     report_of: MailId | None = None  # this mail is the bounce report of that one
     acceptance: Literal["onsite", "both-sites"] = "onsite"
     secrecy: str = ""
-    requiretls: bool = False
+    requiretls: bool = False  # RFC 8689
     hold_until: Instant | None = None
     deliver_by: Instant | None = None  # RFC 2852
     deliver_by_mode: DeliverByMode | None = None
@@ -190,6 +190,7 @@ class MailQueued(Event, frozen=True, kw_only=True):
     deliver_by: Instant | None = None  # as in mail.accepted, with its mode
     deliver_by_mode: DeliverByMode | None = None
     priority: int = 0
+    requiretls: bool = False
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):

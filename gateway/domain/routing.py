@@ -269,6 +269,7 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
         deliver_by=accepted.deliver_by,
         deliver_by_mode=accepted.deliver_by_mode,
         priority=accepted.priority,
+        requiretls=accepted.requiretls,
         rrvs=chosen(tuple(recipient.rrvs for recipient in accepted.recipients), recipients),
     )
     return Fact(mail_history(mail_id), event)

@@ -1,6 +1,6 @@
 """What a sender demands of the way of its mail, beyond who is to get it.
 
-Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §5 (MT-PRIORITY).
+Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §5 (MT-PRIORITY), RFC 8689 (REQUIRETLS).
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Demands:
 
     deliver_by: DeliverBy | None = None
     priority: int | None = None  # -9..9, higher goes first; None: not said, which is 0
+    requires_tls: bool = False  # all the way, with hosts that are who they say
 
 
 NO_DEMANDS: Final = Demands()

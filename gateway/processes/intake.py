@@ -135,6 +135,7 @@ class Intake:
             sender_account_id=incoming.sender_account_id,
             ret=dsn.ret,
             priority=incoming.demands.priority or 0,
+            requiretls=incoming.demands.requires_tls,
             deliver_by=None if deliver_by is None else at + timedelta(seconds=deliver_by.seconds),
             deliver_by_mode=None if deliver_by is None else deliver_by.mode,
         )

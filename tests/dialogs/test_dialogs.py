@@ -30,7 +30,7 @@ from gateway.protocols.smtp.config import SessionConfig
 from gateway.protocols.smtp.offers import Offers
 from tests.dialogs.smtp_shell import Shell
 
-EVERYTHING = Offers(has_deliver_by=True, has_priority=True)
+EVERYTHING = Offers(has_deliver_by=True, has_priority=True, has_requiretls=True)
 DIALOGS = sorted((Path(__file__).parent / "smtp").glob("*.txt"))
 _REPEATED = re.compile(r"\{([^{}*]+)\*([0-9]+)\}")
 

@@ -1,7 +1,7 @@
 """One connection to a next hop: the asyncio shell around the SMTP client core.
 
 Source: RFC 5321 §4.5.3.2 (timeouts), RFC 7435 (opportunistic TLS: better encrypted to somebody than in the
-clear to everybody).
+clear to everybody), RFC 8689 §4.2.1 (a mail that requires TLS).
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from gateway.mail.reply import reply
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.protocols.smtp.client import (
     LOST,
+    NO_TLS,
     Client,
     ClientConfig,
     ClientEffect,
@@ -26,6 +27,7 @@ from gateway.protocols.smtp.client import (
     SendContent,
     TlsUse,
 )
+from gateway.protocols.smtp.demanding import NO_REQUIRETLS
 from gateway.protocols.smtp.effects import Close, Send, StartTls
 from gateway.protocols.smtp.transaction import Answer, Stage
 
@@ -63,6 +65,7 @@ class Connection:
         self._reader, self._writer = streams
         self._events: deque[Ready | SendContent | Concluded | Refused | Close] = deque()
         self.tls = ""  # protocol and cipher
+        self._is_verified = False  # inside TLS, with the host that was meant
 
     async def ready(self) -> Refused | None:
         """Wait until the host takes a mail; else why it does not."""
@@ -84,6 +87,7 @@ class Connection:
 
         Every recipient has its answer, whatever happens to the connection.
         """
+        assert self._is_verified or not envelope.demands.requires_tls, "the host may be anybody"
         await self._perform(self._client.start(envelope))
         timeout_s = self._timeouts.reply
         while True:
@@ -95,6 +99,11 @@ class Connection:
                     return answers
                 case event:
                     raise AssertionError(event)
+
+    @property
+    def offers_starttls(self) -> bool:
+        """True when the host offers TLS."""
+        return self._client.offers_starttls
 
     async def close(self) -> None:
         """Say goodbye if the host still listens, and close."""
@@ -149,11 +158,15 @@ class Connection:
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 await self._writer.start_tls(self._tls_context, server_hostname=self._hop.host)
+        except ssl.SSLCertVerificationError as error:  # only where it is looked at
+            await self._perform(self._client.lost(f"TLS: {error}", NO_REQUIRETLS))
+            return
         except (OSError, TimeoutError, ssl.SSLError, ValueError) as error:
             await self._perform(self._client.lost(f"TLS: {error}", TLS_FAILED))
             return
         session = self._writer.get_extra_info("ssl_object")
         self.tls = f"{session.version()} {session.cipher()[0]}"
+        self._is_verified = self._tls_context.verify_mode is ssl.CERT_REQUIRED
         await self._perform(self._client.tls_started())
 
     async def _send_content(self, content: AsyncIterator[bytes], may_end: Callable[[], bool]) -> None:
@@ -196,12 +209,21 @@ def opportunistic_context() -> ssl.SSLContext:
     return context
 
 
+def verifying_context() -> ssl.SSLContext:
+    """TLS with the host that is meant, by the authorities this machine trusts (or SSL_CERT_FILE names)."""
+    return ssl.create_default_context()
+
+
 async def connect(
     hop: NextHop, *, hostname: str, tls_context: ssl.SSLContext, timeouts: Timeouts
 ) -> Connection | Refused:
-    """A connection whose host takes a mail: with TLS when it offers that, without when TLS fails."""
+    """A connection whose host takes a mail: with TLS when it offers that, without when TLS fails.
+
+    tls_context: one that verifies means that there is no going on without TLS.
+    """
     refused = Refused(TLS_FAILED, Stage.STARTTLS, is_ours=True)
-    for use in (TlsUse.WHEN_OFFERED, TlsUse.NEVER):
+    is_strict = tls_context.verify_mode is ssl.CERT_REQUIRED
+    for use in (TlsUse.ALWAYS,) if is_strict else (TlsUse.WHEN_OFFERED, TlsUse.NEVER):
         try:
             async with asyncio.timeout(timeouts.connect):
                 streams = await asyncio.open_connection(hop.host, hop.port, limit=READ_OCTETS)
@@ -214,9 +236,16 @@ async def connect(
             return connection
         await connection.close()
         refused = why_not
+        if is_strict and (refused.reply is NO_REQUIRETLS or _never_offers_tls(refused, connection)):
+            return Refused(NO_REQUIRETLS, Stage.MAIL, is_ours=True)  # about such mails, not the connection
         if refused.reply is not TLS_FAILED:
             break
     return refused
+
+
+def _never_offers_tls(refused: Refused, connection: Connection) -> bool:
+    """True when it is not only just now that there is no TLS."""
+    return refused.reply is NO_TLS and not connection.offers_starttls
 
 
 def is_about_mail(stage: Stage) -> bool:

@@ -60,7 +60,7 @@ def _demands(queued: MailQueued, at: datetime) -> Demands:
     if queued.deliver_by is not None and queued.deliver_by_mode is not None:
         seconds = int((queued.deliver_by - at).total_seconds())
         deliver_by = DeliverBy(seconds, queued.deliver_by_mode)
-    return Demands(deliver_by, queued.priority or None)
+    return Demands(deliver_by, queued.priority or None, queued.requiretls)
 
 
 async def content_of(opened: OpenMail, message: Message, store: ContentStore) -> AsyncIterator[bytes]:

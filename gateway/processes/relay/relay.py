@@ -48,6 +48,7 @@ from gateway.processes.relay.connection import (
     is_about_mail,
     opportunistic_context,
     refused_all,
+    verifying_context,
 )
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
@@ -72,6 +73,7 @@ class Destination:
     """A next hop, the jobs that wait for it and the connections it has."""
 
     hop: NextHop
+    requires_tls: bool  # its connections are for mails that do (RFC 8689)
     connections_max: int  # goes down when the host refuses one more than it has
     jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)  # JOBS_MAX at most
     workers: int = 0  # connections, made or in the making
@@ -88,6 +90,7 @@ class Means:
     schedule: RetrySchedule = field(default_factory=RetrySchedule)
     timeouts: Timeouts = field(default_factory=Timeouts)
     tls_context: ssl.SSLContext = field(default_factory=opportunistic_context, repr=False)
+    strict_tls_context: ssl.SSLContext = field(default_factory=verifying_context, repr=False)
 
 
 class Relay:
@@ -108,7 +111,7 @@ class Relay:
         self._queue, self._lane, self._content, self._keys = queue, lane, content, keys
         self._clock, self._entropy, self._by = clock, entropy, by
         self._means = means
-        self._destinations: dict[NextHop, Destination] = {}
+        self._destinations: dict[tuple[NextHop, bool], Destination] = {}
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
         self._recorder = Recorder(self._append, self._recorded)
@@ -157,9 +160,10 @@ class Relay:
         if hop is None or (self._means.demo and not _is_loopback(hop.host)):
             self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
             return
-        destination = self._destinations.get(hop)
+        key = hop, job.queued.requiretls
+        destination = self._destinations.get(key)
         if destination is None:
-            destination = self._destinations[hop] = Destination(hop, self._means.connections_max)
+            destination = self._destinations[key] = Destination(*key, self._means.connections_max)
         destination.jobs.put_nowait(job)
         self._staff(destination)
 
@@ -210,11 +214,12 @@ class Relay:
 
     async def _serve(self, destination: Destination) -> None:
         """One connection, as long as there is something to send."""
+        means = self._means
         try:
             opened = await connect(
                 destination.hop,
-                hostname=self._means.hostname,
-                tls_context=self._means.tls_context,
+                hostname=means.hostname,
+                tls_context=means.strict_tls_context if destination.requires_tls else means.tls_context,
                 timeouts=self._means.timeouts,
             )
             if isinstance(opened, Refused):
@@ -229,7 +234,7 @@ class Relay:
         if not destination.workers:
             destination.connections_max = self._means.connections_max
             if destination.jobs.empty():
-                self._destinations.pop(destination.hop, None)
+                self._destinations.pop((destination.hop, destination.requires_tls), None)
         self._staff(destination)
 
     async def _refused(self, destination: Destination, refused: Refused) -> None:

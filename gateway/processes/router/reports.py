@@ -33,6 +33,7 @@ from gateway.domain.events import (
 from gateway.domain.routing import attempt_label, envelope_label, message_label
 from gateway.mail import dsn
 from gateway.mail.address import Address, parse_address
+from gateway.mail.demands import Demands
 from gateway.mail.dsn_options import FAILURE, Ret, said_of, wants
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import StructureScanner
@@ -76,6 +77,7 @@ class Origin:
     recipients: tuple[int, ...]  # whose addresses the envelope has, in its order
     notify: tuple[str, ...]  # side by side with recipients; (): nobody's was said
     ret: Ret | None
+    requires_tls: bool
 
 
 class Octets:
@@ -132,7 +134,8 @@ class Reports:
         sender = parse_address(envelope.mail_from)
         at = self._clock.now()
         # RFC 3461 §4.3: RET is about failures; in other reports only the header fields go back.
-        is_whole = isinstance(event, MailBounced) and origin.ret == "FULL"
+        # RFC 8689 §5: nor does what had to stay inside TLS.
+        is_whole = isinstance(event, MailBounced) and origin.ret == "FULL" and not origin.requires_tls
         message = await self._message(origin, data_key) if is_whole else b""
         report = dsn.Report(
             action=_action(event),
@@ -167,6 +170,7 @@ class Reports:
                 recipients=event.recipients,
                 notify=event.notify,
                 ret=event.ret,
+                requires_tls=event.requiretls,
             )
         return Origin(
             mail_id=event.mail_id,
@@ -180,6 +184,7 @@ class Reports:
             recipients=tuple(recipient.id for recipient in event.recipients),
             notify=tuple(recipient.notify for recipient in event.recipients),
             ret=event.ret,
+            requires_tls=event.requiretls,
         )
 
     async def _header(self, origin: Origin, data_key: bytes) -> bytes:
@@ -236,6 +241,7 @@ class Reports:
                 smtputf8=not sender.is_ascii,
                 eight_bit=not sender.is_ascii,
                 report_of=origin.mail_id,
+                demands=Demands(requires_tls=origin.requires_tls),
             )
         )
 

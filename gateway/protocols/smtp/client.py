@@ -107,6 +107,11 @@ class Client:
         """True when the session has ended: nothing more will be read or sent."""
         return self._state is State.CLOSED
 
+    @property
+    def offers_starttls(self) -> bool:
+        """True when the host said so in its last answer to EHLO."""
+        return self._offers.has_starttls
+
     def feed(self, octets: bytes) -> list[ClientEffect]:
         """Take octets from the host."""
         if self._state is State.CLOSED or not octets:

@@ -1,6 +1,6 @@
 """The parameters of MAIL by which a sender demands something of the way of its mail: read, written, refused.
 
-Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §4 and §5 (MT-PRIORITY).
+Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §4 and §5 (MT-PRIORITY), RFC 8689 §2 to §5 (REQUIRETLS).
 """
 
 import re
@@ -14,7 +14,7 @@ from gateway.mail.urgency import parse_priority
 from gateway.protocols.smtp import replies
 from gateway.protocols.smtp.offers import Offers
 
-KEYWORDS: Final = frozenset({"BY", "MT-PRIORITY"})
+KEYWORDS: Final = frozenset({"BY", "MT-PRIORITY", "REQUIRETLS"})
 
 # RFC 2852 §3: the least time in which a mail that is to be returned may be expected to have gone: the first
 # attempt and the one after it.
@@ -24,6 +24,10 @@ TOO_SOON: Final = reply(555, "5.5.4", "The mail cannot be promised by that time"
 # RFC 6710 §5, RFC 3463 X.3.6: the text begins with the priority it has instead.
 OTHER_PRIORITY: Final = reply(250, "2.3.6", "0 is the priority of mail from hosts that did not sign in")
 
+TLS_NEEDED: Final = reply(530, "5.7.10", "REQUIRETLS wants TLS from the start")  # RFC 8689 §4.2
+# RFC 8689 §5: not verified, or not willing to go on likewise.
+NO_REQUIRETLS: Final = reply(554, "5.7.30", "The host does not keep a mail inside TLS")
+
 CANNOT_PROMISE: Final = reply(554, "5.3.3", "The host does not promise to deliver by a time")
 EXPIRED: Final = reply(554, "5.4.7", "The time by which the mail was to be delivered is over")
 
@@ -31,9 +35,9 @@ _MODES: Final[Mapping[str, DeliverByMode]] = {"R": "R", "N": "N", "RT": "RT", "N
 _BY = re.compile(r"([+-]?[0-9]{1,9});([RN]T?)", re.ASCII | re.IGNORECASE)  # RFC 2852 §4
 
 
-def offered() -> list[str]:
-    """What the answer to EHLO says of them."""
-    return [f"DELIVERBY {DELIVER_BY_MIN_S}", "MT-PRIORITY"]
+def offered(*, is_tls: bool) -> list[str]:
+    """What the answer to EHLO says of them. is_tls: RFC 8689 §2, REQUIRETLS is offered inside TLS alone."""
+    return [f"DELIVERBY {DELIVER_BY_MIN_S}", "MT-PRIORITY", *(("REQUIRETLS",) if is_tls else ())]
 
 
 def read(parameters: Mapping[str, str | None]) -> Demands:
@@ -41,9 +45,11 @@ def read(parameters: Mapping[str, str | None]) -> Demands:
     try:
         deliver_by = _read_by(parameters["BY"] or "") if "BY" in parameters else None
         priority = parse_priority(parameters["MT-PRIORITY"] or "") if "MT-PRIORITY" in parameters else None
+        if parameters.get("REQUIRETLS") is not None:
+            raise ValueError("REQUIRETLS has no value")
     except ValueError as error:
         raise PeerError(replies.BAD_ARGUMENTS, str(error)) from None
-    return Demands(deliver_by, priority)
+    return Demands(deliver_by, priority, "REQUIRETLS" in parameters)
 
 
 def granted(demands: Demands, *, is_signed_in: bool) -> Demands:
@@ -53,8 +59,10 @@ def granted(demands: Demands, *, is_signed_in: bool) -> Demands:
     return replace(demands, priority=0)
 
 
-def refusal(demands: Demands) -> Reply | None:
+def refusal(demands: Demands, *, is_tls: bool) -> Reply | None:
     """Why we do not take on what is demanded; None: we do."""
+    if demands.requires_tls and not is_tls:
+        return TLS_NEEDED
     deliver_by = demands.deliver_by
     if deliver_by is not None and deliver_by.returns and deliver_by.seconds < DELIVER_BY_MIN_S:
         return TOO_SOON
@@ -63,6 +71,8 @@ def refusal(demands: Demands) -> Reply | None:
 
 def refusal_for(demands: Demands, offers: Offers) -> Reply | None:
     """Why a mail is not sent to a host, for good; None: it is."""
+    if demands.requires_tls and not offers.has_requiretls:
+        return NO_REQUIRETLS
     deliver_by = demands.deliver_by
     if deliver_by is not None and deliver_by.returns:
         if not offers.has_deliver_by:
@@ -79,6 +89,8 @@ def written(demands: Demands, offers: Offers) -> str:
         parameters += f" BY={deliver_by.seconds};{deliver_by.mode}"
     if demands.priority is not None and offers.has_priority:
         parameters += f" MT-PRIORITY={demands.priority}"
+    if demands.requires_tls and offers.has_requiretls:
+        parameters += " REQUIRETLS"
     return parameters
 
 

@@ -1,7 +1,7 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
 Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
-RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3, RFC 6710 §4,
+RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3, RFC 6710 §4, RFC 8689 §2,
 RFC 3030 §2 and §3.
 """
 
@@ -33,6 +33,7 @@ class Offers:
     has_deliver_by: bool = False
     deliver_by_min_s: int = 0
     has_priority: bool = False
+    has_requiretls: bool = False
     mails_max: int | None = None  # of a connection; None, here as below: the host names no limit
     recipients_max: int | None = None  # of a mail
     domains_max: int | None = None  # that the recipients of a mail are in
@@ -62,6 +63,7 @@ def parse_offers(answer: Reply) -> Offers:
         has_deliver_by="DELIVERBY" in keywords,
         deliver_by_min_s=int(least_s) if _SECONDS.fullmatch(least_s) else 0,
         has_priority="MT-PRIORITY" in keywords,
+        has_requiretls="REQUIRETLS" in keywords,
         mails_max=limits.get("MAILMAX"),
         recipients_max=limits.get("RCPTMAX"),
         domains_max=limits.get("RCPTDOMAINMAX"),

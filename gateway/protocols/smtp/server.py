@@ -285,7 +285,7 @@ class Session:
             return
         offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING"]
         offers += ["BINARYMIME", "SMTPUTF8", "DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}"]
-        offers += [*demanding.offered(), "ENHANCEDSTATUSCODES"]
+        offers += [*demanding.offered(is_tls=self._is_tls), "ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
@@ -307,7 +307,7 @@ class Session:
             self._say(replies.NEEDS_SMTPUTF8)
             self._is_behind_refusal = True
             return
-        refusal = demanding.refusal(mail.demands)
+        refusal = demanding.refusal(mail.demands, is_tls=self._is_tls)
         if refusal is not None:
             self._say(refusal)
             self._is_behind_refusal = True

@@ -341,3 +341,13 @@ async def test_who_signed_in_may_say_how_urgent_the_message_is(
             await client.transaction("ann@example.org", mail=f"MAIL FROM:<{SUDA}>{parameter}")
             assert (await client.message(written)).startswith(b"250 ")
     assert [accepted.priority for accepted in await world.accepted()] == [6, 3, 0]
+
+
+async def test_a_mail_that_must_stay_inside_tls_is_marked(world: EdgeWorld, trust: ssl.SSLContext) -> None:
+    """RFC 8689 §3."""
+    async with await inside_tls(world, trust) as client:
+        await client.say(plain(SUDA, PASSWORD))
+        await client.transaction("ann@example.org", mail=f"MAIL FROM:<{SUDA}> REQUIRETLS")
+        await client.message(f"From: {SUDA}\r\n\r\nHello.\r\n".encode())
+    (accepted,) = await world.accepted()
+    assert accepted.requiretls

@@ -6,6 +6,8 @@ from typing import Literal
 import pytest
 
 from gateway.domain.events import MailQueued
+from gateway.mail.dsn_options import DsnOptions
+from tests.processes.router.test_dsn import reports, settled
 from tests.processes.router.test_router import router, running
 from tests.processes.world import AT, World
 
@@ -29,3 +31,16 @@ async def test_a_mail_that_is_to_be_returned_is_given_up_at_its_deadline(
     assert isinstance(queued, MailQueued)
     assert (queued.deliver_by, queued.deliver_by_mode) == (BY, mode)
     assert (queued.expires_at == BY) == is_given_up
+
+
+async def test_what_stays_inside_tls_is_reported_inside_tls_and_without_its_message(world: World) -> None:
+    """RFC 8689 §5."""
+    await world.accept("nobody@opm.go.th", "bob@dld.go.th", dsn=DsnOptions("FULL"), requiretls=True)
+    async with running(router(world)):
+        (queued,) = await world.until(MailQueued.TOPIC, 1)
+        await settled(world)
+    assert isinstance(queued, MailQueued)
+    assert queued.requiretls
+    (report,) = await reports(world)
+    assert report.requiretls
+    assert b"Hello." not in world.contents.messages[report.message.content.digest]
