@@ -38,7 +38,11 @@ _REASONS: Final[Mapping[int, Reason]] = {
     1: "mailbox", 2: "mailbox", 3: "policy", 4: "network", 5: "protocol", 6: "protocol", 7: "policy",
 }  # fmt: skip
 # Without a status: RFC 5321 §4.2.3.
-_REASONS_BY_CODE: Final[Mapping[int, Reason]] = {550: "mailbox", 551: "mailbox", 552: "full", 553: "mailbox"}
+_REASONS_BY_CODE: Final[Mapping[int, Reason]] = {
+    521: "policy", 550: "mailbox", 551: "mailbox", 552: "full", 553: "mailbox", 556: "mailbox",
+}  # fmt: skip
+# And the status of what has only one meaning: RFC 7504 §4 (a host takes no mail), RFC 7505 §4.2 (a domain).
+_STATUS_BY_CODE: Final[Mapping[int, str]] = {521: "3.2", 556: "1.10"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,9 @@ def _reason(said: Reply) -> Reason:
 
 def _status(said: Reply, outcome: Outcome) -> str:
     """RFC 3463 §2: the class is that of our conclusion, the rest is what was said; §3.5: X.4.7 is expired."""
-    detail = f"{said.status.subject}.{said.status.detail}" if said.status else "0.0"
+    detail = _STATUS_BY_CODE.get(said.code, "0.0")
+    if said.status is not None:
+        detail = f"{said.status.subject}.{said.status.detail}"
     match outcome:
         case Relayed():
             return f"2.{detail}"

@@ -49,6 +49,8 @@ CASES: list[tuple[Reply, datetime, Outcome]] = [
     (reply(552, None, "no"), IN_TIME, Bounced("full")),
     (reply(554, None, "no"), IN_TIME, Bounced("policy")),
     (reply(501, None, "no"), IN_TIME, Bounced("protocol")),
+    (reply(521, None, "no mail here"), IN_TIME, Bounced("policy")),
+    (reply(556, None, "no mail there"), IN_TIME, Bounced("mailbox")),
     # Nowhere to go: when the time is over the reason is not the clock.
     (DEMO, IN_TIME, LATER),
     (NO_ROUTE, TOO_LATE, Bounced("route")),

@@ -248,9 +248,11 @@ def _never_offers_tls(refused: Refused, connection: Connection) -> bool:
     return refused.reply is NO_TLS and not connection.offers_starttls
 
 
-def is_about_mail(stage: Stage) -> bool:
-    """True for what a host says to a mail, not to the connection."""
-    return stage in (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.CONTENT, Stage.CONCLUSION)
+def is_about_mail(answer: Answer) -> bool:
+    """True for what a host says to a mail, not to the connection; 521 is said to every mail there will be."""
+    if answer.reply.code == 521:  # RFC 7504 §3: this host takes no mail, ever
+        return True
+    return answer.stage in (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.CONTENT, Stage.CONCLUSION)
 
 
 def refused_all(refused: Refused, envelope: Envelope) -> tuple[Answer, ...]:

@@ -326,7 +326,7 @@ class Relay:
                 made + 1,
                 answer.reply,
                 answer.is_ours,
-                is_about_mail(answer.stage),
+                is_about_mail(answer),
                 answer.has_dsn,
                 tried_at,
             )
