@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NewType, Protocol, TypeVar
+from typing import Final, NewType, Protocol, TypeVar
 
 from gateway.domain import codec
 from gateway.domain.agency import IdentityProvider
@@ -344,12 +344,16 @@ class ObjectStore(Protocol):
 # --- keys -------------------------------------------------------------------------------------------
 
 
+KEYS_AT_ONCE_MAX: Final = 500
+
+
 class KeyStore(Protocol):
     """Named secrets outside the log, encrypted under the master key, destroyable (architecture §7).
 
     Names: account.<id> agency.<id> transit.<agency_id>.<yyyymmdd> traffic.<agency_id>.<yyyymm>
-    site.address verifier.<account_id> verifier.operator.<name> token.<SHA-256>. Cached in memory; a forgotten
-    key is noticed within seconds.
+    site.address site.salt verifier.<account_id> verifier.operator.<name> app-password.<id> identity.<agency_id>
+    token.<SHA-256> invitation.<account_id> import.unfinished. Cached in memory; a forgotten key is noticed
+    within seconds.
     """
 
     async def get(self, name: str) -> bytes:
@@ -360,6 +364,12 @@ class KeyStore(Protocol):
 
     async def put(self, name: str, secret: bytes) -> None:
         """Store or replace a secret (a verifier)."""
+
+    async def put_new(self, secrets: Mapping[str, bytes]) -> None:
+        """Store secrets under names that never were, all or none; at most KEYS_AT_ONCE_MAX, 1 MB in all.
+
+        Raises Conflict when one of the names has been used before, Full, Unavailable (none is stored).
+        """
 
     async def forget(self, name: str) -> None: ...
 

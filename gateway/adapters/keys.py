@@ -11,6 +11,7 @@ Source: architecture §7 (what is not in the log); NIST SP 800-38D.
 import asyncio
 import stat
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -20,10 +21,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.adapters.jetstream import wire
 from gateway.adapters.jetstream.link import SERVICE, Link
+from gateway.adapters.jetstream.log import store_guarded
 from gateway.adapters.jetstream.streams import KEYS
 from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
 from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
-from gateway.ports import Clock, Entropy, KeyForgotten, Unavailable
+from gateway.ports import KEYS_AT_ONCE_MAX, Clock, Entropy, KeyForgotten, Unavailable
 
 MASTER_KEY_OCTETS: Final = 32
 REMEMBERED_MAX: Final = 20_000  # keys of about 400 octets each
@@ -96,6 +98,12 @@ class JetStreamKeyStore:
             self._known.pop(name, None)
         raise Unavailable(SERVICE, f"{name} is written by others all the time")
 
+    async def put_new(self, secrets: Mapping[str, bytes]) -> None:
+        assert len(secrets) <= KEYS_AT_ONCE_MAX, len(secrets)
+        messages = [self._message(name, secret, expected=0) for name, secret in secrets.items()]
+        if messages:
+            await store_guarded(self._link, KEYS, messages, 0, messages[0].subject)
+
     async def forget(self, name: str) -> None:
         """Destroy the key: after this `get` raises KeyForgotten everywhere, within seconds."""
         for _ in range(ATTEMPTS_MAX):
@@ -104,7 +112,8 @@ class JetStreamKeyStore:
             if last is not None and _is_tombstone(last):
                 await self._erase(name)
                 return
-            await self._store(Outgoing(_tombstone_of(name), b"", {}), name, last.sequence if last else 0)
+            guard = _guard(name, last.sequence if last else 0)
+            await self._store(Outgoing(_tombstone_of(name), b"", guard), name)
         raise Unavailable(SERVICE, f"{name} is written by others all the time")
 
     async def check(self) -> None:
@@ -160,15 +169,17 @@ class JetStreamKeyStore:
         return await self._link.last(KEYS, f"key.{_token(name)}.*")
 
     async def _write(self, name: str, secret: bytes, expected: int) -> None:
+        await self._store(self._message(name, secret, expected), name)
+
+    def _message(self, name: str, secret: bytes, expected: int) -> Outgoing:
         nonce = self._entropy(NONCE_OCTETS)
         payload = nonce + self._cipher.encrypt(nonce, secret, name.encode())
-        await self._store(Outgoing(f"key.{_token(name)}.value", payload, {}), name, expected)
+        return Outgoing(f"key.{_token(name)}.value", payload, _guard(name, expected))
 
-    async def _store(self, message: Outgoing, name: str, expected: int) -> None:
+    async def _store(self, message: Outgoing, name: str) -> None:
         """Write if nothing was written since; whether it is there is seen by looking again."""
-        guard = {wire.EXPECTED: str(expected), wire.EXPECTED_SUBJECT: f"key.{_token(name)}.*"}
         try:
-            await self._link.publish(message.with_headers(guard))
+            await self._link.publish(message)
         except Refused as refused:
             if not refused.is_conflict:
                 raise refused.as_port_error(SERVICE) from refused
@@ -189,6 +200,11 @@ class JetStreamKeyStore:
 
 def _token(name: str) -> str:
     return wire.token_of(name)
+
+
+def _guard(name: str, expected: int) -> dict[str, str]:
+    """Nothing was written under this name, value or tombstone, since `expected`."""
+    return {wire.EXPECTED: str(expected), wire.EXPECTED_SUBJECT: f"key.{_token(name)}.*"}
 
 
 def _tombstone_of(name: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.ports import KeyForgotten, KeyStore
+from gateway.ports import KEYS_AT_ONCE_MAX, Conflict, KeyForgotten, KeyStore
 
 
 class KeyStoreContract:
@@ -45,3 +45,23 @@ class KeyStoreContract:
         await keys.forget("account.acc_4")
         with pytest.raises(KeyForgotten):
             await keys.get_or_make("account.acc_4")
+
+    async def test_many_new_secrets_are_stored_at_once(self, keys: KeyStore, others: KeyStore) -> None:
+        secrets = {f"account.acc_5.{number}": b"%d" % number for number in range(KEYS_AT_ONCE_MAX)}
+        await keys.put_new({})
+        await keys.put_new(secrets)
+        for name in ("account.acc_5.0", f"account.acc_5.{KEYS_AT_ONCE_MAX - 1}"):
+            assert await keys.get(name) == await others.get(name) == secrets[name]
+        await keys.put("account.acc_5.0", b"replaced")
+        assert await keys.get("account.acc_5.0") == b"replaced"
+
+    async def test_of_new_secrets_all_are_stored_or_none(self, keys: KeyStore) -> None:
+        await keys.put("account.acc_6", b"used")
+        await keys.forget("account.acc_7")
+        for used in ("account.acc_6", "account.acc_7"):
+            with pytest.raises(Conflict):
+                await keys.put_new({"account.acc_8": b"new", used: b"again", "account.acc_9": b"new"})
+        for name in ("account.acc_8", "account.acc_9"):
+            with pytest.raises(KeyError):
+                await keys.get(name)
+        assert await keys.get("account.acc_6") == b"used"

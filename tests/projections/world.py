@@ -5,7 +5,7 @@ The same seed gives the same octets: ids, keys and seals are drawn from one gene
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,6 +99,9 @@ class Safe:
 
     async def put(self, name: str, secret: bytes) -> None:
         self._keys[name] = secret
+
+    async def put_new(self, secrets: Mapping[str, bytes]) -> None:
+        self._keys.update(secrets)
 
     async def forget(self, name: str) -> None:
         self._keys[name] = None

@@ -78,6 +78,7 @@ def keys_configuration() -> Configuration:
         "deny_delete": False,
         "deny_purge": False,
         "allow_rollup_hdrs": True,
+        "allow_atomic": True,
         **_NO_LIMITS,
         **_DURABLE,
         "max_msgs_per_subject": 1,
@@ -120,6 +121,8 @@ async def prepare(link: Link, content_octets_max: int) -> None:
             await change(link, "CREATE", wanted)
         elif wanted["name"] == CONTENT and found["max_bytes"] != wanted["max_bytes"]:
             await change(link, "UPDATE", {**found, "max_bytes": wanted["max_bytes"]})
+        elif wanted["name"] == KEYS and not found.get("allow_atomic"):  # made before keys came in sets
+            await change(link, "UPDATE", {**found, "allow_atomic": True})
         await check(link, wanted)
 
 

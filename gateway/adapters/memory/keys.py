@@ -1,7 +1,9 @@
 """The key store, in memory."""
 
+from collections.abc import Mapping
+
 from gateway.domain.sealing import DATA_KEY_OCTETS
-from gateway.ports import Entropy, KeyForgotten
+from gateway.ports import KEYS_AT_ONCE_MAX, Conflict, Entropy, KeyForgotten
 
 
 class MemoryKeyStore:
@@ -26,6 +28,12 @@ class MemoryKeyStore:
         if name in self._secrets and self._secrets[name] is None:
             raise KeyForgotten(name)
         self._secrets[name] = secret
+
+    async def put_new(self, secrets: Mapping[str, bytes]) -> None:
+        assert len(secrets) <= KEYS_AT_ONCE_MAX, len(secrets)
+        if used := self._secrets.keys() & secrets.keys():
+            raise Conflict(f"used before: {', '.join(sorted(used))}")
+        self._secrets.update(secrets)
 
     async def forget(self, name: str) -> None:
         self._secrets[name] = None

@@ -36,6 +36,12 @@ async def test_the_size_of_the_write_ahead_follows_its_setting(admin: Link) -> N
     assert (await streams.check(admin, streams.content_configuration(2 * MIB)))["max_bytes"] == 2 * MIB
 
 
+async def test_keys_come_in_sets_where_they_came_one_by_one(admin: Link) -> None:
+    await streams.change(admin, "CREATE", {**streams.keys_configuration(), "allow_atomic": False})
+    await prepare(admin, MIB)
+    assert (await streams.check(admin, streams.keys_configuration()))["allow_atomic"]
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
