@@ -6,6 +6,7 @@
 import importlib
 import os
 from dataclasses import replace
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ FAMILIES: Final = {
     "account": "accounts",
     "alias": "aliases",
     "app-password": "app_passwords",
+    "import": "importing",
     "mailbox": "mailboxes",
     "send": "sending",
     "trace": "tracing",
@@ -59,7 +61,8 @@ class Families(click.Group):
         module = FAMILIES.get(name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(f"gateway.cli.{module}"), name.replace("-", "_"))
+        found, attribute = importlib.import_module(f"gateway.cli.{module}"), name.replace("-", "_")
+        command = getattr(found, f"{attribute}_" if iskeyword(attribute) else attribute)
         assert isinstance(command, click.Command), name
         _accept_common_options(command)
         return command

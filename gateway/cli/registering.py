@@ -22,6 +22,7 @@ from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.importing import FindClaims, Importing, KeepCodes
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 from gateway.wiring import Desk
@@ -125,6 +126,13 @@ def agencies_at(where: Where) -> Agencies | RemoteAgencies:
 def roles_at(where: Where) -> Roles | RemoteRoles:
     """Who may administer what."""
     return RemoteRoles(where) if isinstance(where, Remote) else _for(Roles, where)
+
+
+def importing(desk: Desk, digest: str, find_claims: FindClaims, keep_codes: KeepCodes) -> Importing:
+    """One file of accounts, in the name of the person at the keyboard."""
+    work = _for(Importing, desk)
+    work.prepare(digest, find_claims, keep_codes)
+    return work
 
 
 def _for(kind: type[D], desk: Desk) -> D:

@@ -75,10 +75,10 @@ def test_every_command_has_help_and_takes_json(path: tuple[str, ...], command: c
 
 def test_what_the_issue_promises_is_there() -> None:
     promised = """up, init, status, reset, logs, ca export, agency add, agency list, agency suspend,
-        agency activate, agency contact, agency limits, login, logout, account search,
+        agency activate, agency contact, agency limits, login, logout, app-password make, account search,
         account add, account list, account grant,
         account revoke-role, account roles, account suspend, account activate, account close, alias add,
-        alias remove, alias list, mailbox list, mailbox show, mailbox export,
+        alias remove, alias list, import, mailbox list, mailbox show, mailbox export,
         trace, trace export, queue list, events tail, events show, log hold, log release, projection list,
         projection rebuild, check, send, edge, router, relay, packer, projector, steward, web"""
     assert {name.strip() for name in promised.split(",")} <= {" ".join(path) for path, _ in COMMANDS}

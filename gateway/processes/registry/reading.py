@@ -47,16 +47,23 @@ class Reading:
     async def standing(self, agency_id: AgencyId, address: Address) -> Standing:
         """What an address of an agency is decided on."""
         agency = await self._agency(agency_id)
-        claim = await self._log.latest(domain_history(normalise_domain(address.domain)))
-        event = claim.event if claim else None
-        assert event is None or isinstance(event, DomainClaimed), event
+        claim, claim_position = await self.claim_of(address.domain)
         return Standing(
             agency=agency.agency if agency else None,
             agency_position=agency.position if agency else START.position,
-            claim=event,
-            claim_position=claim.position if claim else START.position,
+            claim=claim,
+            claim_position=claim_position,
             holding=await self.holding(address),
         )
+
+    async def claim_of(self, domain: str) -> tuple[DomainClaimed | None, int]:
+        """Which agency has a domain, and where that is told; None: no agency has it."""
+        claim = await self._log.latest(domain_history(normalise_domain(domain)))
+        if claim is None:
+            return None, START.position
+        event = claim.event
+        assert isinstance(event, DomainClaimed), event
+        return event, claim.position
 
     async def agency(self, agency_id: AgencyId) -> FoundAgency:
         """Raises Unknown, also for what is no agency's id."""

@@ -1,0 +1,422 @@
+"""Accounts by the hundred thousand: many rows of a file in one append, each row whole or not at all.
+
+Keys and credentials first, then the codes of invitations, then the events: an account that is there has all
+it needs. The accounts under way are named in the KeyStore before their keys are made; a later import forgets
+the keys of those whose events never came. Only one import goes on at a time: each append is guarded by the
+history `import`, and whoever begins moves it on.
+
+Source: issue 2/9 (`saraban import`); architecture §4 (Subjects, guards, at most 500 events in one write).
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from gateway.domain.account import Account, account_key_name
+from gateway.domain.addresses import AddressClaimed
+from gateway.domain.aggregate import replay
+from gateway.domain.aliases import add_alias
+from gateway.domain.credentials import (
+    InvitationMade,
+    PasswordSet,
+    encode_invitation,
+    invitation_name,
+    verifier_name,
+)
+from gateway.domain.events import Fact, Stamp
+from gateway.domain.group import GROUP_FACTS_MAX
+from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, history_of
+from gateway.domain.importing import IMPORT_HISTORY, Hashed, ImportAdvanced, ImportBegun, RefusedRow, Row
+from gateway.domain.registration import (
+    UNHELD,
+    Holding,
+    NewAccount,
+    Refused,
+    Registration,
+    Standing,
+    register_account,
+)
+from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
+from gateway.domain.signin import access_history
+from gateway.mail.address import Address, normalise_domain
+from gateway.mail.ids import AccountId, AgencyId, MailboxId
+from gateway.ports import START, Conflict, Deposed, KeyForgotten, Position, leaves
+from gateway.processes.registry.deciding import DECISIONS_MAX, Deciding
+from projections.directory.claims import ClaimRow
+
+UNFINISHED: Final = "import.unfinished"  # the KeyStore's name of the accounts under way
+INVITATIONS_LAST: Final = timedelta(days=30)
+CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
+LOOKED_UP_AT_ONCE: Final = 50
+
+FindClaims = Callable[[Sequence[str]], Awaitable[Mapping[str, ClaimRow]]]  # projections.directory.claims
+Advance = Callable[[int], None]
+KeepCodes = Callable[[Mapping[Address, str]], Awaitable[None]]  # durable when it returns
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a file's rows."""
+
+    added: int = 0
+    already: int = 0
+    refused: list[RefusedRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """What accounts of one domain are decided on."""
+
+    standing: Standing
+    agency_id: AgencyId
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A row under way: the ids, key and credential chosen for it."""
+
+    row: Row
+    account_id: AccountId
+    inbox_id: MailboxId
+    key: bytes
+    code: str  # of its invitation; "": it has none
+    names: tuple[str, ...]  # of its address, then of its aliases
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows that fit into one append. up_to: the line of the last."""
+
+    rows: Sequence[Row]
+    up_to: int
+
+
+@dataclass(slots=True)
+class _Decided:
+    """One append for the accounts that can be added, and what becomes of the others."""
+
+    facts: list[Fact] = field(default_factory=list)
+    expected: dict[str, Position] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    added: set[AccountId] = field(default_factory=set)
+    already: int = 0
+    refused: list[RefusedRow] = field(default_factory=list)
+    open_accounts: dict[AgencyId, int] = field(default_factory=dict)
+
+
+class Importing(Deciding):
+    """One file. find_claims: by rows that may be behind; what they do not know, the append notices."""
+
+    def prepare(self, digest: str, find_claims: FindClaims, keep_codes: KeepCodes) -> None:
+        """digest: hex SHA-256 of the file."""
+        self._digest, self._find_claims, self._keep_codes = digest, find_claims, keep_codes
+        self._report = Report()
+        self._homes: dict[str, _Home | None] = {}  # by domain; None: no agency has it
+        self._known: dict[str, Holding] = {}  # by name, of addresses that somebody has or had
+        self._open_accounts: dict[AgencyId, int] = {}
+        self._lines: dict[str, int] = {}  # of each address of the file
+        self._begun_at = START.position
+
+    async def check(self, rows: Iterable[Row | RefusedRow], advance: Advance) -> Report:
+        """What would become of the rows; nothing is changed. advance: told the line that was reached."""
+        self._site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+        for part in self._parts(rows):
+            self._conclude(part, self._decide_part(part, await self._new(part)), advance)
+        return self._report
+
+    async def run(self, rows: Iterable[Row | RefusedRow], advance: Advance) -> Report:
+        """Add the accounts. Durable as far as `advance` was told.
+
+        Run again with the same file it goes on where it was. Raises Unavailable, Full; Deposed when another
+        import has begun meanwhile.
+        """
+        self._site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+        await self._begin()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._add_all(rows, group, advance)
+        except BaseExceptionGroup as errors:
+            raise next(leaves(errors)) from errors
+        await self._keys.put(UNFINISHED, b"")
+        return self._report
+
+    async def _add_all(
+        self, rows: Iterable[Row | RefusedRow], group: asyncio.TaskGroup, advance: Advance
+    ) -> None:
+        """Part by part; the next one's keys are made while the log writes."""
+        adding: asyncio.Task[None] | None = None
+        under_way: list[_Asked] = []
+        for part in self._parts(rows):
+            asked = await self._new(part)
+            if asked:
+                await self._keep_secrets(asked, [*under_way, *asked])
+            if adding is not None:
+                await adding
+            under_way, adding = asked, group.create_task(self._add(part, asked, advance))
+
+    # --- rows to accounts under way -------------------------------------------------------------------
+
+    def _parts(self, rows: Iterable[Row | RefusedRow]) -> Iterator[_Part]:
+        part, facts, line = list[Row](), 1, 0
+        for row in rows:
+            line = row.line
+            if isinstance(row, RefusedRow):
+                self._report.refused.append(row)
+                continue
+            if (twice := self._named_before(row)) is not None:
+                self._report.refused.append(twice)
+                continue
+            wanted = 4 + 2 * len(row.aliases)
+            if facts + wanted > GROUP_FACTS_MAX:
+                yield _Part(part, line - 1)
+                part, facts = [], 1
+            part.append(row)
+            facts += wanted
+        yield _Part(part, line)
+
+    def _named_before(self, row: Row) -> RefusedRow | None:
+        """Refused when the file has one of its addresses already."""
+        spelt = [str(address.normalise()) for address in (row.address, *row.aliases)]
+        for number, address in enumerate(spelt):
+            if (line := self._lines.get(address)) is not None:
+                return RefusedRow(row.line, f"{address} stands in line {line} already")
+            if address in spelt[:number]:
+                return RefusedRow(row.line, f"the row names {address} twice")
+        self._lines.update(dict.fromkeys(spelt, row.line))
+        return None
+
+    async def _new(self, part: _Part) -> list[_Asked]:
+        """Those rows that are not there already, with ids and keys."""
+        names = [
+            tuple(address_name(address, self._site_key) for address in (row.address, *row.aliases))
+            for row in part.rows
+        ]
+        claims = await self._find_claims([name for each in names for name in each]) if names else {}
+        asked = list[_Asked]()
+        for row, named in zip(part.rows, names, strict=True):
+            claim = claims.get(named[0])
+            if claim is not None and claim.is_given_out and not claim.is_alias:
+                self._report.already += 1
+                continue
+            code = self._entropy(CODE_OCTETS) if row.credential == "invite" else b""
+            asked.append(
+                _Asked(
+                    row=row,
+                    account_id=AccountId(self._new_id("acc")),
+                    inbox_id=MailboxId(self._new_id("mbx")),
+                    key=self._entropy(DATA_KEY_OCTETS),
+                    code=base64.urlsafe_b64encode(code).decode().rstrip("="),
+                    names=named,
+                )
+            )
+        await self._look_up([name for each in asked for name in each.names if name in claims])
+        for domain in {domain for each in asked for domain in _domains(each.row)} - self._homes.keys():
+            self._homes[domain] = await self._home(domain)
+        return asked
+
+    async def _home(self, domain: str) -> _Home | None:
+        claim, claim_position = await self._reading.claim_of(domain)
+        if claim is None:
+            return None
+        found = await self._reading.agency(claim.agency_id)
+        if found.agency.limits.accounts_max is not None and claim.agency_id not in self._open_accounts:
+            self._open_accounts[claim.agency_id] = await self._count_accounts(claim.agency_id)
+        return _Home(Standing(found.agency, found.position, claim, claim_position), claim.agency_id)
+
+    async def _look_up(self, names: Sequence[str]) -> None:
+        """Whose the addresses are, by the log."""
+
+        async def look(name: str) -> None:
+            self._known[name] = await self._reading.holding_of(name)
+
+        await _some_at_a_time([partial(look, name) for name in names])
+
+    # --- what is secret -------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Move a former import out of the way, then forget the keys that it made for nothing."""
+        begun = ImportBegun(digest=self._digest, **self._stamp().fields())
+
+        async def decide() -> Registration:
+            latest = await self._log.latest(IMPORT_HISTORY)
+            at = latest.position if latest else START.position
+            return Registration((Fact(IMPORT_HISTORY, begun),), {IMPORT_HISTORY: at}, {})
+
+        await self._decide("the imports", decide)
+        self._begun_at = await self._end_of_imports()
+        try:
+            unfinished = await self._keys.get(UNFINISHED)
+        except KeyError:
+            return
+        ids = [AccountId(each) for each in unfinished.decode().split()]
+        await _some_at_a_time([partial(self._forget_unless_there, each) for each in ids])
+        await self._keys.put(UNFINISHED, b"")
+
+    async def _forget_unless_there(self, account_id: AccountId) -> None:
+        if await self._log.latest(history_of(account_id)) is None:
+            await self._forget(account_id)
+
+    async def _forget(self, account_id: AccountId) -> None:
+        """The secrets of an account that never came to be."""
+        for name in (account_key_name(account_id), verifier_name(account_id), invitation_name(account_id)):
+            try:
+                await self._keys.get(name)
+            except (KeyError, KeyForgotten):
+                continue
+            await self._keys.forget(name)
+
+    async def _keep_secrets(self, asked: Sequence[_Asked], unfinished: Sequence[_Asked]) -> None:
+        """Name the accounts under way, then make their keys, then put the codes where they are read."""
+        await self._keys.put(UNFINISHED, " ".join(each.account_id for each in unfinished).encode())
+        expires_at = self._clock.now() + INVITATIONS_LAST
+        secrets: dict[str, bytes] = {}
+        for each in asked:
+            secrets[account_key_name(each.account_id)] = each.key
+            if isinstance(each.row.credential, Hashed):
+                secrets[verifier_name(each.account_id)] = each.row.credential.verifier
+            elif each.code:
+                secrets[invitation_name(each.account_id)] = encode_invitation(each.code, expires_at)
+        await self._keys.put_new(secrets)
+        if codes := {each.row.address: each.code for each in asked if each.code}:
+            await self._keep_codes(codes)
+
+    # --- accounts to the log --------------------------------------------------------------------------
+
+    async def _add(self, part: _Part, asked: Sequence[_Asked], advance: Advance) -> None:
+        """Append a part; on a Conflict read what it rests on and decide again."""
+        for _ in range(DECISIONS_MAX):
+            decided = self._decide_part(part, asked)
+            if decided.added and not await self._is_appended(decided):
+                await self._read_again(asked)
+                continue
+            left = [each.account_id for each in asked if each.account_id not in decided.added]
+            await _some_at_a_time([partial(self._forget, account_id) for account_id in left])
+            self._conclude(part, decided, advance)
+            return
+        raise Conflict("addresses of the file are given out by others all the time")
+
+    async def _is_appended(self, decided: _Decided) -> bool:
+        """False when something has moved on. Raises Deposed when that is another import."""
+        try:
+            last = await self._log.append_guarded(decided.facts, decided.expected, decided.versions)
+        except Conflict:
+            if await self._end_of_imports() != self._begun_at:
+                raise Deposed("another import has begun: this one has stopped") from None
+            return False
+        self._begun_at = Position(last - len(decided.facts) + 1)
+        return True
+
+    async def _end_of_imports(self) -> Position:
+        latest = await self._log.latest(IMPORT_HISTORY)
+        return latest.position if latest else START.position
+
+    async def _read_again(self, asked: Sequence[_Asked]) -> None:
+        await self._look_up([name for each in asked for name in each.names])
+        for domain in {domain for each in asked for domain in _domains(each.row)}:
+            self._homes[domain] = await self._home(domain)
+
+    def _decide_part(self, part: _Part, asked: Sequence[_Asked]) -> _Decided:
+        stamp, decided = self._stamp(), _Decided(open_accounts=dict(self._open_accounts))
+        for each in asked:
+            try:
+                registered = self._decide_one(each, stamp, decided.open_accounts)
+            except Refused as refused:
+                last = self._known.get(each.names[0], UNHELD).last
+                if isinstance(last, AddressClaimed) and not last.is_alias:
+                    decided.already += 1
+                else:
+                    decided.refused.append(RefusedRow(each.row.line, str(refused)))
+                continue
+            decided.facts += registered.facts
+            decided.expected |= {subject: Position(at) for subject, at in registered.expected.items()}
+            decided.versions |= registered.versions
+            decided.added.add(each.account_id)
+        advanced = ImportAdvanced(
+            digest=self._digest, up_to=part.up_to, added=len(decided.added), **stamp.fields()
+        )
+        decided.facts.insert(0, Fact(IMPORT_HISTORY, advanced))
+        decided.expected[IMPORT_HISTORY] = self._begun_at
+        return decided
+
+    def _conclude(self, part: _Part, decided: _Decided, advance: Advance) -> None:
+        self._report.added += len(decided.added)
+        self._report.already += decided.already
+        self._report.refused += decided.refused
+        self._open_accounts |= decided.open_accounts
+        advance(part.up_to)
+
+    def _decide_one(self, asked: _Asked, stamp: Stamp, open_accounts: dict[AgencyId, int]) -> Registration:
+        """An account with its aliases and its credential. Raises Refused."""
+        row, home = asked.row, self._homes[normalise_domain(asked.row.address.domain)]
+        if home is None:
+            raise Refused(f"no agency has the domain {row.address.domain}")
+        counted = open_accounts.get(home.agency_id, 0)
+        new = NewAccount(
+            account_id=asked.account_id,
+            inbox_id=asked.inbox_id,
+            agency_id=home.agency_id,
+            address=row.address,
+            display_name=row.display_name,
+            kind=row.kind,
+            quota_octets=row.quota_octets,
+            nonces=(self._entropy(NONCE_OCTETS), self._entropy(NONCE_OCTETS)),
+        )
+        standing = replace(home.standing, holding=self._known.get(asked.names[0], UNHELD), accounts=counted)
+        registered = register_account(new, stamp, standing, account_key=asked.key, site_key=self._site_key)
+        parts = [registered, *self._aliases(asked, stamp, registered, home.standing)]
+        facts = [fact for part in parts for fact in part.facts]
+        if (credential := _credential_fact(asked, home.agency_id, stamp)) is not None:
+            facts.append(credential)
+        expected = {subject: at for part in parts for subject, at in part.expected.items()}
+        expected.pop(history_of(asked.account_id), None)  # it is new, and so is its id
+        open_accounts[home.agency_id] = counted + 1
+        return Registration(tuple(facts), expected, registered.versions)
+
+    def _aliases(
+        self, asked: _Asked, stamp: Stamp, registered: Registration, standing: Standing
+    ) -> Iterator[Registration]:
+        if not asked.row.aliases:
+            return
+        account = replay(Account, [registered.facts[0].event])
+        assert account is not None, "it was just made"
+        for alias, name in zip(asked.row.aliases, asked.names[1:], strict=True):
+            home = self._homes[normalise_domain(alias.domain)]
+            claim = home.standing.claim if home else None
+            yield add_alias(
+                account,
+                START.position,
+                alias,
+                replace(standing, claim=claim, holding=self._known.get(name, UNHELD)),
+                stamp,
+                account_key=asked.key,
+                site_key=self._site_key,
+                nonce=self._entropy(NONCE_OCTETS),
+            )
+
+
+async def _some_at_a_time(work: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    for start in range(0, len(work), LOOKED_UP_AT_ONCE):
+        await asyncio.gather(*(each() for each in work[start : start + LOOKED_UP_AT_ONCE]))
+
+
+def _domains(row: Row) -> set[str]:
+    return {normalise_domain(address.domain) for address in (row.address, *row.aliases)}
+
+
+def _credential_fact(asked: _Asked, agency_id: AgencyId, stamp: Stamp) -> Fact | None:
+    """That it was set, and how; nothing where the agency's own provider knows the person."""
+    match asked.row.credential:
+        case Hashed():
+            event = PasswordSet(account_id=asked.account_id, how="import", **stamp.fields())
+            return Fact(access_history(agency_id), event)
+        case "invite":
+            made = InvitationMade(
+                account_id=asked.account_id, expires_at=stamp.at + INVITATIONS_LAST, **stamp.fields()
+            )
+            return Fact(access_history(agency_id), made)
+        case "openid":
+            return None
