@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.desk import ADDRESS, Where, administering, confirm, reason_option
 from gateway.cli.output import fail, nothing, print_rows, say
+from gateway.cli.passwords import accept_invitation, set_password
 from gateway.cli.registering import PAGE, Octets, open_account, registry_at, roles_at
 from gateway.cli.remote import Remote
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Role
@@ -29,6 +30,10 @@ def account() -> None:
 
     Example: saraban account add malee@opdc.go.th --name 'มาลี ใจดี'
     """
+
+
+account.add_command(set_password)
+account.add_command(accept_invitation)
 
 
 @account.command("add")

@@ -77,7 +77,8 @@ def test_what_the_issue_promises_is_there() -> None:
     promised = """up, init, status, reset, logs, ca export, agency add, agency list, agency suspend,
         agency activate, agency contact, agency limits, login, logout, app-password make, account search,
         account add, account list, account grant,
-        account revoke-role, account roles, account suspend, account activate, account close, alias add,
+        account revoke-role, account roles, account suspend, account activate, account close,
+        account password, account accept-invitation, alias add,
         alias remove, alias list, import, mailbox list, mailbox show, mailbox export,
         trace, trace export, queue list, events tail, events show, log hold, log release, projection list,
         projection rebuild, check, send, edge, router, relay, packer, projector, steward, web"""

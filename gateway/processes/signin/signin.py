@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from gateway.domain.agency import identity_secret_name
 from gateway.domain.app_passwords import Protocol
+from gateway.domain.credentials import split_verifiers
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.routing import traffic_key_name
 from gateway.domain.sealing import NONCE_OCTETS, seal
@@ -202,9 +203,10 @@ class SignIns:
     async def _verifier(self, owner: str) -> bytes | None:
         """What is kept of a password. owner: account id, or `operator.<name>`."""
         try:
-            return await self._keys.get(f"verifier.{owner}")
+            verifiers = split_verifiers(await self._keys.get(f"verifier.{owner}"))
         except (KeyError, KeyForgotten):
             return None
+        return verifiers[0] if verifiers else None
 
     async def _record(
         self,

@@ -1,0 +1,92 @@
+"""Setting passwords: by an administrator, or by who was invited. The fact is in the log before it holds.
+
+Source: issue 2/9, Credentials.
+"""
+
+import asyncio
+from typing import Literal
+
+from gateway.domain.credentials import (
+    PasswordSet,
+    decode_invitation,
+    invitation_name,
+    join_verifiers,
+    split_verifiers,
+    verifier_name,
+)
+from gateway.domain.events import Actor, By, Fact, Stamp
+from gateway.domain.registration import Refused, Unknown
+from gateway.domain.signin import access_history
+from gateway.mail.address import Address
+from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane
+from gateway.processes.signin.passwords import Passwords, make_verifier
+from gateway.processes.signin.people import People
+from gateway.processes.signin.strength import weakness
+from projections.directory.query import Person
+
+HowSet = Literal["invitation", "administrator"]
+
+
+class Changing:
+    """Sets passwords in one person's name. All raise Refused with the reason, Unavailable."""
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        keys: KeyStore,
+        lane: Lane,
+        clock: Clock,
+        entropy: Entropy,
+        actor: Actor,
+        by: By,
+    ) -> None:
+        self._people, self._keys, self._lane = people, keys, lane
+        self._clock, self._actor, self._by = clock, actor, by
+        self._passwords = Passwords(clock, entropy)
+
+    async def set_password(self, address: Address, password: str) -> Person:
+        """The password that signs in from here on; it is none of the last five."""
+        person = await self._person(address)
+        await self._set(person, password, "administrator", self._actor)
+        return person
+
+    async def accept_invitation(self, address: Address, code: str, password: str) -> Person:
+        """The first password, for who has the code; the code is used up then."""
+        person = await self._person(address)
+        if person.status != "active":
+            raise Refused(f"the account of {person.address} is not active")
+        name = invitation_name(person.account_id)
+        invitation = decode_invitation(await self._value(name))
+        if invitation is None or not invitation.is_for(code, self._clock.now()):
+            raise Refused(f"{address} has no invitation with this code, or it has run out")
+        await self._set(person, password, "invitation", Actor("account", person.account_id))
+        await self._keys.put(name, b"")
+        return person
+
+    async def _person(self, address: Address) -> Person:
+        person = await self._people.find(address.normalise())
+        if person is None:
+            raise Unknown(f"{address} is no account here")
+        return person
+
+    async def _set(self, person: Person, password: str, how: HowSet, actor: Actor) -> None:
+        if weak := weakness(password, [person.address, *person.addresses]):
+            raise Refused(weak)
+        name = verifier_name(person.account_id)
+        former = split_verifiers(await self._value(name))
+        for verifier in former:
+            if await self._passwords.is_right(password, verifier):
+                raise Refused("this is one of the account's last five passwords")
+        verifier = await asyncio.to_thread(make_verifier, password)
+        stamp = Stamp(at=self._clock.now(), actor=actor, by=self._by)
+        done = PasswordSet(account_id=person.account_id, how=how, **stamp.fields())
+        await self._lane.append([Fact(access_history(person.agency_id), done)])
+        await self._keys.put(name, join_verifiers([verifier, *former]))
+
+    async def _value(self, name: str) -> bytes:
+        """What the KeyStore has; b"": nothing."""
+        try:
+            return await self._keys.get(name)
+        except (KeyError, KeyForgotten):
+            return b""

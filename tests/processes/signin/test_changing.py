@@ -1,0 +1,162 @@
+"""Setting passwords: on record before they hold, never one of the last five, invitations once."""
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.domain.credentials import PasswordSet, encode_invitation, invitation_name, verifier_name
+from gateway.domain.events import Actor, By
+from gateway.domain.registration import Refused, Unknown
+from gateway.mail.address import Address, parse_address
+from gateway.mail.ids import AccountId, AgencyId
+from gateway.ports import Conflict, Position, Unavailable
+from gateway.processes.signin import passwords
+from gateway.processes.signin.changing import Changing
+from gateway.processes.signin.signin import Origin, SignIns
+from gateway.protocols.sasl import PasswordClaim
+from projections.directory.query import EffectiveStatus, Person
+from tests.processes.world import MovedClock
+
+SUDA = parse_address("Suda@opm.go.th")
+ACCOUNT, AGENCY = AccountId("acc_1"), AgencyId("ag_1")
+OPERATOR = Actor("operator", "root")
+FIRST = "the very first one"
+
+
+class Office:
+    """One person, and everything behind her in memory."""
+
+    def __init__(self) -> None:
+        self.clock, self.log, self.keys = MovedClock(), MemoryLog(), MemoryKeyStore(os.urandom)
+        self.status: EffectiveStatus = "active"
+
+    async def find(self, address: Address) -> Person | None:
+        everything = frozenset([SUDA.normalise()])
+        return Person(ACCOUNT, AGENCY, SUDA, everything, self.status) if address in everything else None
+
+    async def invite(self, code: str) -> None:
+        expires_at = self.clock.now() + timedelta(days=30)
+        await self.keys.put(invitation_name(ACCOUNT), encode_invitation(code, expires_at))
+
+    async def set(self, password: str, code: str = "", address: Address = SUDA) -> Person:
+        by = By("cli", "0", "")
+        async with open_lane(self.log, "cli-host-0", clock=self.clock, actor=OPERATOR, by=by) as lane:
+            changing = Changing(
+                people=self,
+                keys=self.keys,
+                lane=lane,
+                clock=self.clock,
+                entropy=os.urandom,
+                actor=OPERATOR,
+                by=by,
+            )
+            if code:
+                return await changing.accept_invitation(address, code, password)
+            return await changing.set_password(address, password)
+
+    async def lets_in(self, password: str) -> bool:
+        by = By("edge", "0", "")
+        async with open_lane(self.log, "edge-host-0", clock=self.clock, actor=OPERATOR, by=by) as lane:
+            sign_ins = SignIns(
+                people=self, keys=self.keys, lane=lane, clock=self.clock, entropy=os.urandom, by=by
+            )
+            claim = PasswordClaim(username=str(SUDA), password=password)
+            return isinstance(await sign_ins.check(claim, Origin("smtp", "PLAIN", "192.0.2.1")), Person)
+
+    async def facts(self) -> list[PasswordSet]:
+        events = [await self.log.read(Position(at)) for at in range(1, await self.log.last() + 1)]
+        assert all(e.subject == "ev.access.ag_1" for e in events if e.topic == PasswordSet.TOPIC)
+        assert not any(FIRST.encode() in event.state for event in events)
+        return [event.event for event in events if isinstance(event.event, PasswordSet)]
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasher = passwords.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+
+
+async def test_another_password_signs_in_and_the_former_no_more() -> None:
+    office = Office()
+    for password in (FIRST, "the second of them"):
+        await office.set(password)
+        assert await office.lets_in(password)
+    assert not await office.lets_in(FIRST)
+    facts = await office.facts()
+    assert [(fact.how, fact.actor, fact.account_id) for fact in facts] == [
+        ("administrator", OPERATOR, ACCOUNT)
+    ] * 2
+
+
+async def test_none_of_the_last_five_is_taken_again() -> None:
+    office = Office()
+    chosen = [f"password number {number}" for number in range(6)]
+    for password in chosen:
+        await office.set(password)
+    for password in chosen[1:]:
+        with pytest.raises(Refused, match="last five"):
+            await office.set(password)
+    await office.set(chosen[0])
+    assert len(await office.facts()) == 7
+    assert (await office.keys.get(verifier_name(ACCOUNT))).count(b"$argon2id$") == 5
+
+
+async def test_a_password_that_was_kept_alone_still_signs_in() -> None:
+    office = Office()
+    await office.keys.put(verifier_name(ACCOUNT), passwords.make_verifier(FIRST))
+    assert await office.lets_in(FIRST)
+    with pytest.raises(Refused, match="last five"):
+        await office.set(FIRST)
+
+
+async def test_a_weak_password_or_nobodys_is_refused() -> None:
+    office = Office()
+    with pytest.raises(Refused, match="at least 12"):
+        await office.set("short")
+    with pytest.raises(Unknown, match="no account here"):
+        await office.set(FIRST, address=parse_address("nobody@opm.go.th"))
+    assert await office.facts() == []
+
+
+async def test_an_invitation_is_accepted_once() -> None:
+    office = Office()
+    await office.invite("code")
+    with pytest.raises(Refused, match="no invitation with this code"):
+        await office.set(FIRST, code="another")
+    with pytest.raises(Refused, match="at least 12"):
+        await office.set("short", code="code")
+    await office.set(FIRST, code="code")
+    assert await office.lets_in(FIRST)
+    with pytest.raises(Refused, match="no invitation with this code"):
+        await office.set("the second of them", code="code")
+    (fact,) = await office.facts()
+    assert (fact.how, fact.actor) == ("invitation", Actor("account", ACCOUNT))
+
+
+async def test_an_invitation_runs_out_and_waits_for_nobody_suspended() -> None:
+    office = Office()
+    await office.invite("code")
+    office.status = "suspended"
+    with pytest.raises(Refused, match="not active"):
+        await office.set(FIRST, code="code")
+    office.status = "active"
+    office.clock.move(30 * 86400)
+    with pytest.raises(Refused, match="has run out"):
+        await office.set(FIRST, code="code")
+
+
+async def test_a_password_that_is_not_on_record_does_not_hold() -> None:
+    office = Office()
+    office.log.store, store = _refuse, office.log.store  # type: ignore[method-assign]
+    with pytest.raises((Unavailable, Conflict)):
+        await office.set(FIRST)
+    office.log.store = store  # type: ignore[method-assign]
+    with pytest.raises(KeyError):
+        await office.keys.get(verifier_name(ACCOUNT))
+
+
+def _refuse(group: object) -> Position:
+    raise Unavailable("nats", "not now")
