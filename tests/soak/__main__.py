@@ -50,6 +50,9 @@ ACCEPTANCE: Final = {
         ("3: what senders are told (DSN)", "tests/e2e/test_told.py"),
         ("1: addresses and accounts", "tests/e2e/test_people.py"),
         ("1: what administrators decide", "tests/processes/registry"),
+        ("1: an agency's administrator, over the API", "tests/e2e/test_administration.py"),
+        ("1: who may do what, each refusal with a real token", "tests/processes/web"),
+        ("5: an import killed midway", "tests/e2e/test_import.py"),
     ),
 }
 
