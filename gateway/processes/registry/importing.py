@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from gateway.domain.account import Account, account_key_name
@@ -52,6 +53,7 @@ UNFINISHED: Final = "import.unfinished"  # the KeyStore's name of the accounts u
 INVITATIONS_LAST: Final = timedelta(days=30)
 CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
 LOOKED_UP_AT_ONCE: Final = 50
+PARTS_LOOKED_UP: Final = 16
 
 FindClaims = Callable[[Sequence[str]], Awaitable[Mapping[str, ClaimRow]]]  # projections.directory.claims
 Advance = Callable[[int], None]
@@ -124,8 +126,9 @@ class Importing(Deciding):
     async def check(self, rows: Iterable[Row | RefusedRow], advance: Advance) -> Report:
         """What would become of the rows; nothing is changed. advance: told the line that was reached."""
         self._site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
-        for part in self._parts(rows):
-            self._conclude(part, self._decide_part(part, await self._new(part)), advance)
+        for parts in _stretches(self._parts(rows)):
+            for part, asked in zip(parts, await self._new(parts), strict=True):
+                self._conclude(part, self._decide_part(part, asked), advance)
         return self._report
 
     async def run(self, rows: Iterable[Row | RefusedRow], advance: Advance) -> Report:
@@ -150,13 +153,14 @@ class Importing(Deciding):
         """Part by part; the next one's keys are made while the log writes."""
         adding: asyncio.Task[None] | None = None
         under_way: list[_Asked] = []
-        for part in self._parts(rows):
-            asked = await self._new(part)
-            if asked:
-                await self._keep_secrets(asked, [*under_way, *asked])
-            if adding is not None:
-                await adding
-            under_way, adding = asked, group.create_task(self._add(part, asked, advance))
+        for parts in _stretches(self._parts(rows)):
+            new = await self._new(parts)
+            await self._name_unfinished([*under_way, *(each for asked in new for each in asked)])
+            for part, asked in zip(parts, new, strict=True):
+                await self._keep_secrets(asked)
+                if adding is not None:
+                    await adding
+                under_way, adding = asked, group.create_task(self._add(part, asked, advance))
 
     # --- rows to accounts under way -------------------------------------------------------------------
 
@@ -189,34 +193,38 @@ class Importing(Deciding):
         self._lines.update(dict.fromkeys(spelt, row.line))
         return None
 
-    async def _new(self, part: _Part) -> list[_Asked]:
-        """Those rows that are not there already, with ids and keys."""
-        names = [
-            tuple(address_name(address, self._site_key) for address in (row.address, *row.aliases))
-            for row in part.rows
-        ]
-        claims = await self._find_claims([name for each in names for name in each]) if names else {}
-        asked = list[_Asked]()
-        for row, named in zip(part.rows, names, strict=True):
-            claim = claims.get(named[0])
-            if claim is not None and claim.is_given_out and not claim.is_alias:
-                self._report.already += 1
-                continue
-            code = self._entropy(CODE_OCTETS) if row.credential == "invite" else b""
-            asked.append(
-                _Asked(
-                    row=row,
-                    account_id=AccountId(self._new_id("acc")),
-                    inbox_id=MailboxId(self._new_id("mbx")),
-                    key=self._entropy(DATA_KEY_OCTETS),
-                    code=base64.urlsafe_b64encode(code).decode().rstrip("="),
-                    names=named,
-                )
-            )
+    async def _new(self, parts: Sequence[_Part]) -> list[list[_Asked]]:
+        """Of each part those rows that are not there already, with ids and keys."""
+        names = {row.line: self._names(row) for part in parts for row in part.rows}
+        claims = await self._find_claims([name for each in names.values() for name in each]) if names else {}
+        new = list[list[_Asked]]()
+        for part in parts:
+            new.append([])
+            for row in part.rows:
+                claim = claims.get(names[row.line][0])
+                if claim is not None and claim.is_given_out and not claim.is_alias:
+                    self._report.already += 1
+                else:
+                    new[-1].append(self._asked(row, names[row.line]))
+        asked = [each for part in new for each in part]
         await self._look_up([name for each in asked for name in each.names if name in claims])
         for domain in {domain for each in asked for domain in _domains(each.row)} - self._homes.keys():
             self._homes[domain] = await self._home(domain)
-        return asked
+        return new
+
+    def _names(self, row: Row) -> tuple[str, ...]:
+        return tuple(address_name(address, self._site_key) for address in (row.address, *row.aliases))
+
+    def _asked(self, row: Row, names: tuple[str, ...]) -> _Asked:
+        code = self._entropy(CODE_OCTETS) if row.credential == "invite" else b""
+        return _Asked(
+            row=row,
+            account_id=AccountId(self._new_id("acc")),
+            inbox_id=MailboxId(self._new_id("mbx")),
+            key=self._entropy(DATA_KEY_OCTETS),
+            code=base64.urlsafe_b64encode(code).decode().rstrip("="),
+            names=names,
+        )
 
     async def _home(self, domain: str) -> _Home | None:
         claim, claim_position = await self._reading.claim_of(domain)
@@ -269,9 +277,13 @@ class Importing(Deciding):
                 continue
             await self._keys.forget(name)
 
-    async def _keep_secrets(self, asked: Sequence[_Asked], unfinished: Sequence[_Asked]) -> None:
-        """Name the accounts under way, then make their keys, then put the codes where they are read."""
-        await self._keys.put(UNFINISHED, " ".join(each.account_id for each in unfinished).encode())
+    async def _name_unfinished(self, asked: Sequence[_Asked]) -> None:
+        """Before their keys are made, so that a later import finds those that were made for nothing."""
+        if asked:
+            await self._keys.put(UNFINISHED, " ".join(each.account_id for each in asked).encode())
+
+    async def _keep_secrets(self, asked: Sequence[_Asked]) -> None:
+        """Make the keys, and put the codes where they are read."""
         expires_at = self._clock.now() + INVITATIONS_LAST
         secrets: dict[str, bytes] = {}
         for each in asked:
@@ -401,6 +413,13 @@ class Importing(Deciding):
 async def _some_at_a_time(work: Sequence[Callable[[], Awaitable[None]]]) -> None:
     for start in range(0, len(work), LOOKED_UP_AT_ONCE):
         await asyncio.gather(*(each() for each in work[start : start + LOOKED_UP_AT_ONCE]))
+
+
+def _stretches(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Parts that are looked up together: some 2,000 accounts."""
+    several = iter(parts)
+    while stretch := list(islice(several, PARTS_LOOKED_UP)):
+        yield stretch
 
 
 def _domains(row: Row) -> set[str]:
