@@ -47,6 +47,7 @@ from gateway.processes.relay.relay import Means, Relay
 from gateway.processes.relay.work import QueueRows
 from gateway.processes.router.decisions import Decisions
 from gateway.processes.router.directory import DirectoryRows
+from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
 from gateway.processes.signin.people import PeopleRows
@@ -314,19 +315,29 @@ async def router(settings: Settings, serving: Callable[[], None]) -> None:
         objects = await enter(g.objects())
         write_ahead = await enter(g.write_ahead())
         directory = DirectoryRows(pool, addressing(settings))
+        content = g.contents(pool, write_ahead, objects)
         reports = Reports(
             log=g.log,
-            content=g.contents(pool, write_ahead, objects),
+            content=content,
             keys=g.keys,
             clock=g.clock,
             entropy=entropy,
             by=g.by,
             hostname=settings.hostname,
         )
+        lists = Lists(
+            log=g.log,
+            content=content,
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+        )
         decisions = Decisions(
             directory=directory,
             keys=g.keys,
             reports=reports,
+            lists=lists,
             clock=g.clock,
             entropy=entropy,
             by=g.by,

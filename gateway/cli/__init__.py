@@ -6,7 +6,6 @@
 import importlib
 import os
 from dataclasses import replace
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +31,7 @@ FAMILIES: Final = {
     "account": "accounts",
     "alias": "aliases",
     "app-password": "app_passwords",
+    "list": "lists",
     "import": "importing",
     "mailbox": "mailboxes",
     "send": "sending",
@@ -49,6 +49,7 @@ FAMILIES: Final = {
     "steward": "running",
     "web": "running",
 }
+TAKEN: Final = {"import", "list"}  # by Python: the function's name has an underscore at its end
 
 
 class Families(click.Group):
@@ -62,7 +63,7 @@ class Families(click.Group):
         if module is None:
             return None
         found, attribute = importlib.import_module(f"gateway.cli.{module}"), name.replace("-", "_")
-        command = getattr(found, f"{attribute}_" if iskeyword(attribute) else attribute)
+        command = getattr(found, f"{attribute}_" if attribute in TAKEN else attribute)
         assert isinstance(command, click.Command), name
         _accept_common_options(command)
         return command

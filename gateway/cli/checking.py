@@ -23,6 +23,7 @@ from gateway.domain.events import (
     MailQueued,
     MailRelayed,
 )
+from gateway.domain.maillist import ListExpanded
 from gateway.domain.sealing import BrokenSeal
 from gateway.mail.ids import MailId
 from gateway.ports import (
@@ -69,6 +70,8 @@ class Books:
                 if (once := (event.mail_id, event.account_id)) in self.delivered:
                     self.faults.append(f"position {position}: {event.mail_id} was delivered there before")
                 self.delivered.add(once)
+            case ListExpanded():
+                self._end(self.open, position, event.mail_id, event.recipients)
             case MailQueued():
                 self._end(self.open, position, event.mail_id, event.recipients)
                 self.waiting.setdefault(event.mail_id, set()).update(event.recipients)

@@ -23,6 +23,7 @@ from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.importing import FindClaims, Importing, KeepCodes
+from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 from gateway.wiring import Desk
@@ -126,6 +127,11 @@ def agencies_at(where: Where) -> Agencies | RemoteAgencies:
 def roles_at(where: Where) -> Roles | RemoteRoles:
     """Who may administer what."""
     return RemoteRoles(where) if isinstance(where, Remote) else _for(Roles, where)
+
+
+def mail_lists(desk: Desk) -> MailLists:
+    """Lists and who is on them, in the name of the person at the keyboard."""
+    return _for(MailLists, desk)
 
 
 def importing(desk: Desk, digest: str, find_claims: FindClaims, keep_codes: KeepCodes) -> Importing:

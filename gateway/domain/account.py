@@ -14,7 +14,8 @@ from gateway.mail.ids import AccountId, AgencyId
 QUOTA_OCTETS_MAX: Final = 1024**5  # a pebibyte: more is a slip of the pen
 QUOTA_OCTETS_DEFAULT: Final = 10 * 1024**3
 
-AccountKind = Literal["person", "office"]  # an office's mailbox is read by several people (สารบรรณกลาง)
+# An office's mailbox is read by several people (สารบรรณกลาง); a list's mail goes to its members.
+AccountKind = Literal["person", "office", "list"]
 
 
 # suspended: no sign-in, mail still comes in. closed: no sign-in, and its addresses are nobody's.

@@ -16,7 +16,9 @@ CONTENT: Final = "content"
 SITE_ADDRESS_KEY: Final = "site.address"  # the KeyStore's name of the key that address histories hang on
 
 # Kind of history by the prefix of an aggregate's id.
-_KINDS: Final = {"ag": "agency", "acc": "account", "tree": "tree"}
+_KINDS: Final = {"ag": "agency", "acc": "account", "tree": "tree", "list": "list"}
+
+_ACCOUNTS: Final = frozenset({"tree", "list"})  # of an account, and with its id
 
 
 def mail_history(mail_id: MailId) -> str:
@@ -36,16 +38,16 @@ def consumer_history(name: str) -> str:
 
 
 def history_of(originator_id: str) -> str:
-    """The history of an aggregate: `agency.ag_…`, `account.acc_…`; of tree_…, `tree.acc_…`."""
+    """The history of an aggregate: `agency.ag_…`, `account.acc_…`; of tree_… and list_…, `tree.acc_…`."""
     prefix, _, rest = originator_id.partition("_")
     kind = _KINDS[prefix]
-    return f"{kind}.acc_{rest}" if kind == "tree" else f"{kind}.{originator_id}"
+    return f"{kind}.acc_{rest}" if kind in _ACCOUNTS else f"{kind}.{originator_id}"
 
 
 def originator_of(history: str) -> str:
     """The aggregate's id, from its history: the other way round of `history_of`."""
     kind, _, identifier = history.partition(".")
-    return "tree" + identifier.removeprefix("acc") if kind == "tree" else identifier
+    return kind + identifier.removeprefix("acc") if kind in _ACCOUNTS else identifier
 
 
 def operator_history() -> str:

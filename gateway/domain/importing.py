@@ -9,7 +9,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, get_args
+from typing import ClassVar, Final, Literal
 
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind
 from gateway.domain.aliases import ALIASES_MAX
@@ -22,7 +22,7 @@ IMPORT_HISTORY: Final = "import"
 LINE_OCTETS_MAX: Final = 64 * 1024  # 100 aliases of 254 octets and the rest
 COLUMNS: Final = ("address", "display_name", "kind", "quota", "aliases", "credential")
 REQUIRED: Final = frozenset({"address", "credential"})
-_KINDS: Final[Mapping[str, AccountKind]] = {kind: kind for kind in get_args(AccountKind)}
+_KINDS: Final[Mapping[str, AccountKind]] = {"person": "person", "office": "office"}
 _HASHED: Final = "argon2:"
 _QUOTA: Final = re.compile(r"([0-9]{1,18}) ?([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}

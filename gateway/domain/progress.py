@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.domain.events import Fact, MailBounced, MailDelivered, MailQueued
+from gateway.domain.events import Fact, MailAccepted, MailBounced, MailDelivered, MailQueued
 from gateway.domain.group import GROUP_FACTS_MAX, GROUP_OCTETS_MAX, encode_group
+from gateway.domain.maillist import ListExpanded
 
 # Room for router.decided in the same group: it names 1,000 recipients at most.
 STEP_FACTS_MAX: Final = GROUP_FACTS_MAX - 1
@@ -32,7 +33,8 @@ class Step:
 def steps(position: int, facts: Sequence[Fact], ended: Sequence[int] = ()) -> Iterator[Step]:
     """The steps by which the facts decided on the event at `position` are appended.
 
-    ended: recipients whose facts are in the log already. Facts that name no recipients stay together.
+    ended: recipients whose facts are in the log already; of a list that was expanded, its parts. Facts that
+    name neither stay together.
     """
     part, octets, had = list[Fact](), 0, list(ended)
     for fact in facts:
@@ -73,7 +75,9 @@ def _ends(fact: Fact) -> tuple[int, ...]:
     match fact.event:
         case MailDelivered(recipients=recipients) | MailQueued(recipients=recipients):
             return recipients
-        case MailBounced(recipients=recipients):
+        case MailBounced(recipients=recipients) | ListExpanded(recipients=recipients):
             return recipients
+        case MailAccepted(expands=expanded, part=part) if expanded is not None:
+            return (part,)
         case event:
             raise AssertionError(f"{event.TOPIC} cannot be split from its neighbours")

@@ -10,7 +10,7 @@ RFC 7293 §5 (an address with another owner); architecture §2.2.
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from gateway.domain import sealing
 from gateway.domain.account import account_key_name
@@ -28,6 +28,7 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.histories import box_history, mail_history
+from gateway.domain.maillist import ListExpanded
 from gateway.domain.quota import FULL, Room
 from gateway.mail import valid_since
 from gateway.mail.address import parse_address
@@ -71,6 +72,33 @@ class NotOurs:
 
 
 Whereabouts = Hosted | Relayed | UnknownHere | NotOurs
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Hosted):
+    """The same, and the account is a mailing list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expanding:
+    """The mail is for the members of this list as they were at this version of it."""
+
+    agency_id: AgencyId
+    account_id: AccountId
+    version: int
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotAllowed:
+    """The list does not take the mail. status: RFC 3463."""
+
+    agency_id: AgencyId
+    status: str
+    text: str
+
+
+Destination = Whereabouts | Expanding | NotAllowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +146,14 @@ def attempt_label(mail_id: MailId) -> str:
     return f"attempt:{mail_id}"
 
 
-def holders(accepted: MailAccepted, whereabouts: Iterable[Whereabouts]) -> set[str]:
+def holders(accepted: MailAccepted, whereabouts: Iterable[Destination]) -> set[str]:
     """The names of the keys `decide` may wrap for: it bounces what an account can no longer get."""
     return {agency_key_name(accepted.agency_id)} | {_holder(accepted, where) for where in whereabouts}
 
 
 def decide(
     mail: OpenedMail,
-    whereabouts: Sequence[Whereabouts],
+    whereabouts: Sequence[Destination],
     means: Means,
     ended: Container[int] = frozenset(),
     full: Container[AccountId] = frozenset(),
@@ -142,6 +170,7 @@ def decide(
     deliveries: dict[Hosted, list[int]] = {}
     queues: dict[AgencyId | None, list[int]] = {}
     refused: dict[Reply, list[int]] = {}
+    lists: dict[Expanding, list[int]] = {}
     for recipient, where in enumerate(whereabouts):
         if recipient in ended:
             continue
@@ -160,6 +189,10 @@ def decide(
                 refused.setdefault(NO_SUCH_MAILBOX, []).append(recipient)
             case NotOurs():
                 queues.setdefault(None, []).append(recipient)
+            case Expanding():
+                lists.setdefault(where, []).append(recipient)
+            case NotAllowed():
+                refused.setdefault(reply(550, where.status, where.text), []).append(recipient)
             case _:
                 assert_never(where)
 
@@ -169,6 +202,7 @@ def decide(
         for number, (hosted, ids) in enumerate(deliveries.items(), 1)
     ]
     facts += [_queued(mail, agency_id, tuple(ids), means) for agency_id, ids in queues.items()]
+    facts += [_expanded(mail, where, tuple(ids), means) for where, ids in lists.items()]
     facts += [_bounced(mail, said, tuple(ids), means) for said, ids in refused.items()]
     return facts
 
@@ -187,7 +221,7 @@ def _is_of_another(mail: OpenedMail, recipient: int, hosted: Hosted) -> bool:
 
 
 def _report_success(
-    mail: OpenedMail, whereabouts: Sequence[Whereabouts], means: Means, full: Container[AccountId]
+    mail: OpenedMail, whereabouts: Sequence[Destination], means: Means, full: Container[AccountId]
 ) -> tuple[int, ...]:
     """Whose delivery is to be reported, those that were decided before too: their last delivery was not.
 
@@ -206,13 +240,13 @@ def _report_success(
     )
 
 
-def _holder(accepted: MailAccepted, where: Whereabouts) -> str:
+def _holder(accepted: MailAccepted, where: Destination) -> str:
     match where:
         case Hosted(account_id=account_id):
             return account_key_name(account_id)
         case Relayed(agency_id=agency_id):
             return agency_key_name(agency_id)
-        case UnknownHere() | NotOurs():
+        case UnknownHere() | NotOurs() | Expanding() | NotAllowed():
             return agency_key_name(accepted.agency_id)
         case _:
             assert_never(where)
@@ -283,6 +317,20 @@ def _expires_at(accepted: MailAccepted, means: Means) -> datetime:
     return min(expires_at, accepted.deliver_by)
 
 
+def _expanded(mail: OpenedMail, where: Expanding, recipients: tuple[int, ...], means: Means) -> Fact:
+    mail_id = mail.accepted.mail_id
+    event = ListExpanded(
+        **means.stamp.answering(mail.position),
+        mail_id=mail_id,
+        recipients=recipients,
+        agency_id=where.agency_id,
+        account_id=where.account_id,
+        version=where.version,
+        members=where.members,
+    )
+    return Fact(mail_history(mail_id), event)
+
+
 def _bounced(mail: OpenedMail, why: Reply, recipients: tuple[int, ...], means: Means) -> Fact:
     accepted = mail.accepted
     mail_id = accepted.mail_id
@@ -294,8 +342,15 @@ def _bounced(mail: OpenedMail, why: Reply, recipients: tuple[int, ...], means: M
         attempt=1,
         code=why.code,
         status=str(why.status),
-        reason="full" if why is FULL else "mailbox",
+        reason=_reason(why),
         keys=_wrapped(mail, agency_key_name(accepted.agency_id), means),
         sealed=sealing.seal(said, mail.data_key, nonce=means.nonce(), label=attempt_label(mail_id)),
     )
     return Fact(mail_history(mail_id), event)
+
+
+def _reason(why: Reply) -> Literal["mailbox", "full", "policy"]:
+    if why is FULL:
+        return "full"
+    is_policy = why.status is not None and why.status.subject == 7 and why is not valid_since.OWNER_CHANGED
+    return "policy" if is_policy else "mailbox"

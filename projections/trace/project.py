@@ -21,6 +21,7 @@ from gateway.domain.events import (
     MessageSecret,
     Wrap,
 )
+from gateway.domain.maillist import ListExpanded
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailId
@@ -30,7 +31,7 @@ from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
 from projections.trace import traffic
 
-MailEvent = MailAccepted | MailQueued | MailDelivered | Attempted
+MailEvent = MailAccepted | MailQueued | MailDelivered | ListExpanded | Attempted
 
 STEP_COLUMNS: Final = (
     "position", "mail_id", "at", "topic", "actor_kind", "actor_id", "role", "version", "settings", "cause",
@@ -64,6 +65,7 @@ class TraceModel(ReadModel):
             MailAccepted,
             MailQueued,
             MailDelivered,
+            ListExpanded,
             MailRelayed,
             MailDeferred,
             MailBounced,
@@ -180,11 +182,11 @@ def _recipients(event: MailEvent) -> list[int]:
 
 
 def _agency(event: MailEvent) -> AgencyId | None:
-    return event.agency_id if isinstance(event, MailAccepted | MailQueued) else None
+    return event.agency_id if isinstance(event, MailAccepted | MailQueued | ListExpanded) else None
 
 
 def _account(event: MailEvent) -> AccountId | None:
-    return event.account_id if isinstance(event, MailDelivered) else None
+    return event.account_id if isinstance(event, MailDelivered | ListExpanded) else None
 
 
 def _addresses(mail_id: MailId, envelope: EnvelopeSecret | None) -> list[tuple[object, ...]]:

@@ -15,6 +15,7 @@ AT = datetime(2026, 11, 23, 4, 5, 6, 789_000, tzinfo=UTC)
 TEXTS = {
     "mail_id": "mail_01kamz1x2y3z4a5b6c7d8e9f0g",
     "report_of": "mail_01kamz0000000000000000000a",
+    "expands": "mail_01kamz0000000000000000000b",
     "account_id": "acc_01kamz1x2y3z4a5b6c7d8e9f0g",
     "sender_account_id": "acc_01kamz0000000000000000000a",
     "agency_id": "ag_01kamz1x2y3z4a5b6c7d8e9f0g",

@@ -12,14 +12,25 @@ from typing import Final
 
 from gateway.domain.codec import MalformedEvent, UnknownTopic
 from gateway.domain.events import Actor, By, EnvelopeSecret, Fact, MailAccepted, MailDelivered, Stamp
+from gateway.domain.maillist import ListExpanded
 from gateway.domain.progress import Step, steps
 from gateway.domain.quota import QuotaRule
-from gateway.domain.routing import Means, OpenedMail, Whereabouts, decide, envelope_label, holders
+from gateway.domain.routing import (
+    Destination,
+    Listed,
+    Means,
+    OpenedMail,
+    Whereabouts,
+    decide,
+    envelope_label,
+    holders,
+)
 from gateway.domain.sealing import NONCE_OCTETS, BrokenSeal, unseal, unwrap
 from gateway.mail.address import parse_address
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Recorded, Unavailable
 from gateway.processes.router.directory import Directory
 from gateway.processes.router.filling import Batch, Filling
+from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 
 KEYS_AT_ONCE: Final = 64
@@ -60,13 +71,14 @@ class Decisions:
         directory: Directory,
         keys: KeyStore,
         reports: Reports,
+        lists: Lists,
         clock: Clock,
         entropy: Entropy,
         by: By,
         give_up_after: timedelta,
         quota: QuotaRule = QUOTA,
     ) -> None:
-        self._directory, self._keys, self._reports = directory, keys, reports
+        self._directory, self._keys, self._reports, self._lists = directory, keys, reports, lists
         self._clock, self._entropy, self._by = clock, entropy, by
         self._give_up_after = give_up_after
         self._filling = Filling(quota, clock)
@@ -76,7 +88,12 @@ class Decisions:
         wanted = [one.recorded for one in work if not one.is_held]
         mails = {recorded.position: await self._open(recorded) for recorded in wanted if _is_mail(recorded)}
         found = await self._look_up(mails.values())
-        names = {holder for mail in mails.values() for holder in holders(mail.accepted, _of(mail, found))}
+        whereabouts = {
+            recorded.position: await self._destinations(recorded, mails[recorded.position], found)
+            for recorded in wanted
+            if recorded.position in mails
+        }
+        names = {holder for at, mail in mails.items() for holder in holders(mail.accepted, whereabouts[at])}
         means = Means(
             stamp=Stamp(at=self._clock.now(), actor=Actor("system", "router"), by=self._by),
             holder_keys=await self._fetch(names),
@@ -89,7 +106,9 @@ class Decisions:
             facts = list[Fact]()
             try:
                 if mail is not None:
-                    facts = _decided(mail, _of(mail, found), means, one.ended, batch)
+                    facts = _decided(mail, whereabouts[one.recorded.position], means, one.ended, batch)
+                elif not one.is_held and one.recorded.topic == ListExpanded.TOPIC:
+                    facts = await self._lists.on(one.recorded, one.ended)
                 elif not one.is_held:
                     facts = await self._reports.on(one.recorded)
             except Unavailable:
@@ -123,6 +142,23 @@ class Decisions:
         whereabouts = await self._directory.find([parse_address(address) for address in distinct])
         return dict(zip(distinct, whereabouts, strict=True))
 
+    async def _destinations(
+        self, recorded: Recorded, mail: OpenedMail, found: Mapping[str, Whereabouts]
+    ) -> list[Destination]:
+        """Where each recipient of a mail is; lists are asked whether they take it."""
+        destinations = list[Destination]()
+        for address in mail.envelope.rcpt_to:
+            where: Destination = found[address]
+            if isinstance(where, Listed):
+                try:
+                    where = await self._lists.look(mail, parse_address(address), where)
+                except Unavailable:
+                    raise
+                except Exception as error:
+                    raise Undecidable(recorded, f"{type(error).__name__}: {error}") from error
+            destinations.append(where)
+        return destinations
+
     async def _fetch(self, names: set[str]) -> dict[str, bytes]:
         """Holders' keys by name, without those that were destroyed."""
         ordered, keys = sorted(names), dict[str, bytes]()
@@ -143,7 +179,7 @@ class Decisions:
 
 
 def _decided(
-    mail: OpenedMail, whereabouts: list[Whereabouts], means: Means, ended: tuple[int, ...], batch: Batch
+    mail: OpenedMail, whereabouts: list[Destination], means: Means, ended: tuple[int, ...], batch: Batch
 ) -> list[Fact]:
     facts = decide(mail, whereabouts, means, ended, batch.full_among(whereabouts))
     accounts = {fact.event.account_id for fact in facts if isinstance(fact.event, MailDelivered)}
@@ -156,7 +192,3 @@ def _is_mail(recorded: Recorded) -> bool:
         return isinstance(recorded.event, MailAccepted)
     except (UnknownTopic, MalformedEvent) as error:
         raise Undecidable(recorded, f"{type(error).__name__}: {error}") from error
-
-
-def _of(mail: OpenedMail, found: Mapping[str, Whereabouts]) -> list[Whereabouts]:
-    return [found[address] for address in mail.envelope.rcpt_to]

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from gateway.domain.routing import Whereabouts
+from gateway.domain.routing import Hosted, Listed, Whereabouts
 from gateway.mail.address import Address
 from gateway.ports import Position
 from projections.checkpoint import reached
+from projections.directory.lists import lists_among
 from projections.directory.project import DirectoryModel
 from projections.directory.query import ADDRESSING, Addressing, find_recipients
 from projections.readmodel import Pool
@@ -20,7 +21,7 @@ class Directory(Protocol):
         """Wait until the rows have reached a position; False when they did not in time."""
 
     async def find(self, addresses: Sequence[Address]) -> Sequence[Whereabouts]:
-        """Where each address is, in the order given."""
+        """Where each address is, in the order given; a list's is Listed."""
 
 
 class DirectoryRows:
@@ -34,4 +35,14 @@ class DirectoryRows:
 
     async def find(self, addresses: Sequence[Address]) -> Sequence[Whereabouts]:
         async with self._pool.rows() as rows:
-            return await find_recipients(rows, addresses, self._addressing)
+            found = await find_recipients(rows, addresses, self._addressing)
+            hosted = {where.account_id for where in found if isinstance(where, Hosted)}
+            lists = await lists_among(rows, hosted) if hosted else set()
+        return [
+            _listed(where) if isinstance(where, Hosted) and where.account_id in lists else where
+            for where in found
+        ]
+
+
+def _listed(where: Hosted) -> Listed:
+    return Listed(where.agency_id, where.account_id, where.mailbox_id)

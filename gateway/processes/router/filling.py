@@ -6,10 +6,11 @@ quota by what they decide before the rows follow, one batch each at most.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.domain.quota import QuotaRule, Room
-from gateway.domain.routing import Hosted, Whereabouts
+from gateway.domain.routing import Destination, Hosted
 from gateway.mail.ids import AccountId
 from gateway.ports import Clock
 
@@ -48,7 +49,7 @@ class Batch:
         self._rule, self._filling = rule, filling
         self.octets: dict[AccountId, int] = {}  # what mailboxes hold then
 
-    def full_among(self, whereabouts: list[Whereabouts]) -> set[AccountId]:
+    def full_among(self, whereabouts: Sequence[Destination]) -> set[AccountId]:
         """Whose mailboxes take no more."""
         return {
             where.account_id
@@ -63,7 +64,7 @@ class Batch:
         known = self.octets.get(hosted.account_id)
         return self._filling.held(hosted.account_id, room) if known is None else known
 
-    def delivered(self, whereabouts: list[Whereabouts], accounts: set[AccountId], octets: int) -> None:
+    def delivered(self, whereabouts: Sequence[Destination], accounts: set[AccountId], octets: int) -> None:
         """These accounts get a mail of so many octets."""
         for where in {where for where in whereabouts if isinstance(where, Hosted)}:
             if where.account_id in accounts and where.room is not None:

@@ -30,6 +30,7 @@ from gateway.domain.events import (
     Stamp,
 )
 from gateway.domain.histories import consumer_history, route_history
+from gateway.domain.maillist import ListExpanded
 from gateway.domain.progress import Joined, Step
 from gateway.mail.ids import share_of
 from gateway.ports import (
@@ -49,7 +50,7 @@ from gateway.processes.router.directory import DIRECTORY_TOPICS, Directory
 from gateway.processes.router.reports import Reported
 
 CONSUMER: Final = "router"
-DECIDED_TOPICS: Final = frozenset({MailAccepted.TOPIC, MailBounced.TOPIC})
+DECIDED_TOPICS: Final = frozenset({MailAccepted.TOPIC, MailBounced.TOPIC, ListExpanded.TOPIC})
 # Of these only what a sender wants to know wants a decision. It has this field, and a name and a colon stand
 # in JSON nowhere else: the others, nearly all, are passed over without being decoded.
 REPORTED: Final = {
@@ -182,7 +183,7 @@ class Router:
             event = recorded.event
         except MalformedEvent:
             return True
-        assert isinstance(event, MailAccepted | Reported), event
+        assert isinstance(event, MailAccepted | ListExpanded | Reported), event
         return share_of(event.mail_id, self._shares) == self._share
 
     async def _decide(self, work: Sequence[Work]) -> None:
