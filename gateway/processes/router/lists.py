@@ -1,8 +1,8 @@
 """Mail to a list: may it be posted, and then, in parts, the mails that take it to the members.
 
 A mail of a list is a mail of its own, accepted as any other: with the list's return path and header fields,
-the same stored content, and 500 members at most. Who they are was fixed by list.expanded, so that a crash
-between the parts changes nothing about the others.
+the same stored content, and 500 members at most, without those whom the mail names itself. Who they are was
+fixed by list.expanded, so that a crash between the parts changes nothing about the others.
 
 Source: architecture §2.2; RFC 5321 §3.9.2, RFC 2919, RFC 2369, RFC 9228; RFC 3463 §3.6, §3.8.
 """
@@ -146,7 +146,13 @@ class Lists:
             presented_octets=presented_octets(len(front), hidden, accepted.message.content.octets),
         )
         secret = msgspec.structs.replace(secret, front=front)
-        members = list(found.mail_list.members(found.key).values())
+        envelope = sealing.unseal(
+            EnvelopeSecret, accepted.sealed, data_key, label=envelope_label(accepted.mail_id)
+        )
+        has_it = {str(parse_address(address).normalise()) for address in envelope.rcpt_to}
+        members = [
+            member for name, member in found.mail_list.members(found.key).items() if name not in has_it
+        ]
         parts = [members[at : at + PART_MEMBERS_MAX] for at in range(0, len(members), PART_MEMBERS_MAX)]
         return [
             await self._accepted(recorded, accepted, passed_on, secret, data_key, some, number, found)

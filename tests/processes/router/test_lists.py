@@ -116,6 +116,14 @@ async def test_a_mail_goes_to_the_members_with_the_return_path_of_the_list(listi
     assert mail.message.content == (await world.log.read(original)).event.message.content  # type: ignore[attr-defined]
 
 
+async def test_who_is_a_recipient_beside_the_list_gets_it_once(listing: Listing) -> None:
+    await listing.lists.add_members(ALL, [parse_address("Suda@opm.go.th"), parse_address("b@example.org")])
+    await listing.world.accept("suda@opm.go.th", "all@opm.go.th")
+    async with running(router(listing.world)):
+        (mail,) = await listing.passed_on()
+    assert (await listing.opened(mail))[0].rcpt_to == ("b@example.org",)
+
+
 async def test_many_members_are_several_mails(listing: Listing) -> None:
     await listing.lists.add_members(ALL, MEMBERS)
     await listing.world.accept("all@opm.go.th")
