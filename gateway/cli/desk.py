@@ -55,7 +55,10 @@ def at_desk(work: Callable[Concatenate[Desk, P], Awaitable[None]]) -> Callable[P
 
     @functools.wraps(work)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        settings = click.get_current_context().find_object(Settings)
+        context = click.get_current_context()
+        if context.find_root().meta.get("saraban.api"):
+            raise click.UsageError("this is done on the data folder alone, not through the API", context)
+        settings = context.find_object(Settings)
         assert settings is not None, "the main group puts the settings into the context"
         if not settings.nats_url:
             fail(f"no gateway runs on the data folder {settings.data}: start one with `saraban up`")

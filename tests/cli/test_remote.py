@@ -134,6 +134,13 @@ async def test_a_password_goes_nowhere_in_the_clear(url: str, said: str) -> None
     assert said in refused.stderr
 
 
+async def test_what_the_api_does_not_do_is_not_done_elsewhere_instead() -> None:
+    for words in (("--api", "queue", "list"), ("queue", "list", "--api")):
+        refused = await run(*words)
+        assert refused.exit_code == 2
+        assert "on the data folder alone" in refused.stderr
+
+
 async def test_the_api_is_asked_only_by_who_is_logged_in() -> None:
     refused = await run("agency", "list", "--api")
     assert refused.stderr == "saraban: nobody is logged in: saraban login URL\n"

@@ -8,12 +8,13 @@ from msgspec import UNSET
 
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
+from gateway.ports import Unavailable
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked, address_in
-from gateway.processes.web.problems import against_the_rules, malformed
+from gateway.processes.web.problems import against_the_rules, cannot_answer, malformed
 from gateway.processes.web.rights import check_grantable
 from gateway.protocols.sasl.exchange import BadResponse, prepare_password
 from projections.directory import query as directory
@@ -59,7 +60,13 @@ async def add_account(asked: Asked) -> bodies.AccountMade:
     account_id = await asked.registry(Registry).add_account(
         agency_id, address, display_name=new.display_name, kind=new.kind, quota_octets=new.quota_octets
     )
-    await office.keys.put(f"verifier.{account_id}", await asyncio.to_thread(make_verifier, prepared))
+    verifier = await asyncio.to_thread(make_verifier, prepared)
+    try:
+        await office.keys.put(f"verifier.{account_id}", verifier)
+    except Unavailable as error:
+        raise cannot_answer(
+            f"the account {account_id} was made, but its password could not be kept"
+        ) from error
     return bodies.AccountMade(account_id, agency_id, str(address), password)
 
 
@@ -71,8 +78,11 @@ async def suspend_account(asked: Asked) -> bodies.AccountChanged:
 
 
 async def activate_account(asked: Asked) -> bodies.AccountChanged:
+    """Undoing `close` gives an address out again: it takes who may do that."""
     address = _address(asked)
-    await asked.account("attend", address)
+    found = await asked.account("attend", address)
+    if found.status == "closed":
+        await asked.account("change", address)
     account_id = await asked.registry(Registry).activate_account(address, asked.body.reason)
     return bodies.AccountChanged(account_id, str(address), "active")
 

@@ -135,6 +135,21 @@ async def test_a_server_that_is_away_is_no_mistake_of_the_callers(world: World) 
     assert refused.headers["retry-after"]
 
 
+async def test_an_account_whose_password_could_not_be_kept_is_named(world: World) -> None:
+    await world.token("admin")
+    put = world.keys.put
+
+    async def away(name: str, secret: bytes) -> None:
+        if name.startswith("verifier."):
+            raise Unavailable("nats", "no answer")
+        await put(name, secret)
+
+    world.keys.put = away  # type: ignore[method-assign]
+    refused = await world.ask("admin", "POST", "/accounts", {"address": "late@opm.go.th"})
+    assert refused.status == 503
+    assert "was made, but its password could not be kept" in refused.detail
+
+
 async def test_a_mistake_of_ours_is_told_without_its_details(world: World) -> None:
     await world.token("admin")
 

@@ -223,3 +223,11 @@ async def test_how_many_accounts_an_agency_may_have_is_the_operators_to_say(worl
     assert (await world.ask("operator", "PATCH", path, {"accounts_max": 6})).body["accounts_max"] == 6
     refused = await world.ask("admin", "POST", "/accounts", {"address": "one-more@opm.go.th"})
     assert (refused.status, refused.detail) == (409, "OPM has 6 accounts and may have 6")
+
+
+async def test_who_may_not_close_an_account_may_not_open_it_again(world: World) -> None:
+    path = f"/accounts/{quoted(CLERK)}"
+    assert (await world.ask("admin", "POST", f"{path}/close", WHY)).status == 200
+    refused = await world.ask("helpdesk", "POST", f"{path}/activate", WHY)
+    assert (refused.status, refused.detail) == (403, "the role helpdesk does not allow this")
+    assert (await world.ask("admin", "POST", f"{path}/activate", WHY)).status == 200
