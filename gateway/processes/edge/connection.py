@@ -240,10 +240,13 @@ class Connection(asyncio.Protocol):
                     self._later(self._find_verifiers(username))
                 case effects.CheckSender(mail_from, octets):
                     self._agencies, self._limits = [], MailLimits(octets or 0)
-                    if self._author is None:
+                    agency_id = None if self._author is None else self._author.agency_id
+                    if agency_id is not None:
+                        self._limits.own = self._services.recipients.limits.known(agency_id)
+                    if agency_id is None or self._limits.own is not None:
                         queue += self._core.sender_checked(self._verdict_on(mail_from))
                     else:
-                        self._later(self._check_sender(self._author, mail_from))
+                        self._later(self._check_sender(agency_id, mail_from))
                 case effects.CheckRecipient(rcpt_to, rrvs=rrvs):
                     checked = self._services.recipients.known(rcpt_to.normalise())
                     if checked is None or rrvs:
@@ -283,7 +286,8 @@ class Connection(asyncio.Protocol):
             return NOT_YOUR_SENDER
         if not self._services.has_space():
             return SHORT_OF_SPACE
-        return self._reply_of(self._rate_of(self._services.rates.message)) or SENDER_OK
+        refusal = self._limits.sender() or self._reply_of(self._rate_of(self._services.rates.message))
+        return refusal or SENDER_OK
 
     def _rate_of(self, counted: Callable[[str, AccountId | None, float], Limited | None]) -> Limited | None:
         account_id = None if self._author is None else self._author.account_id
@@ -344,14 +348,14 @@ class Connection(asyncio.Protocol):
         refusal = refusal or quota_refusal(services.quota, checked.room, limits.octets, services.clock)
         return refusal or self._reply_of(self._rate_of(services.rates.recipient))
 
-    async def _check_sender(self, author: Person, mail_from: Address | None) -> list[Effect]:
+    async def _check_sender(self, agency_id: AgencyId, mail_from: Address | None) -> list[Effect]:
         """Who signed in sends by the limits of their own agency."""
         try:
-            self._limits.own = await self._services.recipients.limits_of(author.agency_id)
+            self._limits.own = await self._services.recipients.limits_of(agency_id)
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="mail")
             return self._core.sender_checked(CANNOT_ANSWER)
-        return self._core.sender_checked(self._limits.sender() or self._verdict_on(mail_from))
+        return self._core.sender_checked(self._verdict_on(mail_from))
 
     async def _check(self, asked: effects.CheckRecipient) -> list[Effect]:
         services, address = self._services, asked.rcpt_to.normalise()

@@ -33,7 +33,7 @@ from gateway.domain.sessions import (
 from gateway.domain.signin import access_history
 from gateway.mail.ids import AgencyId
 from gateway.mail.reply import parse_reply
-from gateway.ports import Clock, Deposed, Entropy, Full, KeyStore, Lane, Unavailable
+from gateway.ports import Clock, Entropy, Full, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
 from gateway.processes.signin.throttle import network_of
 from projections.directory.query import Person
@@ -133,6 +133,7 @@ class Sessions:
         self._queue: deque[SessionRecord | tuple[str, _Minute, datetime]] = deque()
         self._minutes: OrderedDict[str, _Minute] = OrderedDict()
         self._work = asyncio.Event()
+        self._is_stopping = False
 
     def ended(self, record: SessionRecord, ending: Ending) -> None:
         """A session is over; asked again it changes nothing."""
@@ -153,14 +154,13 @@ class Sessions:
         task = asyncio.create_task(self._run(failed), name="session facts")
         try:
             yield
-        finally:
+        finally:  # an append under way is waited for: given up and done again it would count twice
+            self._close_minutes(everything=True)
+            self._is_stopping = True
+            self._work.set()
+            await asyncio.wait([task], timeout=FLUSH_S)
             task.cancel()
             await asyncio.wait([task])
-            self._close_minutes(everything=True)
-            with contextlib.suppress(TimeoutError, Unavailable, Deposed):
-                async with asyncio.timeout(FLUSH_S):
-                    while self._queue:
-                        await self._append_some()
 
     # --- minutes ----------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Sessions:
     # --- the one task -----------------------------------------------------------------------------
 
     async def _run(self, failed: Callable[[Exception], None]) -> None:
-        while True:
+        while self._queue or not self._is_stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._work.wait()

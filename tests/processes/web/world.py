@@ -38,6 +38,7 @@ from gateway.processes.web.serving import SecureListener, serve
 from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
+from projections.quota.project import QuotaModel
 from projections.readmodel import Pool
 from tests.processes.web.gauges import FakeGauge
 
@@ -174,7 +175,7 @@ async def running(
     """tls: what an https listener shows; trusts: what its clients check it with."""
     log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), SystemClock()
     model = DirectoryModel(Keyring(keys))
-    await create(pool, [model])
+    await create(pool, [model, QuotaModel()])  # who looks an address up sees its room
     async with contextlib.AsyncExitStack() as stack:
         lane = await stack.enter_async_context(
             open_lane(log, "web-h-0", clock=clock, actor=Actor("system", "web"), by=BY)
