@@ -52,7 +52,7 @@ from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
 from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
-from gateway.processes.steward import expiring, sweep
+from gateway.processes.steward import expiring, release, sweep
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.serving import SecureListener, serve
@@ -85,6 +85,7 @@ READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
 )
 CONSUMERS: Final = (*(model.name for model in READ_MODELS), "router")
 EDGE_CONNECTIONS_MAX: Final = 2_000
+HOLD_S_MAX: Final = 30 * 24 * 3600  # RFC 4865 §3; what people who sign in may ask for
 SWEEP_EVERY: Final = timedelta(hours=1)
 
 
@@ -289,7 +290,13 @@ def listeners(settings: Settings) -> list[Listener]:
         offers_starttls=has_tls,
     )
     binding = channel_binding(settings.tls_cert) if settings.tls_cert else None
-    people = replace(hosts, mechanisms=offered(binding), channel_binding=binding, needs_sign_in=True)
+    people = replace(
+        hosts,
+        mechanisms=offered(binding),
+        channel_binding=binding,
+        needs_sign_in=True,
+        hold_s_max=HOLD_S_MAX,
+    )
     wanted = [Listener("smtp", settings.listen_smtp, hosts)]
     if has_tls:
         wanted += [
@@ -436,6 +443,12 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
                     every=SWEEP_EVERY,
                 ),
                 name="expire traffic",
+            )
+            group.create_task(
+                release.run(
+                    release.HeldRows(pool), g.log, g.clock, g.by, leases, partial(g.active_lane, "release")
+                ),
+                name="release mails",
             )
 
 

@@ -158,7 +158,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     acceptance: Literal["onsite", "both-sites"] = "onsite"
     secrecy: str = ""
     requiretls: bool = False  # RFC 8689
-    hold_until: Instant | None = None
+    hold_until: Instant | None = None  # RFC 4865: it is decided on when mail.released says so
     deliver_by: Instant | None = None  # RFC 2852
     deliver_by_mode: DeliverByMode | None = None
     priority: int = 0  # RFC 6710: -9..9, higher goes first
@@ -166,6 +166,24 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     ret: Ret | None = None  # RFC 3461 RET
     expands: MailId | None = None  # this mail takes that one to members of a list
     part: int = 0  # which of them, from 0
+
+
+class MailHeld(Event, frozen=True, kw_only=True):
+    """Right behind its mail.accepted, in one group: its sender wants it to wait (RFC 4865)."""
+
+    TOPIC: ClassVar[str] = "mail.held/1"
+
+    mail_id: MailId
+    hold_until: Instant
+
+
+class MailReleased(Event, frozen=True, kw_only=True):
+    """ev.due: the time of a held mail has come; now the router decides on it. accepted: its mail.accepted."""
+
+    TOPIC: ClassVar[str] = "mail.released/1"
+
+    mail_id: MailId
+    accepted: int
 
 
 class MailQueued(Event, frozen=True, kw_only=True):

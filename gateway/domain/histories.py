@@ -13,6 +13,7 @@ from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, MailId, slot_of
 
 CONTENT: Final = "content"
+DUE: Final = "due"  # what the steward says has fallen due
 SITE_ADDRESS_KEY: Final = "site.address"  # the KeyStore's name of the key that address histories hang on
 
 # Kind of history by the prefix of an aggregate's id.

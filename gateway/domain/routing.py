@@ -268,7 +268,7 @@ def _delivered(
         recipients=recipients,
         message=accepted.message,
         keys=_wrapped(mail, account_key_name(hosted.account_id), means),
-        internal_date=accepted.at,
+        internal_date=_went_at(accepted),
         report_success=told,
     )
     return Fact(box_history(hosted.account_id), event)
@@ -309,9 +309,14 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
     return Fact(mail_history(mail_id), event)
 
 
+def _went_at(accepted: MailAccepted) -> datetime:
+    """When it came, or came out of its hold (RFC 4865)."""
+    return accepted.hold_until or accepted.at
+
+
 def _expires_at(accepted: MailAccepted, means: Means) -> datetime:
     """When it is given up: not after the time at which its sender wants it back (RFC 2852 §4)."""
-    expires_at = accepted.at + means.give_up_after
+    expires_at = _went_at(accepted) + means.give_up_after
     if accepted.deliver_by is None or accepted.deliver_by_mode not in ("R", "RT"):
         return expires_at
     return min(expires_at, accepted.deliver_by)

@@ -4,7 +4,6 @@ Source: RFC 7293 §3 (header field Require-Recipient-Valid-Since, RCPT parameter
 role accounts), RFC 2142 (role accounts), RFC 3339 §5.6 (date-time).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Final
 
 from gateway.mail import headers
 from gateway.mail.address import Address, parse_address
+from gateway.mail.date_time import date_time, parse_date_time
 from gateway.mail.reply import Reply, reply
 
 FIELD: Final = "require-recipient-valid-since"
@@ -43,11 +43,6 @@ ROLES: Final = frozenset(
     ]
 )
 
-# RFC 3339 §5.6. datetime.fromisoformat alone would take more.
-_DATE_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.I
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ValidSince:
@@ -57,19 +52,15 @@ class ValidSince:
     goes_on: bool = False
 
     def __str__(self) -> str:
-        return self.at.isoformat().replace("+00:00", "Z") + (";C" if self.goes_on else "")
+        return date_time(self.at) + (";C" if self.goes_on else "")
 
 
 def parse_valid_since(text: str) -> ValidSince:
     """The value of RRVS, and what `str` gives. Raises ValueError. Without an action it is R, for reject."""
     written, semicolon, action = text.partition(";")
-    if _DATE_TIME.fullmatch(written) is None or (semicolon and action.upper() not in ("C", "R")):
+    if semicolon and action.upper() not in ("C", "R"):
         raise ValueError("RRVS is a date-time, and perhaps ;C or ;R")
-    try:
-        at = datetime.fromisoformat(written.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("RRVS is no date-time there is") from None
-    return ValidSince(at.replace(microsecond=0), action.upper() == "C")
+    return ValidSince(parse_date_time(written), action.upper() == "C")
 
 
 def fields_of(header: bytes) -> Mapping[Address, ValidSince]:

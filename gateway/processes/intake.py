@@ -20,6 +20,7 @@ from gateway.domain.events import (
     EnvelopeSecret,
     Fact,
     MailAccepted,
+    MailHeld,
     Message,
     MessageSecret,
     Recipient,
@@ -99,13 +100,18 @@ class Intake:
             for o in stored.objects
         ]
         accepted = await self._accepted(incoming, described, data_key)
-        return [*objects, Fact(mail_history(incoming.mail_id), accepted)]
+        history = mail_history(incoming.mail_id)
+        if accepted.hold_until is None:
+            return [*objects, Fact(history, accepted)]
+        held = MailHeld(**stamp, mail_id=incoming.mail_id, hold_until=accepted.hold_until)
+        return [*objects, Fact(history, accepted), Fact(history, held)]
 
     async def _accepted(self, incoming: Incoming, message: Message, data_key: bytes) -> MailAccepted:
         mail_id, agency_id, at = incoming.mail_id, incoming.agency_id, incoming.stamp.at
         envelope, dsn = incoming.envelope, incoming.dsn
         deliver_by = incoming.demands.deliver_by
-        transit = transit_key_name(agency_id, f"{at:%Y%m%d}")
+        hold_until = incoming.demands.released_at(at)
+        transit = transit_key_name(agency_id, f"{hold_until or at:%Y%m%d}")  # of the day it is decided on
         traffic = traffic_key_name(agency_id, f"{at:%Y%m}")
         traffic_key = await self._keys.get_or_make(traffic)
         return MailAccepted(
@@ -136,7 +142,10 @@ class Intake:
             ret=dsn.ret,
             priority=incoming.demands.priority or 0,
             requiretls=incoming.demands.requires_tls,
-            deliver_by=None if deliver_by is None else at + timedelta(seconds=deliver_by.seconds),
+            hold_until=hold_until,
+            deliver_by=None
+            if deliver_by is None
+            else (hold_until or at) + timedelta(seconds=deliver_by.seconds),
             deliver_by_mode=None if deliver_by is None else deliver_by.mode,
         )
 

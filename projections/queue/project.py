@@ -1,4 +1,4 @@
-"""The queue: recipients for another host, folded from queued, relayed, deferred and bounced.
+"""The queue: recipients for another host, folded from queued, relayed, deferred and bounced; and held mails.
 
 A recipient that has ended stays ended: an outcome told twice, or late, changes nothing. Touched rows are
 read, folded in memory in order, and written back in one statement.
@@ -16,8 +16,10 @@ from gateway.domain.events import (
     EnvelopeSecret,
     MailBounced,
     MailDeferred,
+    MailHeld,
     MailQueued,
     MailRelayed,
+    MailReleased,
 )
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
@@ -67,13 +69,18 @@ END = """
 UPDATE queued AS q SET waiting = q.waiting - ended.count
 FROM unnest($1::bigint[], $2::int[]) AS ended (position, count) WHERE q.position = ended.position
 """
+HOLD = """
+INSERT INTO held SELECT * FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) ON CONFLICT DO NOTHING
+"""
+RELEASE = "DELETE FROM held WHERE position = ANY($1::bigint[])"
 FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
 
 
 class QueueModel(ReadModel):
     name = "queue"
     version = 3  # since a row knows how urgent it is
-    topics = frozenset({MailQueued.TOPIC, MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
+    outcomes = frozenset({MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
+    topics = outcomes | {MailQueued.TOPIC, MailHeld.TOPIC, MailReleased.TOPIC}
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
@@ -83,6 +90,7 @@ class QueueModel(ReadModel):
         return await self._ring.fetch(wrap for event in queued for wrap in event.keys)
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
+        batch = await self._hold(batch, rows)
         touched = {key for event in batch for key in _touches(event)}
         found = await rows.fetch(READ, [key[0] for key in touched], [key[1] for key in touched])
         before = {(row["mail_id"], row["recipient"]): Recipient(*row.values()) for row in found}
@@ -100,6 +108,23 @@ class QueueModel(ReadModel):
         if ended:
             await rows.execute(END, list(ended), list(ended.values()))
             await rows.execute(FORGET, list(ended))
+
+    async def _hold(self, batch: Sequence[Recorded], rows: Rows) -> list[Recorded]:
+        """Fold what is about held mails; the rest. A mail.held is the fact right behind its mail.accepted."""
+        rest, held, released = list[Recorded](), list[tuple[int, str, datetime]](), list[int]()
+        for recorded in batch:
+            match recorded.event:
+                case MailHeld(mail_id=mail_id, hold_until=hold_until):
+                    held.append((recorded.position - 1, mail_id, hold_until))
+                case MailReleased(accepted=accepted):
+                    released.append(accepted)
+                case _:
+                    rest.append(recorded)
+        if held:
+            await rows.execute(HOLD, *map(list, zip(*held, strict=True)))
+        if released:
+            await rows.execute(RELEASE, released)
+        return rest
 
 
 def _fold(

@@ -105,6 +105,17 @@ def _due(row: asyncpg.Record) -> Due:
     )
 
 
+async def held_until(rows: Rows, at: datetime, *, limit: int) -> list[tuple[int, MailId]]:
+    """Held mails whose time has come by `at`: position of mail.accepted and id, the longest due first."""
+    found = await rows.fetch(
+        f"""SELECT position, mail_id FROM {_SCHEMA}.held
+        WHERE hold_until <= $1 ORDER BY hold_until, position LIMIT $2""",
+        at,
+        limit,
+    )
+    return [(row["position"], MailId(row["mail_id"])) for row in found]
+
+
 async def next_due_at(rows: Rows) -> datetime | None:
     """When the next attempt is wanted; None: nothing waits."""
     at: datetime | None = await rows.fetchval(

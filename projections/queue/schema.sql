@@ -5,6 +5,12 @@ CREATE TABLE queued (
     state      bytea       NOT NULL,      -- mail.queued as it stands in the log; gone with its last recipient
     waiting    int         NOT NULL       -- recipients without an end
 );
+CREATE TABLE held (
+    position   bigint      PRIMARY KEY,   -- of mail.accepted
+    mail_id    text        NOT NULL,
+    hold_until timestamptz NOT NULL       -- not before is it decided where the mail goes (RFC 4865)
+);
+CREATE INDEX held_due ON held (hold_until, position);
 CREATE TABLE recipient (
     mail_id         text        NOT NULL,
     recipient       int         NOT NULL,

@@ -4,6 +4,7 @@ Source: architecture §1 (the trace is a projection), §4 (Sealed).
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -16,8 +17,10 @@ from gateway.domain.events import (
     MailBounced,
     MailDeferred,
     MailDelivered,
+    MailHeld,
     MailQueued,
     MailRelayed,
+    MailReleased,
     MessageSecret,
     Wrap,
 )
@@ -31,7 +34,7 @@ from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
 from projections.trace import traffic
 
-MailEvent = MailAccepted | MailQueued | MailDelivered | ListExpanded | Attempted
+MailEvent = MailAccepted | MailHeld | MailReleased | MailQueued | MailDelivered | ListExpanded | Attempted
 
 STEP_COLUMNS: Final = (
     "position", "mail_id", "at", "topic", "actor_kind", "actor_id", "role", "version", "settings", "cause",
@@ -63,6 +66,8 @@ class TraceModel(ReadModel):
         kind.TOPIC
         for kind in (
             MailAccepted,
+            MailHeld,
+            MailReleased,
             MailQueued,
             MailDelivered,
             ListExpanded,
@@ -112,7 +117,7 @@ def _step(recorded: Recorded, keys: Keys) -> tuple[object, ...]:
         _recipients(event), _agency(event), _account(event),
         attempt and attempt.attempt, attempt and attempt.code, attempt and attempt.status,
         event.reason if isinstance(event, MailBounced) else None,
-        event.next_attempt_at if isinstance(event, MailDeferred) else None,
+        _next_at(event),
         clear(said.remote_host), clear(said.reply_text),
     )  # fmt: skip
 
@@ -175,7 +180,16 @@ def _mail_event(event: Event) -> MailEvent:
     return event
 
 
+def _next_at(event: MailEvent) -> datetime | None:
+    match event:
+        case MailDeferred(next_attempt_at=at) | MailHeld(hold_until=at):
+            return at
+    return None
+
+
 def _recipients(event: MailEvent) -> list[int]:
+    if isinstance(event, MailHeld | MailReleased):
+        return []  # all of them
     if isinstance(event, MailAccepted):
         return [recipient.id for recipient in event.recipients]
     return list(event.recipients)

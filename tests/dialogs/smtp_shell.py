@@ -3,7 +3,8 @@
 Its directory: everybody at example.org is known, except nobody (550), later (451) and closing (421); all
 other domains are not ours. moved@example.org has had its owner since 2020-03-01 only (RFC 7293). A sender
 at refused.example is refused, one at full.example has no space.
-suda@example.org signs in with the password "right"; nobody can say of later@example.org.
+Sessions begin on 2026-11-23. suda@example.org signs in with the password "right"; nobody can say of
+later@example.org.
 """
 
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from gateway.protocols.smtp.effects import (
 from gateway.protocols.smtp.server import Session
 
 SALT = bytes(16)
+BEGAN_AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 MOVED_AT = datetime(2020, 3, 1, 9, tzinfo=UTC)
 KEPT = reply(250, "2.0.0", "Kept")
 VERDICTS = {
@@ -96,7 +98,7 @@ class Shell:
     dropped: int = 0
 
     def __post_init__(self) -> None:
-        self.session = Session(self.config)
+        self.session = Session(self.config, BEGAN_AT)
         self._message: list[bytes] = []
         self._begin: MessageBegin | None = None
         self._do(self.session.connected())

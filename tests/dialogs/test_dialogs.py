@@ -10,6 +10,7 @@
     from: / to: / via:   its sender, its recipients (by spaces), the protocol of its Received field
     dsn: RET ENVID | NOTIFY ORCPT | …   what it asks to be told of, a recipient each; - where it says nothing
     rrvs: DATE …         since when its recipients must have been the same, by spaces; - where nothing is said
+    held: FOR UNTIL      what it asks to be held: seconds, and a time; - where nothing is said
     demands: WHAT …      what it demands of its way, as it would be passed on to a host that offers everything
     close                the server has closed the connection
 
@@ -24,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from gateway.mail.date_time import date_time
 from gateway.mail.envelope import Envelope
 from gateway.protocols.smtp import demanding
 from gateway.protocols.smtp.config import SessionConfig
@@ -63,6 +65,7 @@ def read(path: Path) -> Dialog:
             "dsn",
             "rrvs",
             "demands",
+            "held",
             "close",
         ), line
         if word == "config":
@@ -140,6 +143,10 @@ def check(shell: Shell, transcript: Transcript, step: tuple[str, str]) -> None:
             assert " ".join(said or "-" for said in envelope.rrvs or ("",) * len(envelope.rcpt_to)) == text
         case "demands":
             assert demanding.written(shell.kept[-1][0].demands, EVERYTHING).strip() == text
+        case "held":
+            demands = shell.kept[-1][0].demands
+            until = date_time(demands.hold_until) if demands.hold_until else "-"
+            assert f"{demands.hold_for_s or '-'} {until}" == text
         case "close":
             assert shell.close is not None
 

@@ -35,7 +35,7 @@ from projections.directory.query import (
 from projections.directory.roles import list_roles
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
 from projections.queue import leases
-from projections.queue.query import due, list_waiting, next_due_at, still_due, waiting
+from projections.queue.query import due, held_until, list_waiting, next_due_at, still_due, waiting
 from projections.quota.query import usage_of
 from projections.readmodel import Pool
 from projections.trace.query import Wanted, find_mails, find_refusals, story_of
@@ -465,6 +465,26 @@ async def test_what_is_urgent_is_taken_first_then_what_waits_longest(gateway: Ga
         assert [one.mail_id for one in await due(rows, world.now, limit=2)] == order[:2]
         later = await due(rows, world.now + timedelta(minutes=2), limit=10)
         assert [one.mail_id for one in later[:2]] == [mails[2].mail_id, mails[4].mail_id]
+
+
+async def test_a_held_mail_falls_due_and_is_gone_when_it_is_released(gateway: Gateway) -> None:
+    """RFC 4865."""
+    world = gateway.world
+    mail = world.accept(gateway.opm, None, ["v0@dld.go.th"])
+    accepted = world.hold_back(mail, timedelta(hours=1))
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await held_until(rows, world.now, limit=10) == []
+        later = world.now + timedelta(hours=1)
+        assert await held_until(rows, later, limit=10) == [(accepted, mail.mail_id)]
+        story = await story_of(rows, [mail.mail_id])
+    assert [step.topic for step in story] == ["mail.accepted/1", "mail.held/1"]
+    assert story[1].next_attempt_at is not None
+    world.release(mail, accepted)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await held_until(rows, later, limit=10) == []
+        assert [step.topic for step in await story_of(rows, [mail.mail_id])][2:] == ["mail.released/1"]
 
 
 # --- leases ---------------------------------------------------------------------------------------------

@@ -33,8 +33,10 @@ from gateway.domain.events import (
     MailBounced,
     MailDeferred,
     MailDelivered,
+    MailHeld,
     MailQueued,
     MailRelayed,
+    MailReleased,
     Message,
     MessageSecret,
     PackEntry,
@@ -45,6 +47,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.group import encode_group
 from gateway.domain.histories import (
+    DUE,
     address_history,
     address_name,
     box_history,
@@ -437,6 +440,16 @@ class World:
             )
         )
 
+    def hold_back(self, mail: Mail, span: timedelta) -> Position:
+        """Right behind its acceptance; the position of that."""
+        position = Position(len(self.log))
+        held = MailHeld(**self.stamp().fields(), mail_id=mail.mail_id, hold_until=self.now + span)
+        self.add(Fact(mail_history(mail.mail_id), held))
+        return position
+
+    def release(self, mail: Mail, accepted: Position) -> None:
+        self.add(Fact(DUE, MailReleased(**self.stamp().fields(), mail_id=mail.mail_id, accepted=accepted)))
+
     def refuse(self, agency_id: AgencyId, mail_from: str | None, rcpt_to: str) -> Position:
         """An address that changed hands after the date a sender asked for."""
         stamp = self.stamp()
@@ -482,6 +495,10 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
         sender = None if chance.random() < 0.1 else f"officer{number}@example.org"
         rcpt_to = [owner.address for owner in owners] + outside or ["nobody@opm.go.th"]
         mail = world.accept(opm, sender, rcpt_to, f"เรื่องที่ {number}")
+        if chance.random() < 0.3:
+            waits = world.hold_back(mail, timedelta(days=1))
+            if chance.random() < 0.5:
+                world.release(mail, waits)
         if not owners and not outside:
             world.attempt(MailBounced, mail, [0])
         for nth, owner in enumerate(owners):

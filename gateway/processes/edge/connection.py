@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         self, services: EdgeServices, config: SessionConfig, owner: Owner, listener: str = "smtp"
     ) -> None:
         self._services, self._owner = services, owner
-        self._core = Session(config)
+        self._core = Session(config, services.clock.now())
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self.record = SessionRecord(listener, services.clock.now())

@@ -26,6 +26,7 @@ from gateway.domain.events import (
     MailDeferred,
     MailDelivered,
     MailRelayed,
+    MailReleased,
     RouterDecided,
     Stamp,
 )
@@ -50,7 +51,9 @@ from gateway.processes.router.directory import DIRECTORY_TOPICS, Directory
 from gateway.processes.router.reports import Reported
 
 CONSUMER: Final = "router"
-DECIDED_TOPICS: Final = frozenset({MailAccepted.TOPIC, MailBounced.TOPIC, ListExpanded.TOPIC})
+DECIDED_TOPICS: Final = frozenset(
+    {MailAccepted.TOPIC, MailReleased.TOPIC, MailBounced.TOPIC, ListExpanded.TOPIC}
+)
 # Of these only what a sender wants to know wants a decision. It has this field, and a name and a colon stand
 # in JSON nowhere else: the others, nearly all, are passed over without being decoded.
 REPORTED: Final = {
@@ -93,6 +96,7 @@ class Router:
         self._directory_reached = START.position
         self._held: set[int] = set()
         self._aside: set[int] = set()  # held and passed over
+        self._waits_at = START.position  # the last mail that waits for its release (RFC 4865)
         self._steps: asyncio.Queue[Step] = asyncio.Queue(STEPS_AHEAD_MAX)
 
     async def run(self) -> None:
@@ -159,6 +163,11 @@ class Router:
             if recorded.topic in DIRECTORY_TOPICS:
                 self._directory_at = recorded.position
             elif self._is_ours(recorded):
+                if _is_held_back(recorded) and recorded.position == at:
+                    self._waits_at = recorded.position
+                    continue  # decided when it is released
+                if recorded.topic == MailReleased.TOPIC and recorded.position not in self._held:
+                    recorded = await self._of_release(recorded)
                 ended = self._decided.ended if at == self._decided.up_to + 1 else ()
                 work.append(Work(recorded, at, ended, is_held=recorded.position in self._held))
             else:
@@ -172,6 +181,17 @@ class Router:
                 return await self._patiently("read", lambda: self._log.read(Position(position)))
         return recorded
 
+    async def _of_release(self, recorded: Recorded) -> Recorded:
+        """The mail.accepted whose time has come (RFC 4865)."""
+        event = recorded.event
+        assert isinstance(event, MailReleased), event
+        position = Position(event.accepted)
+        accepted = await self._patiently("read", lambda: self._log.read(position))
+        mail = accepted.event
+        if not isinstance(mail, MailAccepted) or mail.mail_id != event.mail_id:
+            raise Undecidable(recorded, f"{position} is another mail")
+        return accepted
+
     def _is_ours(self, recorded: Recorded) -> bool:
         """True also for what nobody can read: every router stops there."""
         if recorded.topic in REPORTED:
@@ -183,7 +203,7 @@ class Router:
             event = recorded.event
         except MalformedEvent:
             return True
-        assert isinstance(event, MailAccepted | ListExpanded | Reported), event
+        assert isinstance(event, MailAccepted | MailReleased | ListExpanded | Reported), event
         return share_of(event.mail_id, self._shares) == self._share
 
     async def _decide(self, work: Sequence[Work]) -> None:
@@ -247,6 +267,7 @@ class Router:
     async def _append(self, step: Step) -> None:
         self._seen = step
         is_news = bool(step.facts) or step.aside != self._decided.aside
+        is_news = is_news or self._decided.up_to < self._waits_at <= step.up_to  # else it seems undecided
         if is_news or step.up_to - self._decided.up_to >= PROGRESS_EVERY:
             await self._patiently("append", lambda: self._append_once(step))
 
@@ -278,3 +299,11 @@ class Router:
             except Unavailable as error:
                 maillog.service_unavailable(service=error.service, reason=error.reason, doing=doing)
                 await self._clock.sleep(TRY_AGAIN_AFTER_S)
+
+
+def _is_held_back(recorded: Recorded) -> bool:
+    """True for a mail that its sender wants to wait (RFC 4865)."""
+    if recorded.topic != MailAccepted.TOPIC or b'"hold_until":' not in recorded.state:
+        return False
+    event = recorded.event
+    return isinstance(event, MailAccepted) and event.hold_until is not None

@@ -1,6 +1,6 @@
 """What an SMTP session needs to know of the gateway, and the limits of what a client may send.
 
-Source: RFC 5321 §4.5.3, RFC 2920 §3.1, RFC 4954 §4.
+Source: RFC 5321 §4.5.3, RFC 2920 §3.1, RFC 4954 §4, RFC 4865 §3.
 """
 
 from dataclasses import dataclass
@@ -34,5 +34,6 @@ class SessionConfig:
     mechanisms: tuple[str, ...] = ()  # of SASL, offered inside TLS alone; (): nobody signs in here
     channel_binding: bytes | None = None  # tls-server-end-point (RFC 5929 §4.1); None: no -PLUS
     needs_sign_in: bool = False  # no mail before it: submission (RFC 6409 §4.3)
+    hold_s_max: int = 0  # a mail may ask to be held so long (RFC 4865); 0: not offered
     # RFC 4954 §4 lets a server close after some failures. Precedent: Dovecot and Exchange allow 3.
     failed_sign_ins_max: int = 3

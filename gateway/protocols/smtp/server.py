@@ -7,8 +7,9 @@ RFC 9422 (LIMITS). ADR 0003.
 """
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import assert_never
+from typing import Any, assert_never
 
 from gateway.mail.envelope import Body
 from gateway.mail.reply import PeerError, Reply, reply
@@ -46,8 +47,14 @@ class Session:
     that come before the answer wait, so replies keep the order of the commands (RFC 2920 §3.2).
     """
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(self, config: SessionConfig, began_at: datetime | None = None) -> None:
+        """began_at: now; None: no mail is held, as it cannot be told until when."""
         self._config = config
+        # Until when and for how long a mail may be held (RFC 4865 §3).
+        self._hold: dict[str, Any] = {}
+        if config.hold_s_max and began_at is not None:
+            until = began_at.replace(microsecond=0) + timedelta(seconds=config.hold_s_max)
+            self._hold = {"held_until": until, "hold_s_max": config.hold_s_max}
         self._state = State.CONNECTED
         self._awaited: Awaited | None = None
         self._is_tls = config.is_tls
@@ -285,7 +292,7 @@ class Session:
             return
         offers = ["PIPELINING", f"SIZE {config.message_octets_max}", "8BITMIME", "CHUNKING"]
         offers += ["BINARYMIME", "SMTPUTF8", "DSN", "RRVS", f"LIMITS RCPTMAX={config.recipients_max}"]
-        offers += [*demanding.offered(is_tls=self._is_tls), "ENHANCEDSTATUSCODES"]
+        offers += [*demanding.offered(is_tls=self._is_tls, **self._hold), "ENHANCEDSTATUSCODES"]
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
@@ -307,7 +314,7 @@ class Session:
             self._say(replies.NEEDS_SMTPUTF8)
             self._is_behind_refusal = True
             return
-        refusal = demanding.refusal(mail.demands, is_tls=self._is_tls)
+        refusal = demanding.refusal(mail.demands, is_tls=self._is_tls, **self._hold)
         if refusal is not None:
             self._say(refusal)
             self._is_behind_refusal = True

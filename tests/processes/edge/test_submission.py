@@ -9,7 +9,7 @@ import smtplib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from gateway.domain.agency import Limits
 from gateway.domain.sealing import unseal
 from gateway.domain.sessions import SessionEnded, SessionSecret
 from gateway.domain.signin import SignInAccepted, SignInRefused, SignInSecret
+from gateway.mail.ids import slot_of
 from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
@@ -351,3 +352,27 @@ async def test_a_mail_that_must_stay_inside_tls_is_marked(world: EdgeWorld, trus
         await client.message(f"From: {SUDA}\r\n\r\nHello.\r\n".encode())
     (accepted,) = await world.accepted()
     assert accepted.requiretls
+
+
+async def test_a_person_may_have_a_mail_held(world: EdgeWorld, trust: ssl.SSLContext) -> None:
+    """RFC 4865; other hosts may not."""
+    async with await inside_tls(world, trust) as client:
+        assert b"250-FUTURERELEASE 2592000 2026-12-23T04:" in await client.say(b"EHLO client.example\r\n")
+        await client.say(plain(SUDA, PASSWORD))
+        for hold in (
+            "HOLDFOR=3600 BY=600;R",
+            "HOLDUNTIL=2026-11-24T00:00:00Z",
+            "HOLDUNTIL=2026-11-01T00:00:00Z",
+        ):
+            await client.transaction("ann@example.org", mail=f"MAIL FROM:<{SUDA}> {hold}")
+            await client.message(f"From: {SUDA}\r\n\r\nHello.\r\n".encode())
+    first, second, third = await world.accepted()
+    assert first.hold_until == first.at + timedelta(hours=1)
+    assert first.deliver_by == first.hold_until + timedelta(minutes=10)
+    assert second.hold_until == datetime(2026, 11, 24, tzinfo=UTC)
+    assert second.keys[0].key == "transit.ag_opm.20261124", "the key of the day on which it is decided on"
+    assert third.hold_until is None, "its time has come already"
+    held = [recorded.topic for recorded in await world.log.history("mail." + slot_of(first.mail_id))]
+    assert held == ["mail.accepted/1", "mail.held/1"]
+    async with await world.client() as client:
+        assert b"FUTURERELEASE" not in await client.say(b"EHLO client.example\r\n")

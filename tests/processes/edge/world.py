@@ -39,6 +39,7 @@ from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
+from gateway.wiring import HOLD_S_MAX
 from projections.directory.query import AppPasswordRow, EffectiveStatus, Person
 from tests.processes.world import MovedClock
 
@@ -215,9 +216,12 @@ class EdgeWorld:
         session = SessionConfig(
             HOSTNAME, message_octets_max=self.message_octets_max, offers_starttls=self.tls is not None
         )
-        mechanisms = offered(self.channel_binding)
         people = replace(
-            session, mechanisms=mechanisms, channel_binding=self.channel_binding, needs_sign_in=True
+            session,
+            mechanisms=offered(self.channel_binding),
+            channel_binding=self.channel_binding,
+            needs_sign_in=True,
+            hold_s_max=HOLD_S_MAX,
         )
         listeners = [
             Listener("smtp", f"127.0.0.1:{self.port}", session),
