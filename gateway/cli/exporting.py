@@ -131,7 +131,7 @@ def parquet_rows(file: IO[bytes]) -> Iterator[Write]:
 
 
 def _pyarrow() -> Any:
-    """The module, None when it is not installed: an extra of 55 MB (ADR 0009)."""
+    """The module, None when it is not installed: an extra of 55 MB (ADR 0011)."""
     try:
         return importlib.import_module("pyarrow")
     except ImportError:
