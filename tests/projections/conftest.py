@@ -1,13 +1,26 @@
-"""An empty database with the tables of all models."""
+"""An empty database, and one with the tables of all models and a world folded into them."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
+from projections.checkpoint import create
+from projections.queue import leases
 from projections.readmodel import Pool, open_pool
+from tests.projections.gateway import Gateway
+from tests.projections.rows import all_models
 
 
 @pytest.fixture
 async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
     async with open_pool(postgres_dsn) as pool:
         yield pool
+
+
+@pytest.fixture
+async def gateway(pool: Pool) -> Gateway:
+    gateway = Gateway(pool)
+    await create(pool, all_models(gateway.world.keys))
+    await leases.create(pool)
+    await gateway.catch_up()
+    return gateway

@@ -488,6 +488,8 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
     for number in range(accounts):
         home, domain = ((opm, "opm.go.th"), (opdc, "opdc.go.th"))[number % 2]
         world.account(home, f"Officer{number}@{domain}", f"เจ้าหน้าที่ {number}")
+    world.app_password(world.accounts[0], Use("เครื่องพิมพ์"))
+    world.grant(world.accounts[0], "auditor", opm)
     before: list[tuple[Mail, Owner, list[int]]] = []
     for number in range(mails):
         owners = chance.sample(world.accounts, chance.randrange(0, 3))

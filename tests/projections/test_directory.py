@@ -1,0 +1,282 @@
+"""Who is registered, by which addresses, with which roles and limits: what the directory shows."""
+
+from datetime import timedelta
+from typing import Any
+
+from gateway.domain.addresses import ADDRESS_RESTS
+from gateway.domain.agency import Limits
+from gateway.domain.app_passwords import Use
+from gateway.mail.address import parse_address
+from gateway.mail.ids import AgencyId
+from projections.checkpoint import create
+from projections.directory.query import (
+    AppPasswordRow,
+    Hosted,
+    NotOurs,
+    Relayed,
+    UnknownHere,
+    account_of,
+    account_with_id,
+    addresses_of,
+    app_passwords_of,
+    find_accounts,
+    find_recipients,
+    limits_of,
+    list_accounts,
+    list_agencies,
+    list_aliases,
+    next_hops,
+    open_accounts,
+)
+from projections.directory.roles import list_roles
+from projections.readmodel import Pool
+from tests.projections.gateway import DLD, Gateway
+from tests.projections.rows import all_models
+
+
+async def test_recipients_are_found_in_the_order_asked_whatever_their_spelling(gateway: Gateway) -> None:
+    asked = ["ANN@OPM.GO.TH", "vet@dld.go.th", "nobody@opdc.go.th", "x@example.org", "bee@opdc.go.th"]
+    async with gateway.pool.rows() as rows:
+        found = await find_recipients(rows, [parse_address(text) for text in asked])
+    ann, bee = gateway.ann, gateway.bee
+    assert found == [
+        Hosted(gateway.opm, ann.account_id, ann.inbox_id),
+        Relayed(gateway.dld, DLD),
+        UnknownHere(gateway.opdc),
+        NotOurs(),
+        Hosted(gateway.opdc, bee.account_id, bee.inbox_id),
+    ]
+
+
+async def test_agencies_and_accounts_are_listed(gateway: Gateway) -> None:
+    async with gateway.pool.rows() as rows:
+        agencies = await list_agencies(rows)
+        everyone = await list_accounts(rows)
+        assert await list_accounts(rows, agency_id=gateway.opdc) == everyone[1:]
+        assert await list_accounts(rows, after=everyone[0].account_id) == everyone[1:]
+        assert await account_of(rows, parse_address("ann@OPM.go.th")) == everyone[0]
+        assert await account_of(rows, parse_address("zoe@opm.go.th")) is None
+        assert await next_hops(rows, [gateway.opm, gateway.dld]) == {gateway.dld: DLD}
+    assert [(row.name, row.next_hop, row.domains, row.accounts) for row in agencies] == [
+        ("DLD", DLD, ("dld.go.th",), 0),
+        ("OPDC", None, ("opdc.go.th",), 1),
+        ("สำนักนายกรัฐมนตรี", None, ("opm.go.th",), 1),
+    ]
+    assert [(row.address, row.display_name) for row in everyone] == [
+        ("Ann@opm.go.th", "อัญชลี"),
+        ("bee@opdc.go.th", "Bee"),
+    ]
+
+
+async def test_an_alias_is_its_accounts_until_it_is_given_up(gateway: Gateway) -> None:
+    world, ann, bee = gateway.world, gateway.ann, gateway.bee
+    asked = [parse_address(text) for text in ("สำนัก@OPM.go.th", "ann@opm.go.th")]
+    world.alias(ann, "สำนัก@OPM.go.th")
+    since = world.now
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await find_recipients(rows, asked) == [Hosted(gateway.opm, ann.account_id, ann.inbox_id)] * 2
+        assert await account_of(rows, asked[0]) == await account_of(rows, asked[1])
+        assert await addresses_of(rows, ann.account_id) == {"สำนัก@opm.go.th", "ann@opm.go.th"}
+        (alias,) = await list_aliases(rows)
+        assert (alias.alias, alias.address, alias.owner_since) == ("สำนัก@OPM.go.th", "Ann@opm.go.th", since)
+        assert await list_aliases(rows, account_id=bee.account_id) == []
+        assert await list_aliases(rows, after=(ann.account_id, alias.name)) == []
+
+    world.unalias(ann, "สำนัก@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert (await find_recipients(rows, asked))[0] == UnknownHere(gateway.opm)
+        assert await account_of(rows, asked[0]) is None
+        assert await addresses_of(rows, ann.account_id) == {"ann@opm.go.th"}
+        assert await list_aliases(rows) == []
+
+
+async def test_app_passwords_are_listed_until_they_are_revoked(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    until = world.now + timedelta(days=30)
+    use = Use("โทรศัพท์", until, ("smtp", "imap"), ("192.0.2.0/24", "2001:db8::/32"))
+    first, second = world.app_password(ann, use), world.app_password(ann, Use("printer"))
+    made_at = world.now
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        phone, printer = await app_passwords_of(rows, ann.account_id)
+        assert (phone.app_id, phone.label, phone.expires_at) == (first, "โทรศัพท์", until)
+        assert (phone.protocols, phone.networks) == (use.protocols, use.networks)
+        assert printer == AppPasswordRow(second, "printer", made_at, None, (), ())
+    world.revoke_app_password(ann, first)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert [each.app_id for each in await app_passwords_of(rows, ann.account_id)] == [second]
+
+
+async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    other = world.account(gateway.opm, "other@opm.go.th")
+    world.alias(ann, "office@opm.go.th")
+    first = world.now
+    world.unalias(ann, "office@opm.go.th")
+    world.alias(ann, "office@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert [alias.owner_since for alias in await list_aliases(rows)] == [first]
+    world.unalias(ann, "office@opm.go.th")
+    world.now += ADDRESS_RESTS
+    world.alias(other, "office@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (alias,) = await list_aliases(rows)
+        (hosted,) = await find_recipients(rows, [parse_address("office@opm.go.th")])
+    assert (alias.account_id, alias.owner_since) == (other.account_id, world.now)
+    assert isinstance(hosted, Hosted)
+    assert hosted.owner_since == world.now
+
+
+async def test_a_suspended_account_gets_its_mail_and_says_why_it_is(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    asked = parse_address("ann@opm.go.th")
+    world.suspend(ann, "ลืมรหัสผ่าน")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = await account_of(rows, asked)
+        assert await find_recipients(rows, [asked]) == [Hosted(gateway.opm, ann.account_id, ann.inbox_id)]
+    assert found is not None
+    assert (found.account_id, found.status, found.reason) == (ann.account_id, "suspended", "ลืมรหัสผ่าน")
+
+
+async def test_a_closed_account_is_nobody_to_write_to_until_it_is_activated(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    asked = [parse_address(text) for text in ("ann@opm.go.th", "office@opm.go.th")]
+    world.alias(ann, "office@opm.go.th")
+    world.close(ann)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await find_recipients(rows, asked) == [UnknownHere(gateway.opm)] * 2
+        for address in asked:
+            found = await account_of(rows, address)
+            assert found is not None
+            assert (found.account_id, found.status) == (ann.account_id, "closed")
+        assert await addresses_of(rows, ann.account_id) == set()
+
+    world.activate(ann)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        hosted = Hosted(gateway.opm, ann.account_id, ann.inbox_id)
+        assert await find_recipients(rows, asked) == [hosted, UnknownHere(gateway.opm)]
+        found = await account_of(rows, asked[0])
+        assert await account_of(rows, asked[1]) is None
+    assert found is not None
+    assert (found.status, found.reason) == ("active", "กลับมาแล้ว")
+
+
+async def test_what_an_agency_is_its_accounts_are_unless_they_are_closed(gateway: Gateway) -> None:
+    world, opm, ann = gateway.world, gateway.opm, gateway.ann
+    zoe, max_ = world.account(opm, "zoe@opm.go.th"), world.account(opm, "max@opm.go.th")
+    world.suspend(zoe, "ลาออก")
+    world.close(max_, "ย้าย")
+    world.suspend_agency(opm, "ส่งสแปม")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = {row.account_id: (row.status, row.reason) for row in await list_accounts(rows)}
+        assert found == {
+            ann.account_id: ("agency-suspended", "ส่งสแปม"),
+            zoe.account_id: ("agency-suspended", "ส่งสแปม"),
+            max_.account_id: ("closed", "ย้าย"),
+            gateway.bee.account_id: ("active", ""),
+        }
+        one = await account_of(rows, parse_address("ann@opm.go.th"))
+        assert one is not None
+        assert one.status == "agency-suspended"
+        hosted = Hosted(opm, ann.account_id, ann.inbox_id)
+        assert await find_recipients(rows, [parse_address("ann@opm.go.th")]) == [hosted]
+        assert {row.agency_id: row.status for row in await list_agencies(rows)} == {
+            opm: "suspended", gateway.opdc: "active", gateway.dld: "active",
+        }  # fmt: skip
+
+    world.activate_agency(opm)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        found = {row.account_id: (row.status, row.reason) for row in await list_accounts(rows)}
+    assert found[ann.account_id] == ("active", "")
+    assert found[zoe.account_id] == ("suspended", "ลาออก")
+
+
+async def test_the_limits_of_an_agency_are_the_last_that_were_set(gateway: Gateway) -> None:
+    world, opm = gateway.world, gateway.opm
+    async with gateway.pool.rows() as rows:
+        assert await limits_of(rows, opm) == await limits_of(rows, AgencyId("ag_nobody")) == Limits()
+    world.limit(opm, accounts_max=500, recipients_max=100)
+    world.limit(opm, recipients_max=None, message_octets_max=10**7, attachment_octets_max=None)
+    world.close(world.account(opm, "zoe@opm.go.th"))
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await limits_of(rows, opm) == Limits(500, None, 10**7, None)
+        assert await limits_of(rows, gateway.opdc) == Limits()
+        assert await open_accounts(rows, opm) == 1
+
+
+async def test_accounts_are_found_by_a_part_of_what_they_are_called(gateway: Gateway) -> None:
+    world, ann, bee = gateway.world, gateway.ann, gateway.bee
+    world.alias(bee, "Front_Desk@opdc.go.th")
+    gone = world.account(gateway.opdc, "gone@opdc.go.th", "100% Ann")
+    world.close(gone)
+    await gateway.catch_up()
+
+    async with gateway.pool.rows() as rows:
+
+        async def ids(text: str, **more: Any) -> list[str]:
+            return [row.account_id for row in await find_accounts(rows, text=text, **more)]
+
+        assert await ids("") == [ann.account_id, bee.account_id, gone.account_id]
+        assert await ids("ANN") == [ann.account_id, gone.account_id]
+        assert await ids("อัญ") == [ann.account_id]
+        assert await ids("front_") == await ids("Bee") == [bee.account_id]
+        assert await ids("100%") == [gone.account_id]
+        assert await ids("t%d") == await ids("n_n") == await ids("\\") == await ids("a\0nn") == []
+        assert await ids("ann", agencies=[gateway.opm]) == [ann.account_id]
+        assert await ids("", agencies=[]) == []
+        assert await ids("", after=ann.account_id, limit=1) == [bee.account_id]
+        found = await account_with_id(rows, bee.account_id)
+        assert found is not None
+        assert found.address == "bee@opdc.go.th"
+        assert await list_aliases(rows, agencies=[gateway.opm]) == []
+        assert len(await list_aliases(rows, agencies=[gateway.opdc])) == 1
+
+
+async def test_a_role_is_held_until_it_is_revoked_or_the_account_is_closed(gateway: Gateway) -> None:
+    world, opm, ann, bee = gateway.world, gateway.opm, gateway.ann, gateway.bee
+    world.grant(ann, "agency-admin", opm)
+    world.grant(ann, "auditor", gateway.opdc)
+    world.grant(bee, "operator", None)
+    since = world.now
+    world.revoke(ann, "auditor", gateway.opdc)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        held = await list_roles(rows)
+        assert [(row.account_id, row.role, row.agency_id) for row in held] == [
+            (ann.account_id, "agency-admin", opm),
+            (bee.account_id, "operator", None),
+        ]
+        assert (held[1].address, held[1].granted_at) == ("bee@opdc.go.th", since)
+        assert await list_roles(rows, account_id=bee.account_id) == held[1:]
+        assert await list_roles(rows, agencies=[opm]) == held[:1]
+        assert await list_roles(rows, agencies=[]) == []
+
+    world.close(bee)
+    world.activate(bee)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await list_roles(rows) == held[:1]
+    world.grant(bee, "operator", None)
+
+
+async def test_an_account_whose_key_is_gone_is_folded_without_its_name(pool: Pool) -> None:
+    gateway = Gateway(pool)
+    await create(pool, all_models(gateway.world.keys))
+    await gateway.world.keys.forget(f"account.{gateway.ann.account_id}")
+    await gateway.catch_up()
+    async with pool.rows() as rows:
+        ann = (await list_accounts(rows, agency_id=gateway.opm))[0]
+        (found,) = await find_recipients(rows, [parse_address("ann@opm.go.th")])
+    assert (ann.account_id, ann.address, ann.display_name) == (gateway.ann.account_id, "", "")
+    assert found == UnknownHere(gateway.opm)
