@@ -27,6 +27,7 @@ from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
 from projections.queue import leases
 from projections.queue.project import QueueModel
+from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, open_pool
 from tests.processes.relay.host import Host
 from tests.processes.relay.test_relay import Setting
@@ -43,7 +44,7 @@ class Rows(Setting):
         super().__init__()
         self.pool = pool
         ring = Keyring(self.world.keys)
-        self.models = [QueueModel(ring), DirectoryModel(ring)]
+        self.models = [QueueModel(ring), DirectoryModel(ring), QuotaModel()]
         self.projections = [Projection(model, pool) for model in self.models]
 
     def rows(self) -> QueueRows:
