@@ -96,6 +96,9 @@ class Settings:
     # However slowly a client talks, its place is free again after this. 36 MiB at 50 kbit/s take 1 h 40.
     # Precedent: Exchange ConnectionTimeout 10 min. 0: as long as it likes.
     smtp_session_max_s: int = _number(7200, 0, 86_400)
+    # Connections at once of one listener at one edge process: a flood from everywhere at port 25 leaves 587
+    # free. Precedent: Postfix default_process_limit 100, where each is a process.
+    listener_connections_max: int = _number(2_500, 1, 20_000)
     # Connections at once of one /24 or /64 to one edge process. Precedent: Postfix
     # smtpd_client_connection_count_limit 50 (of one address). 0: no limit, here and below.
     network_connections_max: int = _number(50, 0, 100_000)

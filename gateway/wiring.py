@@ -84,7 +84,6 @@ READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
     ContentModel,
 )
 CONSUMERS: Final = (*(model.name for model in READ_MODELS), "router")
-EDGE_CONNECTIONS_MAX: Final = 2_000
 HOLD_S_MAX: Final = 30 * 24 * 3600  # RFC 4865 §3; what people who sign in may ask for
 SWEEP_EVERY: Final = timedelta(hours=1)
 
@@ -263,7 +262,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
             sign_ins=open_door(g, pool, lane),
         )
-        await Edge(EdgeConfig(listeners(settings), EDGE_CONNECTIONS_MAX), services).run(serving)
+        await Edge(EdgeConfig(listeners(settings), settings.listener_connections_max), services).run(serving)
 
 
 def open_door(g: Ground, pool: Pool, lane: Lane) -> SignIns:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,7 @@ class Listener:
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
     listeners: Sequence[Listener]
-    connections_max: int  # of all listeners together
+    connections_max: int  # of each listener, so that no flood on one shuts out those of another
 
 
 class Edge:
@@ -45,6 +46,7 @@ class Edge:
         self._config = config
         self._services = services
         self._connections: set[Connection] = set()
+        self._on: Counter[str] = Counter()  # connections by listener
         self._handshakes: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
 
@@ -69,16 +71,28 @@ class Edge:
             ready()
             await self._failed
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self._connections) >= self._config.connections_max
+    def _is_full(self, listener: Listener) -> bool:
+        return self._on[listener.name] >= self._config.connections_max
 
     def _connect(self, listener: Listener) -> asyncio.Protocol:
-        if self._is_full:
-            return _Refusal(self._services, SessionRecord(listener.name, self._services.clock.now()))
+        if self._is_full(listener):
+            return _Refusal(partial(self._turn_away, listener))
+        return self._begin(listener)
+
+    def _begin(self, listener: Listener) -> Connection:
         connection = Connection(self._services, listener.session, self, listener.name)
         self._connections.add(connection)
+        self._on[listener.name] += 1
         return connection
+
+    def _turn_away(self, listener: Listener, peer: tuple[object, ...] | None, said: bytes = b"") -> None:
+        """One connection too many of a listener is a session too."""
+        if self._services.sessions is not None:
+            record = SessionRecord(listener.name, self._services.clock.now())
+            record.limit = "listener_connections_max"
+            record.came_from(peer)
+            record.said(said)
+            self._services.sessions.ended(record, "limit")
 
     @contextlib.asynccontextmanager
     async def _accepting_tls(self, sock: socket.socket, listener: Listener) -> AsyncIterator[None]:
@@ -104,16 +118,16 @@ class Edge:
             except OSError:  # no descriptor is free (accept(2)): those in use end some time
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            if self._is_full:
+            if self._is_full(listener):
                 client.close()  # whoever waits for a handshake understands no 421
+                self._turn_away(listener, peer)
                 continue
             task = asyncio.create_task(self._shake_hands(client, peer, listener))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(self, client: socket.socket, peer: tuple[object, ...], listener: Listener) -> None:
-        connection = Connection(self._services, listener.session, self, listener.name)
-        self._connections.add(connection)
+        connection = self._begin(listener)
         if not connection.enters(peer):
             client.close()  # whoever waits for a handshake understands no 421
             connection.never_came(str(TOO_MANY_CONNECTIONS))
@@ -130,6 +144,7 @@ class Edge:
 
     def ended(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._on[connection.record.listener] -= 1
 
     def deposed(self, error: Deposed) -> None:
         self._fail(error)
@@ -160,15 +175,11 @@ class Edge:
 class _Refusal(asyncio.Protocol):
     """One connection too many (RFC 5321 §3.8: 421 and close)."""
 
-    def __init__(self, services: EdgeServices, record: SessionRecord) -> None:
-        self._services, self._record = services, record
+    def __init__(self, tell: Callable[[tuple[object, ...] | None, bytes], None]) -> None:
+        self._tell = tell
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         refused = cast(asyncio.Transport, transport)
-        self._record.came_from(refused.get_extra_info("peername"))
-        self._record.said(TOO_MANY)
-        self._record.limit = "connections_max"
-        if self._services.sessions is not None:
-            self._services.sessions.ended(self._record, "limit")
+        self._tell(refused.get_extra_info("peername"), TOO_MANY)
         refused.write(TOO_MANY)
         refused.close()

@@ -144,9 +144,14 @@ async def test_too_many_bad_commands_are_a_limit(tmp_path: Path) -> None:
     assert (event.ended, event.limit) == ("limit", "bad_commands_max")
 
 
-async def test_a_connection_beyond_all_the_edge_takes_is_a_session_too(tmp_path: Path) -> None:
+async def test_a_connection_beyond_all_a_listener_takes_is_a_session_too(tmp_path: Path) -> None:
     async with EdgeWorld(tmp_path, records_sessions=True, connections_max=1).running() as world:
         async with await world.client(), await world.connect() as second:
             assert (await second.rest()).startswith(b"421 4.7.0 ")
-        events = await ended(world, 2)
-    assert [(event.ended, event.limit) for event in events] == [("limit", "connections_max"), ("lost", "")]
+            async with await world.connect(world.submission_port) as elsewhere:
+                assert (await elsewhere.reply()).startswith(b"220 ")
+        events = [event for event in await ended(world, 3) if event.listener == "smtp"]
+    assert [(event.ended, event.limit) for event in events] == [
+        ("limit", "listener_connections_max"),
+        ("lost", ""),
+    ]
