@@ -16,7 +16,7 @@ from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Role
 from gateway.domain.roles import named
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 from projections.directory.roles import list_roles
 

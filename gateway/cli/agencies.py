@@ -15,7 +15,7 @@ from gateway.domain.agency import IdentityProvider, NextHop
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 
 

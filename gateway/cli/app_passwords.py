@@ -10,7 +10,7 @@ from gateway.cli.output import nothing, print_rows, say
 from gateway.cli.registering import app_passwords
 from gateway.domain.app_passwords import PROTOCOLS, Protocol, Use
 from gateway.mail.address import Address
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 
 

@@ -36,7 +36,8 @@ from gateway.ports import (
     Unavailable,
 )
 from gateway.processes.presenting import open_message
-from gateway.wiring import READ_MODELS, Desk
+from gateway.wiring.desk import Desk
+from gateway.wiring.ground import READ_MODELS
 from projections.checkpoint import position_of, reached
 from projections.queue import query as queue_rows
 

@@ -19,7 +19,7 @@ from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
 from gateway.processes.up.credentials import write_secret
 from gateway.settings import Settings, split_address
-from gateway.wiring import Desk, open_desk
+from gateway.wiring.desk import Desk, open_desk
 
 AGENCIES: Final = {
     "opm.go.th": "สำนักนายกรัฐมนตรี (Office of the Prime Minister)",

@@ -30,7 +30,7 @@ from gateway.ports import (
     Unavailable,
 )
 from gateway.settings import Settings
-from gateway.wiring import Desk, open_desk
+from gateway.wiring.desk import Desk, open_desk
 from projections.checkpoint import Poison
 
 P = ParamSpec("P")

@@ -14,7 +14,8 @@ from gateway.cli.output import as_json, fail, nothing, print_json, print_line, s
 from gateway.domain.events import ConsumerHeld, ConsumerReleased, Fact
 from gateway.domain.histories import consumer_history
 from gateway.ports import START, Checkpoint, Position, Recorded
-from gateway.wiring import CONSUMERS, Desk
+from gateway.wiring.desk import Desk
+from gateway.wiring.ground import CONSUMERS
 
 TAIL_DEFAULT = 20
 

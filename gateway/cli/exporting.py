@@ -21,7 +21,7 @@ from gateway.domain.events import Fact
 from gateway.domain.signin import access_history
 from gateway.domain.traffic import Format, TraceExported
 from gateway.mail.ids import AgencyId
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.trace.log import traffic_between
 from projections.trace.traffic import COLUMNS, Traffic
 

@@ -20,7 +20,7 @@ from gateway.domain.importing import LINE_OCTETS_MAX, Header, RefusedRow, Row
 from gateway.mail.address import Address
 from gateway.ports import Unavailable
 from gateway.processes.registry.importing import Report
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.checkpoint import reached
 from projections.directory.claims import ClaimRow, claims_of
 from projections.directory.project import DirectoryModel

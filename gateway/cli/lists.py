@@ -10,7 +10,7 @@ from gateway.cli.output import fail, nothing, print_rows, say
 from gateway.cli.registering import mail_lists
 from gateway.domain.maillist import Posting
 from gateway.mail.address import Address, parse_address
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 
 
 @click.group("list")

@@ -22,7 +22,7 @@ from gateway.domain.histories import box_history
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, MailboxId
 from gateway.processes.presenting import open_message
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 from projections.mailbox import query as mailboxes
 from projections.mailbox.query import Head, MessageRow

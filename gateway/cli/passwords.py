@@ -12,7 +12,7 @@ from gateway.cli.output import fail, say
 from gateway.mail.address import Address
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.people import PeopleRows
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 
 password_file = click.option(
     "--password-file",

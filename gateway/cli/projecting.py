@@ -4,7 +4,8 @@ import click
 
 from gateway.cli.desk import at_desk
 from gateway.cli.output import fail, print_rows, say
-from gateway.wiring import READ_MODELS, Desk
+from gateway.wiring.desk import Desk
+from gateway.wiring.ground import READ_MODELS
 from projections import rebuild as rebuilding
 from projections.checkpoint import position_of
 

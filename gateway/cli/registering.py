@@ -26,7 +26,7 @@ from gateway.processes.registry.importing import FindClaims, Importing, KeepCode
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 
 PAGE: Final = 1_000
 D = TypeVar("D", bound=Deciding)

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 import uvloop
 
-from gateway import wiring
 from gateway.adapters.jetstream.streams import Misconfigured
 from gateway.adapters.keys import BadMasterKey
 from gateway.cli.demonstration import demonstrate
@@ -22,6 +21,8 @@ from gateway.processes.up.folder import claim, sentence, wipe
 from gateway.processes.up.ports import Ports
 from gateway.processes.up.supervisor import Supervisor, Work
 from gateway.settings import Settings, SettingsError, load
+from gateway.wiring.ground import prepare
+from gateway.wiring.roles import run_role
 from projections.checkpoint import Poison
 
 # Each says in a sentence what happened, and where there is something to do, what.
@@ -68,7 +69,7 @@ def up(
     try:
         settings = load(os.environ, data=found.data, demo=demo, tls_cert=tls_cert, tls_key=tls_key)
         with claim(settings.data) as folder, Ports(folder.run / "ports.json") as held:
-            work = Work(prepare=wiring.prepare, demo=demonstrate)
+            work = Work(prepare=prepare, demo=demonstrate)
             supervisor = Supervisor(folder, settings, held, work, click.echo)
             asyncio.run(until_told(supervisor.run(ephemeral=ports == "ephemeral", ready_file=ready_file)))
     except EXPECTED as error:
@@ -156,7 +157,7 @@ def _role(name: str) -> click.Command:
             settings = load(os.environ, data=found.data)
             if not settings.nats_url:
                 settings = read_gateway(settings.data).settings_for(name)
-            uvloop.run(until_told(wiring.run_role(name, settings)))
+            uvloop.run(until_told(run_role(name, settings)))
         except EXPECTED as error:
             fail(str(error))
         except BaseExceptionGroup as group:

@@ -12,7 +12,7 @@ from gateway.processes.up.children import StartFailed
 from gateway.processes.up.folder import is_held
 from gateway.processes.web.figures import Figures
 from gateway.settings import Settings
-from gateway.wiring import open_desk
+from gateway.wiring.desk import open_desk
 
 ANSWER_S = 15.0
 

@@ -13,7 +13,7 @@ from gateway.cli.instants import Instant
 from gateway.cli.output import as_json, cell, nothing, print_json, print_line, print_rows
 from gateway.domain.refusals import RecipientRefused
 from gateway.mail.ids import MailId
-from gateway.wiring import Desk
+from gateway.wiring.desk import Desk
 from projections.queue import query as queue_rows
 from projections.readmodel import Rows
 from projections.trace import query as trace_rows

@@ -39,7 +39,7 @@ from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
-from gateway.wiring import HOLD_S_MAX
+from gateway.wiring.edge import HOLD_S_MAX
 from projections.directory.query import AppPasswordRow, EffectiveStatus, Person
 from tests.processes.world import MovedClock
 

@@ -14,7 +14,7 @@ from gateway.processes.relay.connection import verifying_context
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
-from gateway.wiring import server_tls
+from gateway.wiring.edge import server_tls
 from tests.processes.relay.host import Host
 from tests.processes.relay.test_relay import Setting
 

@@ -1,0 +1,150 @@
+"""The edge put together: what it listens on, whom it lets in, which limits it keeps."""
+
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from gateway.adapters.openid import OpenIdTokens
+from gateway.adapters.spool import DiskSpool
+from gateway.adapters.system import entropy, has_space
+from gateway.adapters.tls import channel_binding
+from gateway.domain.quota import QuotaRule
+from gateway.ports import Lane
+from gateway.processes.edge.acceptance import Acceptance
+from gateway.processes.edge.connection import EdgeServices
+from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
+from gateway.processes.edge.rates import RateLimits, Rates
+from gateway.processes.edge.recipients import Recipients
+from gateway.processes.edge.refusals import Refusals
+from gateway.processes.edge.sessions import Sessions
+from gateway.processes.intake import Intake
+from gateway.processes.signin.people import PeopleRows
+from gateway.processes.signin.signin import SignIns
+from gateway.protocols.sasl.mechanisms import offered
+from gateway.protocols.smtp.config import SessionConfig
+from gateway.settings import Settings, split_networks
+from gateway.wiring.ground import Ground, ground
+from projections.directory.query import Addressing
+from projections.readmodel import Pool
+
+HOLD_S_MAX: Final = 30 * 24 * 3600  # RFC 4865 §3; what people who sign in may ask for
+
+
+async def edge(settings: Settings, serving: Callable[[], None]) -> None:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        g = await enter(ground(settings, "edge"))
+        pool = await enter(g.rows(4))
+        objects = await enter(g.objects())
+        write_ahead = await enter(g.write_ahead())
+        lane = await enter(g.lane())
+        acceptance = Acceptance(
+            hostname=settings.hostname,
+            by=g.by,
+            lane=lane,
+            intake=Intake(g.contents(pool, write_ahead, objects), g.keys, entropy),
+            clock=g.clock,
+            entropy=entropy,
+        )
+        services = EdgeServices(
+            acceptance=acceptance,
+            recipients=Recipients(pool, g.clock, addressing(settings), since=await g.log.last()),
+            refusals=Refusals(keys=g.keys, lane=lane, clock=g.clock, entropy=entropy, by=g.by),
+            clock=g.clock,
+            new_spool=partial(DiskSpool, spool_folder(settings)),
+            idle_timeout_s=settings.smtp_idle_timeout_s,
+            tls=server_tls(settings),
+            has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
+            quota=quota_rule(settings),
+            rates=rates(settings),
+            session_max_s=settings.smtp_session_max_s,
+            sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
+            sign_ins=open_door(g, pool, lane),
+        )
+        await Edge(EdgeConfig(listeners(settings), settings.listener_connections_max), services).run(serving)
+
+
+def open_door(g: Ground, pool: Pool, lane: Lane) -> SignIns:
+    """Signing in, for one process."""
+    return SignIns(
+        people=PeopleRows(pool),
+        tokens=OpenIdTokens(g.clock, entropy),
+        keys=g.keys,
+        lane=lane,
+        clock=g.clock,
+        entropy=entropy,
+        by=g.by,
+    )
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    """Where an edge listens: for other hosts, and for people, who sign in inside TLS (RFC 6409, RFC 8314)."""
+    has_tls = settings.tls_cert is not None and settings.tls_key is not None
+    hosts = SessionConfig(
+        hostname=settings.hostname,
+        message_octets_max=settings.message_octets_max,
+        recipients_max=settings.recipients_max,
+        envelope_octets_max=settings.envelope_octets_max,
+        offers_starttls=has_tls,
+    )
+    binding = channel_binding(settings.tls_cert) if settings.tls_cert else None
+    people = replace(
+        hosts,
+        mechanisms=offered(binding),
+        channel_binding=binding,
+        needs_sign_in=True,
+        hold_s_max=HOLD_S_MAX,
+    )
+    wanted = [Listener("smtp", settings.listen_smtp, hosts)]
+    if has_tls:
+        wanted += [
+            Listener("submission", settings.listen_submission, people),
+            Listener("submissions", settings.listen_submissions, replace(people, is_tls=True)),
+        ]
+    return [each for each in wanted if each.address]
+
+
+def addressing(settings: Settings) -> Addressing:
+    """How edge and router read addresses, both alike."""
+    return Addressing(settings.hostname, settings.plus_addressing)
+
+
+def rates(settings: Settings) -> Rates:
+    """What networks and accounts may do at one edge process."""
+    return Rates(
+        RateLimits(
+            network_connections_max=settings.network_connections_max,
+            network_messages_per_hour=settings.network_messages_per_hour,
+            network_recipients_per_hour=settings.network_recipients_per_hour,
+            account_messages_per_hour=settings.account_messages_per_hour,
+            account_recipients_per_hour=settings.account_recipients_per_hour,
+            exempt=split_networks(settings.unlimited_networks),
+        )
+    )
+
+
+def quota_rule(settings: Settings) -> QuotaRule:
+    """When edge and router say that a mailbox is full."""
+    return QuotaRule(timedelta(hours=settings.quota_grace_h), settings.quota_spares_offices)
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where messages on their way in lie, unlinked; made when it is not there."""
+    folder = settings.data / "spool"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def server_tls(settings: Settings) -> ssl.SSLContext | None:
+    """What we show to clients; None without a certificate."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context

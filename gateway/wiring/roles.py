@@ -1,0 +1,228 @@
+"""One function per role; each opens what it needs in `async with`, so everything is closed in order.
+
+No conditions on behaviour here: what differs by settings is a value that is handed down.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from gateway.adapters.jetstream.leases import JetStreamLeases
+from gateway.adapters.jetstream.notifier import JetStreamNotifier
+from gateway.adapters.system import entropy
+from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.processes import maillog
+from gateway.processes.packer import packing
+from gateway.processes.projector import following
+from gateway.processes.readiness import ready
+from gateway.processes.relay.relay import Means, Relay
+from gateway.processes.relay.work import QueueRows
+from gateway.processes.router.decisions import Decisions
+from gateway.processes.router.directory import DirectoryRows
+from gateway.processes.router.lists import Lists
+from gateway.processes.router.reports import Reports
+from gateway.processes.router.router import Router
+from gateway.processes.steward import expiring, release, sweep
+from gateway.processes.web.figures import Gauge
+from gateway.processes.web.office import Office
+from gateway.processes.web.serving import SecureListener, serve
+from gateway.settings import Settings
+from gateway.wiring.edge import addressing, edge, open_door, quota_rule, server_tls
+from gateway.wiring.ground import READ_MODELS, Ground, ground, models
+from projections.checkpoint import Projection
+from projections.content.query import ContentRows
+from projections.readmodel import Pool
+from projections.trace.log import TrafficDays
+
+SWEEP_EVERY: Final = timedelta(hours=1)
+
+
+async def run_role(role: str, settings: Settings) -> None:
+    """Run one role until cancelled. Its end by an error ends the process; the supervisor starts it again."""
+    maillog.configure(role, settings.log_level)
+    serving = partial(ready, os.environ)
+    await ROLES[role](settings, serving)
+    maillog.role_stopped()
+
+
+async def projector(settings: Settings, serving: Callable[[], None]) -> None:
+    async with ground(settings, "projector") as g, g.rows() as pool:
+        projections = [Projection(model, pool) for model in models(g.keys)]
+        maillog.role_ready()
+        serving()
+        await following.run(g.log, projections, JetStreamNotifier(g.link), g.clock)
+
+
+async def router(settings: Settings, serving: Callable[[], None]) -> None:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        g = await enter(ground(settings, "router"))
+        pool = await enter(g.rows(4))
+        objects = await enter(g.objects())
+        write_ahead = await enter(g.write_ahead())
+        directory = DirectoryRows(pool, addressing(settings))
+        content = g.contents(pool, write_ahead, objects)
+        reports = Reports(
+            log=g.log,
+            content=content,
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            hostname=settings.hostname,
+        )
+        lists = Lists(
+            log=g.log,
+            content=content,
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+        )
+        decisions = Decisions(
+            directory=directory,
+            keys=g.keys,
+            reports=reports,
+            lists=lists,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            give_up_after=timedelta(hours=settings.relay_give_up_after_h),
+            quota=quota_rule(settings),
+        )
+        maillog.role_ready(share=str(settings.instance))
+        serving()
+        await Router(
+            share=settings.instance,
+            shares=settings.router_shares,
+            log=g.log,
+            directory=directory,
+            decisions=decisions,
+            clock=g.clock,
+            by=g.by,
+        ).run()
+
+
+async def relay(settings: Settings, serving: Callable[[], None]) -> None:
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        g = await enter(ground(settings, "relay"))
+        pool = await enter(g.rows(8))
+        objects = await enter(g.objects())
+        means = Means(
+            hostname=settings.hostname,
+            demo=settings.demo,
+            connections_max=settings.relay_concurrency,
+        )
+        maillog.role_ready()
+        serving()
+        await Relay(
+            queue=QueueRows(pool, g.log, g.clock, entropy),
+            lane=await enter(g.lane()),
+            content=g.contents(pool, JetStreamWriteAhead(g.link), objects),
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            means=means,
+        ).run()
+
+
+async def packer(settings: Settings, serving: Callable[[], None]) -> None:
+    async with (
+        ground(settings, "packer") as g,
+        g.rows(2) as pool,
+        g.objects() as objects,
+    ):
+        world = packing.World(
+            write_ahead=JetStreamWriteAhead(g.link),
+            objects=objects,
+            places=ContentRows(pool),
+            log=g.log,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+            keep_s=settings.packer_keep_s,
+        )
+        maillog.role_ready()
+        serving()
+        await packing.run(world, JetStreamLeases(g.link, g.clock), g.active_lane)
+
+
+async def steward(settings: Settings, serving: Callable[[], None]) -> None:
+    async with (
+        ground(settings, "steward") as g,
+        g.rows(2) as pool,
+        g.objects() as objects,
+    ):
+        maillog.role_ready()
+        serving()
+        leases = JetStreamLeases(g.link, g.clock)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                sweep.run(
+                    objects,
+                    ContentRows(pool),
+                    g.log,
+                    g.clock,
+                    leases,
+                    grace=timedelta(hours=settings.sweep_grace_h),
+                    every=SWEEP_EVERY,
+                ),
+                name="sweep objects",
+            )
+            group.create_task(
+                expiring.run(
+                    TrafficDays(pool),
+                    partial(g.active_lane, "traffic"),
+                    g.clock,
+                    leases,
+                    by=g.by,
+                    keep_days=settings.trace_days,
+                    every=SWEEP_EVERY,
+                ),
+                name="expire traffic",
+            )
+            group.create_task(
+                release.run(
+                    release.HeldRows(pool), g.log, g.clock, g.by, leases, partial(g.active_lane, "release")
+                ),
+                name="release mails",
+            )
+
+
+async def web(settings: Settings, serving: Callable[[], None]) -> None:
+    async with ground(settings, "web") as g, g.rows(8) as pool, g.lane() as lane:
+        sign_ins = open_door(g, pool, lane)
+        office = Office(g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins)
+        tls = server_tls(settings)
+        secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None
+        await serve(gauge(g, pool), settings.listen_http, serving, office=office, secure=secure)
+
+
+Role = Callable[[Settings, Callable[[], None]], Awaitable[None]]
+ROLES: Final[dict[str, Role]] = {
+    "edge": edge,
+    "router": router,
+    "relay": relay,
+    "packer": packer,
+    "projector": projector,
+    "steward": steward,
+    "web": web,
+}
+
+
+def gauge(g: Ground, pool: Pool) -> Gauge:
+    return Gauge(
+        log=g.log,
+        pool=pool,
+        write_ahead=JetStreamWriteAhead(g.link),
+        models=READ_MODELS,
+        shares=g.settings.router_shares,
+        data=g.settings.data,
+        clock=g.clock,
+    )
