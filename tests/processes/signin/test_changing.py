@@ -7,6 +7,7 @@ import pytest
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.adapters.openid import OpenIdTokens
 from gateway.domain.credentials import PasswordSet, encode_invitation, invitation_name, verifier_name
 from gateway.domain.events import Actor, By
 from gateway.domain.registration import Refused, Unknown
@@ -16,7 +17,7 @@ from gateway.ports import Conflict, Position, Unavailable
 from gateway.processes.signin import passwords
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.signin import Origin, SignIns
-from gateway.protocols.sasl import PasswordClaim
+from gateway.protocols.sasl.exchange import PasswordClaim
 from projections.directory.query import EffectiveStatus, Person
 from tests.processes.world import MovedClock
 
@@ -61,7 +62,13 @@ class Office:
         by = By("edge", "0", "")
         async with open_lane(self.log, "edge-host-0", clock=self.clock, actor=OPERATOR, by=by) as lane:
             sign_ins = SignIns(
-                people=self, keys=self.keys, lane=lane, clock=self.clock, entropy=os.urandom, by=by
+                people=self,
+                tokens=OpenIdTokens(self.clock, os.urandom),
+                keys=self.keys,
+                lane=lane,
+                clock=self.clock,
+                entropy=os.urandom,
+                by=by,
             )
             claim = PasswordClaim(username=str(SUDA), password=password)
             return isinstance(await sign_ins.check(claim, Origin("smtp", "PLAIN", "192.0.2.1")), Person)
