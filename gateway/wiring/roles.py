@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
-from gateway.adapters.system import entropy
+from gateway.adapters.system import allow_open_files, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.processes import maillog
 from gateway.processes.packer import packing
@@ -44,6 +44,7 @@ SWEEP_EVERY: Final = timedelta(hours=1)
 async def run_role(role: str, settings: Settings) -> None:
     """Run one role until cancelled. Its end by an error ends the process; the supervisor starts it again."""
     maillog.configure(role, settings.log_level)
+    allow_open_files()
     serving = partial(ready, os.environ)
     await ROLES[role](settings, serving)
     maillog.role_stopped()

@@ -53,6 +53,7 @@ ACCEPTANCE: Final = {
         ("1: an agency's administrator, over the API", "tests/e2e/test_administration.py"),
         ("1: who may do what, each refusal with a real token", "tests/processes/web"),
         ("5: an import killed midway", "tests/e2e/test_import.py"),
+        ("6: idle and busy connections on one edge", "tests/e2e/test_connections.py"),
     ),
 }
 
