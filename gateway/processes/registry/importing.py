@@ -53,7 +53,7 @@ UNFINISHED: Final = "import.unfinished"  # the KeyStore's name of the accounts u
 INVITATIONS_LAST: Final = timedelta(days=30)
 CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
 LOOKED_UP_AT_ONCE: Final = 50
-PARTS_LOOKED_UP: Final = 16
+PARTS_LOOKED_UP: Final = 16  # some 2,000 accounts
 
 FindClaims = Callable[[Sequence[str]], Awaitable[Mapping[str, ClaimRow]]]  # projections.directory.claims
 Advance = Callable[[int], None]
@@ -247,15 +247,7 @@ class Importing(Deciding):
 
     async def _begin(self) -> None:
         """Move a former import out of the way, then forget the keys that it made for nothing."""
-        begun = ImportBegun(digest=self._digest, **self._stamp().fields())
-
-        async def decide() -> Registration:
-            latest = await self._log.latest(IMPORT_HISTORY)
-            at = latest.position if latest else START.position
-            return Registration((Fact(IMPORT_HISTORY, begun),), {IMPORT_HISTORY: at}, {})
-
-        await self._decide("the imports", decide)
-        self._begun_at = await self._end_of_imports()
+        self._begun_at = await self._move_on()
         try:
             unfinished = await self._keys.get(UNFINISHED)
         except KeyError:
@@ -263,6 +255,17 @@ class Importing(Deciding):
         ids = [AccountId(each) for each in unfinished.decode().split()]
         await _some_at_a_time([partial(self._forget_unless_there, each) for each in ids])
         await self._keys.put(UNFINISHED, b"")
+
+    async def _move_on(self) -> Position:
+        """Where this import begins: a former one appends nothing after that."""
+        begun = Fact(IMPORT_HISTORY, ImportBegun(digest=self._digest, **self._stamp().fields()))
+        for _ in range(DECISIONS_MAX):
+            expected = {IMPORT_HISTORY: await self._end_of_imports()}
+            try:
+                return await self._log.append_guarded([begun], expected)
+            except Conflict:
+                continue
+        raise Conflict("imports are begun all the time")
 
     async def _forget_unless_there(self, account_id: AccountId) -> None:
         if await self._log.latest(history_of(account_id)) is None:
@@ -328,6 +331,7 @@ class Importing(Deciding):
 
     async def _read_again(self, asked: Sequence[_Asked]) -> None:
         await self._look_up([name for each in asked for name in each.names])
+        self._open_accounts.clear()  # a limit may be new; who has one is counted again
         for domain in {domain for each in asked for domain in _domains(each.row)}:
             self._homes[domain] = await self._home(domain)
 
