@@ -43,6 +43,11 @@ e2e *ARGS:
 soak ISSUE:
     python -m tests.soak "{{ ISSUE }}"
 
+# coverage-guided fuzzing of a protocol core, e.g. `./just fuzz smtp 600`; what breaks it is written to var/fuzz
+fuzz TARGET="smtp" SECONDS="60":
+    mkdir -p var/fuzz/corpus-{{ TARGET }}
+    python -m tests.fuzz.{{ TARGET }} -max_total_time={{ SECONDS }} -max_len=2000 -dict=tests/fuzz/{{ TARGET }}.dict -artifact_prefix=var/fuzz/ -print_final_stats=1 var/fuzz/corpus-{{ TARGET }}
+
 # load the public corpus into the running gateway
 demo-corpus *ARGS:
     python -m tests.corpus.load_corpus "$@"
