@@ -16,6 +16,8 @@ from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Role
 from gateway.domain.roles import named
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
+from gateway.processes.signin.strength import weakness
+from gateway.protocols.sasl.exchange import BadResponse, prepare_password
 from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 from projections.directory.roles import list_roles
@@ -72,6 +74,8 @@ async def _add_here(desk: Desk, address: Address, password: str | None, **more: 
     if isinstance(found, directory.NotOurs):
         fail(f"no agency has the domain {address.domain}: saraban agency add NAME --domain {address.domain}")
     chosen = password or secrets.token_urlsafe(12)
+    if password and (weak := weakness(_prepared(password), [address])):
+        fail(weak)
     account_id = await open_account(desk, found.agency_id, address, chosen, **more)
     return {
         "account_id": account_id,
@@ -79,6 +83,13 @@ async def _add_here(desk: Desk, address: Address, password: str | None, **more: 
         "address": str(address),
         "password": chosen,
     }
+
+
+def _prepared(password: str) -> str:
+    try:
+        return prepare_password(password)
+    except BadResponse as error:
+        fail(str(error))
 
 
 @account.command("list")

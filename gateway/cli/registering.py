@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final, Literal, TypeVar
 
 import click
-from argon2 import PasswordHasher
 
 from gateway.cli.desk import Where, at_desk, operator, stamp
 from gateway.cli.output import fail, say
@@ -26,6 +25,8 @@ from gateway.processes.registry.importing import FindClaims, Importing, KeepCode
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
+from gateway.processes.signin.passwords import make_verifier
+from gateway.protocols.sasl.exchange import prepare_password
 from gateway.wiring.desk import Desk
 
 PAGE: Final = 1_000
@@ -94,9 +95,8 @@ async def open_account(
 
 
 async def _keep_verifier(desk: Desk, name: str, password: str) -> None:
-    """argon2id (RFC 9106), in the KeyStore and never in the log."""
-    verifier = await asyncio.to_thread(PasswordHasher().hash, password)
-    await desk.keys.put(name, verifier.encode())
+    """In the KeyStore, and never in the log."""
+    await desk.keys.put(name, await asyncio.to_thread(make_verifier, prepare_password(password)))
 
 
 def registry(desk: Desk) -> Registry:

@@ -31,7 +31,9 @@ def _or_skip(samples: Callable[[], list[Sample]]) -> list[Sample]:
 
 
 def _there_and_back(gateway: Gateway, folder: Path, samples: Sequence[Sample], address: str) -> None:
-    gateway.cli("account", "add", address, "--name", "real mail", "--quota", "100G", "--password", "secret-1")
+    gateway.cli(
+        "account", "add", address, "--name", "real mail", "--quota", "100G", "--password", "for-tests-alone"
+    )
     sent = asyncio.run(send_all(samples, gateway.address("smtp"), address))
     assert len(sent) == len(samples)
     taken = {one.mail_id: one.sample for one in sent if one.code == 250}

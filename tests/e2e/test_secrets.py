@@ -21,7 +21,7 @@ def test_no_file_of_nats_or_s3_shows_a_mail(gateway: Gateway, tmp_path: Path) ->
     names = ("subject", "sender", "recipient", "body", "small", "large", "name")
     marks = {name: marker(name) for name in names}
     recipient = f"{marks['recipient']}@opdc.go.th"
-    gateway.cli("account", "add", recipient, "--name", marks["name"], "--password", "secret-1")
+    gateway.cli("account", "add", recipient, "--name", marks["name"], "--password", "for-tests-alone")
     message = _message(marks, recipient)
     packs = objects(gateway, "packs/")
     sender = f"{marks['sender']}@sender.example"

@@ -58,7 +58,7 @@ class Told:
 
     def prepare(self, sink: Sink) -> None:
         for address in (SENDER, HOSTED):
-            self.gateway.cli("account", "add", address, "--name", "DSN", "--password", "secret-1")
+            self.gateway.cli("account", "add", address, "--name", "DSN", "--password", "for-tests-alone")
         self.gateway.cli("agency", "add", "Told", "--domain", HOP, "--relay-to", sink.address)
 
     def send(self, rcpt_to: str, mail_options: Sequence[str], rcpt_options: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.mail.address import Address
+from gateway.processes.signin.app_passwords import has_shape
 from gateway.processes.signin.passwords import PASSWORD_CHARACTERS_MIN
 
 PASSWORD_CHARACTERS_MAX: Final = 256  # of what one types or a manager makes
@@ -40,6 +41,8 @@ def weakness(password: str, addresses: Iterable[Address]) -> str:
         return f"a password has at most {PASSWORD_CHARACTERS_MAX} characters"
     if not password.isprintable():
         return "a password has no line break or other control character"
+    if has_shape(password):
+        return "a password does not look like an app password"
     folded = password.strip().casefold()
     if folded in COMMONEST or len(set(folded)) <= 2:
         return "this password is one of the first that anybody would try"

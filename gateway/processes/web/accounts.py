@@ -12,6 +12,7 @@ from gateway.ports import Unavailable
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 from gateway.processes.signin.passwords import make_verifier
+from gateway.processes.signin.strength import weakness
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked, address_in
 from gateway.processes.web.problems import against_the_rules, cannot_answer, malformed
@@ -57,6 +58,8 @@ async def add_account(asked: Asked) -> bodies.AccountMade:
         prepared = prepare_password(password)
     except BadResponse as error:
         raise malformed(str(error)) from error
+    if weak := weakness(prepared, [address]):
+        raise malformed(weak)
     account_id = await asked.registry(Registry).add_account(
         agency_id, address, display_name=new.display_name, kind=new.kind, quota_octets=new.quota_octets
     )
