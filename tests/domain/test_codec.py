@@ -22,7 +22,10 @@ def test_the_largest_envelope_the_edge_takes_fits_into_its_event() -> None:
     told = EnvelopeSecret("b" * 256, addresses, "c" * 255, "d" * 45)
     accepted = most(MailAccepted)
     assert isinstance(accepted, MailAccepted)
-    recipients = tuple(Recipient(n, agency_id, "SUCCESS,FAILURE,DELAY") for n in range(config.recipients_max))
+    recipients = tuple(
+        Recipient(n, agency_id, "SUCCESS,FAILURE,DELAY", "2020-03-01T09:00:00Z;C")
+        for n in range(config.recipients_max)
+    )
     message = msgspec.structs.replace(accepted.message, sealed=b"s" * (SUMMARY_OCTETS_MAX + FRONT_OCTETS))
     largest = msgspec.structs.replace(
         accepted, recipients=recipients, message=message, sealed=sealed(asked), traffic=sealed(told)
