@@ -200,6 +200,7 @@ class Lists:
             traffic_key=traffic,
             smtputf8=accepted.smtputf8 or not all(each.is_ascii for each in (found.address, *members)),
             eight_bit=accepted.eight_bit,
+            binary=accepted.binary,
             report_of=accepted.report_of,
             secrecy=accepted.secrecy,
             requiretls=accepted.requiretls,

@@ -1,6 +1,7 @@
 """Mail to a list: for the members as they were, in parts, once, and not for ever."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from gateway.mail.ids import AgencyId
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from tests.processes.router.test_router import quiet, router, running
-from tests.processes.world import BY, SUDA, World
+from tests.processes.world import AT, BY, SUDA, World
 
 ALL = parse_address("all@opm.go.th")
 PARTS = 3
@@ -122,6 +123,17 @@ async def test_who_is_a_recipient_beside_the_list_gets_it_once(listing: Listing)
     async with running(router(listing.world)):
         (mail,) = await listing.passed_on()
     assert (await listing.opened(mail))[0].rcpt_to == ("b@example.org",)
+
+
+async def test_what_a_mail_demands_of_its_way_its_members_get_too(listing: Listing) -> None:
+    """Not its deadline (RFC 2852 §5): that was to be at the list in time."""
+    await listing.lists.add_members(ALL, [parse_address("b@example.org")])
+    demands: dict[str, Any] = {"priority": 4, "requiretls": True, "binary": True, "eight_bit": True}
+    await listing.world.accept("all@opm.go.th", deliver_by=AT, deliver_by_mode="N", **demands)
+    async with running(router(listing.world)):
+        (mail,) = await listing.passed_on()
+    assert {name: getattr(mail, name) for name in demands} == demands
+    assert mail.deliver_by is None
 
 
 async def test_many_members_are_several_mails(listing: Listing) -> None:
