@@ -37,6 +37,7 @@ from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
 from gateway.mail.reply import Reply, reply
 
 NO_SUCH_MAILBOX: Final = reply(550, "5.1.1", "No such mailbox here")
+TOO_LATE: Final = reply(554, "5.4.7", "The time by which the mail was to be delivered is over")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +172,13 @@ def decide(
     queues: dict[AgencyId | None, list[int]] = {}
     refused: dict[Reply, list[int]] = {}
     lists: dict[Expanding, list[int]] = {}
+    is_too_late = _is_too_late(mail.accepted, means)
     for recipient, where in enumerate(whereabouts):
         if recipient in ended:
             continue
         match where:
+            case Hosted() | Expanding() if is_too_late:
+                refused.setdefault(TOO_LATE, []).append(recipient)
             case Hosted() if _is_erased(where, means):
                 refused.setdefault(NO_SUCH_MAILBOX, []).append(recipient)
             case Hosted() if _is_of_another(mail, recipient, where):
@@ -196,7 +200,7 @@ def decide(
             case _:
                 assert_never(where)
 
-    told = _report_success(mail, whereabouts, means, full)
+    told = () if is_too_late else _report_success(mail, whereabouts, means, full)
     facts = [
         _delivered(mail, hosted, tuple(ids), told if number == len(deliveries) else (), means)
         for number, (hosted, ids) in enumerate(deliveries.items(), 1)
@@ -205,6 +209,12 @@ def decide(
     facts += [_expanded(mail, where, tuple(ids), means) for where, ids in lists.items()]
     facts += [_bounced(mail, said, tuple(ids), means) for said, ids in refused.items()]
     return facts
+
+
+def _is_too_late(accepted: MailAccepted, means: Means) -> bool:
+    """True when its sender wants it back by now (RFC 2852 §4): no router was there in time."""
+    by, mode = accepted.deliver_by, accepted.deliver_by_mode
+    return by is not None and mode in ("R", "RT") and means.stamp.at > by
 
 
 def _is_erased(hosted: Hosted, means: Means) -> bool:
@@ -354,8 +364,10 @@ def _bounced(mail: OpenedMail, why: Reply, recipients: tuple[int, ...], means: M
     return Fact(mail_history(mail_id), event)
 
 
-def _reason(why: Reply) -> Literal["mailbox", "full", "policy"]:
+def _reason(why: Reply) -> Literal["mailbox", "full", "policy", "expired"]:
     if why is FULL:
         return "full"
+    if why is TOO_LATE:
+        return "expired"
     is_policy = why.status is not None and why.status.subject == 7 and why is not valid_since.OWNER_CHANGED
     return "policy" if is_policy else "mailbox"

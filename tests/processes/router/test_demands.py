@@ -10,6 +10,7 @@ from gateway.domain.events import (
     ConsumerHeld,
     Event,
     MailAccepted,
+    MailBounced,
     MailDelivered,
     MailQueued,
     MailReleased,
@@ -118,3 +119,22 @@ async def test_a_release_of_another_mail_stops_the_router_until_it_is_passed_ove
     async with running(router(world)):
         await quiet(world)
     assert await decided_on(world, held) == []
+
+
+@pytest.mark.parametrize(("mode", "is_returned"), [("R", True), ("N", False)])
+async def test_a_mail_that_no_router_saw_in_time_is_returned_where_its_sender_wants_that(
+    world: World, mode: Literal["R", "N"], *, is_returned: bool
+) -> None:
+    """RFC 2852 §4."""
+    dsn = DsnOptions(notify=("SUCCESS,FAILURE",))
+    position = await world.accept("suda@opm.go.th", deliver_by=BY_TIME, deliver_by_mode=mode, dsn=dsn)
+    world.clock.move(601)
+    async with running(router(world)):
+        await settled(world)
+    (event, *_) = await decided_on(world, position)
+    if is_returned:
+        assert isinstance(event, MailBounced)
+        assert (event.status, event.reason) == ("5.4.7", "expired")
+    else:
+        assert isinstance(event, MailDelivered)
+    assert len(await reports(world)) == 1
