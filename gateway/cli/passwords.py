@@ -1,4 +1,4 @@
-"""`saraban account password` and `accept-invitation`: passwords typed twice, or read from a file."""
+"""`saraban account password`, `accept-invitation` and `totp`: passwords typed twice, or read from a file."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.desk import ADDRESS, at_desk, operator
+from gateway.cli.desk import ADDRESS, at_desk, confirm, operator
 from gateway.cli.output import fail, say
 from gateway.mail.address import Address
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.people import PeopleRows
+from gateway.processes.signin.totp import address_of_secret
 from gateway.wiring.desk import Desk
 
 password_file = click.option(
@@ -50,6 +51,34 @@ async def accept_invitation(desk: Desk, address: Address, code: str, password_fi
     async with _changing(desk) as changing:
         person = await changing.accept_invitation(address, code, password)
     say(f"{address} can sign in", address=str(address), account_id=person.account_id)
+
+
+@click.command("totp")
+@click.argument("address", type=ADDRESS)
+@click.option("--remove", is_flag=True, help="The password alone is enough again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@at_desk
+async def totp(desk: Desk, address: Address, remove: bool, yes: bool) -> None:
+    """Give an account an authenticator, whose code it shows to administer; its secret is shown once.
+
+    Example: saraban account totp somchai@opm.go.th
+    """
+    async with _changing(desk) as changing:
+        if remove:
+            confirm(f"Let {address} administer with a password alone?", yes=yes)
+            person = await changing.remove_totp(address)
+            say(
+                f"{address} has no authenticator any more", address=str(address), account_id=person.account_id
+            )
+            return
+        person, secret = await changing.set_totp(address)
+    uri = address_of_secret(secret, person.address)
+    say(
+        f"for the authenticator of {address}, shown once:\n{uri}",
+        address=str(address),
+        secret=secret,
+        uri=uri,
+    )
 
 
 @asynccontextmanager

@@ -25,7 +25,8 @@ from gateway.ports import Unavailable
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The authority behind a self-made certificate (`saraban ca export`).",
 )
-def login(url: str, user: str, ca: Path | None) -> None:
+@click.option("--code", default="", help="Of your authenticator, if you have one; asked for on a terminal.")
+def login(url: str, user: str, ca: Path | None, code: str) -> None:
     """Sign in to a gateway's API, for twelve hours. The password is asked for, or a line of stdin.
 
     From then on agency, account and alias commands go there, unless a data folder is named.
@@ -42,8 +43,11 @@ def login(url: str, user: str, ca: Path | None) -> None:
         if is_asked
         else sys.stdin.readline().rstrip("\r\n")
     )
+    if is_asked and not code:
+        question = "Code of your authenticator, if you have one"
+        code = click.prompt(question, default="", show_default=False, err=True)
     with saying_why():
-        asked = {"username": user, "password": password}
+        asked = {"username": user, "password": password, "code": code}
         given = asyncio.run(Remote(base, ca=pem).ask("POST", "/token", asked))
     keep(Session(base, user, given["token"], given["expires_at"], pem))
     say(f"signed in to {base} as {user}", url=base, user=user, expires_at=given["expires_at"])

@@ -44,6 +44,22 @@ class PasswordSet(Event, frozen=True, kw_only=True):
     how: Literal["invitation", "administrator", "import"]
 
 
+class TotpSet(Event, frozen=True, kw_only=True):
+    """access.<agency_id>: signing in to administer takes a code of this account's authenticator as well."""
+
+    TOPIC: ClassVar[str] = "totp.set/1"
+
+    account_id: AccountId
+
+
+class TotpRemoved(Event, frozen=True, kw_only=True):
+    """access.<agency_id>: its password alone is enough again."""
+
+    TOPIC: ClassVar[str] = "totp.removed/1"
+
+    account_id: AccountId
+
+
 class InvitationMade(Event, frozen=True, kw_only=True):
     """access.<agency_id>: whoever has the code may set the account's first password."""
 

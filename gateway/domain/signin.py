@@ -17,7 +17,7 @@ SIGN_INS: Final = "signin"  # the label under which SignInSecret is sealed
 
 # unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at. expired,
 # protocol, network: of an app password that is not for this. token: not valid, or somebody else's.
-# no-provider: the person's agency has none.
+# no-provider: the person's agency has none. code: of the authenticator, wrong or not given.
 Refusal = Literal[
     "unknown",
     "password",
@@ -30,6 +30,8 @@ Refusal = Literal[
     "expired",
     "protocol",
     "network",
+    "code",
+    "code",
 ]
 
 

@@ -1,4 +1,6 @@
-"""Setting passwords: by an administrator, or by who was invited. The fact is in the log before it holds.
+"""Setting passwords and authenticators: by an administrator, or by who was invited.
+
+The fact is in the log before it holds.
 
 Source: issue 2/9, Credentials.
 """
@@ -8,6 +10,8 @@ from typing import Literal
 
 from gateway.domain.credentials import (
     PasswordSet,
+    TotpRemoved,
+    TotpSet,
     decode_invitation,
     invitation_name,
     join_verifiers,
@@ -22,6 +26,7 @@ from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane
 from gateway.processes.signin.passwords import Passwords, make_verifier
 from gateway.processes.signin.people import People
 from gateway.processes.signin.strength import weakness
+from gateway.processes.signin.totp import new_secret, secret_name
 from projections.directory.query import Person
 
 HowSet = Literal["invitation", "administrator"]
@@ -42,7 +47,7 @@ class Changing:
         by: By,
     ) -> None:
         self._people, self._keys, self._lane = people, keys, lane
-        self._clock, self._actor, self._by = clock, actor, by
+        self._clock, self._entropy, self._actor, self._by = clock, entropy, actor, by
         self._passwords = Passwords(clock, entropy)
 
     async def set_password(self, address: Address, password: str) -> Person:
@@ -63,6 +68,28 @@ class Changing:
         await self._set(person, password, "invitation", Actor("account", person.account_id))
         await self._keys.put(name, b"")
         return person
+
+    async def set_totp(self, address: Address) -> tuple[Person, str]:
+        """A new secret for the person's authenticator; the former one is worth nothing then."""
+        person = await self._person(address)
+        secret = new_secret(self._entropy)
+        await self._record(person, TotpSet)
+        await self._keys.put(secret_name(person.account_id), secret.encode())
+        return person, secret
+
+    async def remove_totp(self, address: Address) -> Person:
+        """The password alone is enough again."""
+        person = await self._person(address)
+        if not await self._value(secret_name(person.account_id)):
+            raise Unknown(f"{address} has no authenticator")
+        await self._record(person, TotpRemoved)
+        await self._keys.put(secret_name(person.account_id), b"")
+        return person
+
+    async def _record(self, person: Person, kind: type[TotpSet] | type[TotpRemoved]) -> None:
+        stamp = Stamp(at=self._clock.now(), actor=self._actor, by=self._by)
+        fact = Fact(access_history(person.agency_id), kind(account_id=person.account_id, **stamp.fields()))
+        await self._lane.append([fact])
 
     async def _person(self, address: Address) -> Person:
         person = await self._people.find(address.normalise())

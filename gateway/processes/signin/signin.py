@@ -36,6 +36,7 @@ from gateway.processes.signin import app_passwords
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
 from gateway.processes.signin.throttle import Throttle, network_of
+from gateway.processes.signin.totp import Codes, secret_name
 from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
 from gateway.protocols.sasl.scram import ITERATIONS
 from projections.directory.query import AppPasswordRow, Person
@@ -84,6 +85,7 @@ class SignIns:
         self._people, self._tokens, self._keys, self._lane = people, tokens, keys, lane
         self._clock, self._entropy, self._by = clock, entropy, by
         self._passwords = Passwords(clock, entropy)
+        self._codes = Codes()
         self._throttle = Throttle(clock)
         # Refusals that were not worth an event of their own, by network: the next event has their number.
         self._unrecorded: OrderedDict[str, int] = OrderedDict()
@@ -101,15 +103,24 @@ class SignIns:
             verifiers=await app_passwords.kept(self._keys, (app.app_id for app in apps)),
         )
 
-    async def check(self, claim: Claim, origin: Origin) -> Person | Refused:
-        """The person, or why not; the fact is durable. Raises Unavailable, Full, Deposed."""
+    async def check(self, claim: Claim, origin: Origin, code: str = "") -> Person | Refused:
+        """The person, or why not; the fact is durable. Raises Unavailable, Full, Deposed.
+
+        code: of an authenticator, which those who have one show to administer (protocol `web`).
+        """
         if self._has_to_wait(claim.username, origin.remote_ip):
             return Refused("throttled")
         person = await self._person(claim.username)
         finding = await self._find(claim, origin, person)
+        if finding.reason is None and person is not None and origin.protocol == "web":
+            finding = await self._second(person, code)
         if finding.reason is None:
             self._throttle.succeeded(_name(claim.username), origin.remote_ip)
-        elif finding.reason in ("unknown", "password"):  # a token is not guessed, and phones show old ones
+        elif finding.reason in (
+            "unknown",
+            "password",
+            "code",
+        ):  # a token is not guessed, and phones show old ones
             self._throttle.failed(_name(claim.username), origin.remote_ip)
         await self._record(claim.username, origin, person, finding)
         if finding.reason is not None:
@@ -168,6 +179,15 @@ class SignIns:
             return _Finding(None)
         apps = {app.app_id: app for app in await self._people.app_passwords(person.account_id)}
         return _Finding(_refusal_of(apps.get(app_id), origin, self._clock.now()), app_id)
+
+    async def _second(self, person: Person, code: str) -> _Finding:
+        """The second thing to show, for who has an authenticator."""
+        try:
+            secret = (await self._keys.get(secret_name(person.account_id))).decode()
+        except (KeyError, KeyForgotten):
+            secret = ""
+        is_right = not secret or self._codes.is_right(secret, code, self._clock.now())
+        return _Finding(None if is_right else "code")
 
     async def _refusal_of_token(self, claim: TokenClaim, person: Person | None) -> Refusal | None:
         """None: the provider of the person's agency says that the token is that person's."""

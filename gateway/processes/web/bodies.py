@@ -23,10 +23,11 @@ Limit = Annotated[int, Meta(ge=0, le=1024**3)]
 
 
 class SignInRequest(Struct, forbid_unknown_fields=True):
-    """username: an address of an account, or the name of an operator."""
+    """username: an address of an account, or the name of an operator. code: of one's authenticator."""
 
     username: Annotated[str, Meta(min_length=1, max_length=330)]
     password: Annotated[str, Meta(min_length=1, max_length=255)]
+    code: Annotated[str, Meta(max_length=12)] = ""
 
 
 class TokenAnswer(Struct):

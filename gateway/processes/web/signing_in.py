@@ -29,7 +29,7 @@ async def sign_in(office: Office, request: Request, asked: bodies.SignInRequest)
         ) is None:
             return await office.tokens.issue(Holder(operator=asked.username))
         raise _refusal(refused)
-    found = await office.sign_ins.check(claim, origin)
+    found = await office.sign_ins.check(claim, origin, asked.code)
     if isinstance(found, Refused):
         raise _refusal(found)
     return await office.tokens.issue(Holder(account_id=found.account_id))
@@ -44,6 +44,8 @@ def _refusal(refused: Refused) -> Problem:
             )
         case "suspended" | "closed" as status:
             return forbidden(f"the account is {status}: ask your administrator")
+        case "code":
+            return unauthorised("a code of your authenticator is needed, and this is none that holds now")
     return unauthorised("user name or password is wrong")
 
 

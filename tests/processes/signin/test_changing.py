@@ -1,6 +1,8 @@
 """Setting passwords: on record before they hold, never one of the last five, invitations once."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -17,6 +19,7 @@ from gateway.ports import Conflict, Position, Unavailable
 from gateway.processes.signin import passwords
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.signin import Origin, SignIns
+from gateway.processes.signin.totp import secret_name
 from gateway.protocols.sasl.exchange import PasswordClaim
 from projections.directory.query import EffectiveStatus, Person
 from tests.processes.world import MovedClock
@@ -42,10 +45,20 @@ class Office:
         expires_at = self.clock.now() + timedelta(days=30)
         await self.keys.put(invitation_name(ACCOUNT), encode_invitation(code, expires_at))
 
-    async def set(self, password: str, code: str = "", address: Address = SUDA) -> Person:
+    async def set_totp(self) -> str:
+        async with self.changing() as changing:
+            _, secret = await changing.set_totp(SUDA)
+        return secret
+
+    async def remove_totp(self) -> None:
+        async with self.changing() as changing:
+            await changing.remove_totp(SUDA)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Changing]:
         by = By("cli", "0", "")
         async with open_lane(self.log, "cli-host-0", clock=self.clock, actor=OPERATOR, by=by) as lane:
-            changing = Changing(
+            yield Changing(
                 people=self,
                 keys=self.keys,
                 lane=lane,
@@ -54,6 +67,9 @@ class Office:
                 actor=OPERATOR,
                 by=by,
             )
+
+    async def set(self, password: str, code: str = "", address: Address = SUDA) -> Person:
+        async with self.changing() as changing:
             if code:
                 return await changing.accept_invitation(address, code, password)
             return await changing.set_password(address, password)
@@ -117,6 +133,19 @@ async def test_a_password_that_was_kept_alone_still_signs_in() -> None:
     assert await office.lets_in(FIRST)
     with pytest.raises(Refused, match="last five"):
         await office.set(FIRST)
+
+
+async def test_an_authenticator_is_set_anew_and_removed() -> None:
+    office = Office()
+    first, second = [await office.set_totp() for _ in range(2)]
+    assert first != second
+    assert await office.keys.get(secret_name(ACCOUNT)) == second.encode()
+    await office.remove_totp()
+    assert await office.keys.get(secret_name(ACCOUNT)) == b""
+    with pytest.raises(Unknown, match="no authenticator"):
+        await office.remove_totp()
+    topics = [each.topic for each in await office.log.history("access.ag_1")]
+    assert topics == ["totp.set/1", "totp.set/1", "totp.removed/1"]
 
 
 async def test_a_weak_password_or_nobodys_is_refused() -> None:

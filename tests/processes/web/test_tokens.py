@@ -1,14 +1,17 @@
 """Tokens: who gets one, how long it holds, and what the log and the key store know of it."""
 
 import hashlib
+import os
 from datetime import timedelta
 
+import pyotp
 import pytest
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.domain.events import Actor
 from gateway.domain.signin import SignInAccepted, SignInRefused
 from gateway.mail.ids import AccountId
+from gateway.processes.signin.totp import new_secret, secret_name
 from gateway.processes.web.tokens import HOLDS_FOR, Holder, Tokens
 from tests.processes.registry.desk import MovedClock
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted
@@ -42,6 +45,19 @@ async def test_a_sign_in_is_on_record_before_its_token(world: World) -> None:
     event = await world.last_event()
     assert isinstance(event, SignInAccepted)
     assert (event.protocol, event.actor) == ("web", Actor("account", event.account_id or ""))
+
+
+async def test_who_has_an_authenticator_shows_its_code(world: World) -> None:
+    account_id = (await world.ask("member", "GET", "/me")).body["account_id"]
+    secret = new_secret(os.urandom)
+    await world.keys.put(secret_name(account_id), secret.encode())
+    asked = {"username": "member@opm.go.th", "password": PASSWORD}
+    refused = await world.ask("", "POST", "/token", asked)
+    assert refused.status == 401
+    assert "authenticator" in refused.detail
+    assert (await world.last_event()).reason == "code"
+    asked["code"] = pyotp.TOTP(secret).now()
+    assert (await world.ask("", "POST", "/token", asked)).status == 201
 
 
 async def test_the_operator_of_init_signs_in_by_name(world: World) -> None:
