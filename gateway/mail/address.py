@@ -45,11 +45,6 @@ class Address:
         """False when the address, as it stands, needs SMTPUTF8 (RFC 6531 §3.2)."""
         return self.local_part.isascii() and self.domain.isascii()
 
-    @property
-    def is_literal(self) -> bool:
-        """True when the domain is an address literal, such as [192.0.2.1] (RFC 5321 §4.1.3)."""
-        return self.domain.startswith("[")
-
     def normalise(self) -> "Address":
         """The one form that all spellings of the address share: for equality and look-up, not for show.
 

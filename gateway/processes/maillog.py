@@ -132,10 +132,6 @@ def possible_double(*, mail_id: str, recipients: int) -> None:
 # --- error: a person should look now --------------------------------------------------------------
 
 
-def role_failed(reason: str, *, error: BaseException | None = None) -> None:
-    _log.error("role_failed", reason=reason, exc_info=error)
-
-
 def session_failed(error: BaseException) -> None:
     """A mistake of ours in one session; the peer got 421 and nothing was half accepted."""
     _log.error("session_failed", exc_info=error)

@@ -116,14 +116,6 @@ async def held_until(rows: Rows, at: datetime, *, limit: int) -> list[tuple[int,
     return [(row["position"], MailId(row["mail_id"])) for row in found]
 
 
-async def next_due_at(rows: Rows) -> datetime | None:
-    """When the next attempt is wanted; None: nothing waits."""
-    at: datetime | None = await rows.fetchval(
-        f"SELECT min(next_attempt_at) FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'"
-    )
-    return at
-
-
 async def waiting(rows: Rows) -> int:
     """How many recipients wait."""
     count: int = await rows.fetchval(f"SELECT count(*) FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'")

@@ -164,16 +164,6 @@ async def story_of(rows: Rows, mails: Sequence[MailId], *, after: int = 0, limit
     return [_step(list(row.values())) for row in found]
 
 
-async def steps_after(rows: Rows, after: int, *, limit: int = 1_000) -> list[tuple[int, MailId]]:
-    """Position and mail of what came later, for who follows."""
-    found = await rows.fetch(
-        f"SELECT position, mail_id FROM {_SCHEMA}.step WHERE position > $1 ORDER BY position LIMIT $2",
-        after,
-        limit,
-    )
-    return [(row["position"], MailId(row["mail_id"])) for row in found]
-
-
 def _step(values: list[object]) -> Step:
     named = dict(zip((field.name for field in fields(Step)), values, strict=True))
     named["recipients"] = tuple(named["recipients"])  # type: ignore[arg-type]

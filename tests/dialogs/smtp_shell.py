@@ -95,7 +95,6 @@ class Shell:
     kept: list[tuple[Envelope, str, bytes]] = field(default_factory=list)
     close: Close | None = None
     is_tls_wanted: bool = False
-    dropped: int = 0
 
     def __post_init__(self) -> None:
         self.session = Session(self.config, BEGAN_AT)
@@ -138,7 +137,6 @@ class Shell:
                 self._message.append(octets)
             case MessageDropped():
                 self._begin = None
-                self.dropped += 1
             case MessageEnd(octets):
                 message = b"".join(self._message)
                 assert octets == len(message)

@@ -207,10 +207,6 @@ class Gateway:
         os.kill(pid, number)
         return pid
 
-    def queue_count(self) -> int:
-        """Recipients still pending towards other hosts."""
-        return int(self.cli("queue", "list", "--count")["count"])
-
     def mailbox(self, address: str) -> list[dict[str, Any]]:
         return self.found("mailbox", "list", address)
 

@@ -7,7 +7,7 @@ from gateway.domain.sealing import unwrap
 from gateway.mail.ids import AgencyId
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
 from projections.queue import leases
-from projections.queue.query import due, held_until, list_waiting, next_due_at, still_due, waiting
+from projections.queue.query import due, held_until, list_waiting, still_due, waiting
 from projections.quota.query import usage_of
 from projections.trace.query import Wanted, find_mails, find_refusals, story_of
 from tests.projections.gateway import Gateway
@@ -107,7 +107,6 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
     later = world.now + timedelta(minutes=1)
     async with gateway.pool.rows() as rows:
         assert await due(rows, world.now, limit=10) == []
-        assert await next_due_at(rows) == later
         (again,) = await due(rows, later, limit=10)
         assert (again.recipients, again.attempts, again.tried_at) == ((2,), (1,), (world.now,))
         assert await still_due(rows, later, [one]) == {one.position: {2: (1, world.now)}}
@@ -118,7 +117,6 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         assert await waiting(rows) == 0
-        assert await next_due_at(rows) is None
         assert await rows.fetchval("SELECT count(*) FROM queue_v3.queued") == 0
         ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v3.recipient ORDER BY recipient")
     assert [tuple(row) for row in ended] == [("relayed", 1, 250), ("bounced", 2, 550)]

@@ -63,7 +63,6 @@ class Service:
         self.name, self.is_server = name, is_server
         self._start = start
         self.child: Child | None = None
-        self.restarts = 0
 
     async def start(self) -> None:
         self.child = await self._start()
@@ -275,7 +274,6 @@ class Supervisor:
                 async with asyncio.timeout(back_off_s):
                     await self._room.wait()
             back_off_s = min(back_off_s * 2, BACK_OFF_MAX_S)
-            service.restarts += 1
 
     def _watch(self) -> Watch:
         return Watch(
