@@ -12,6 +12,7 @@ from gateway.cli.desk import Where, at_desk, operator, stamp
 from gateway.cli.output import fail, say
 from gateway.cli.remote import Remote, RemoteAgencies, RemoteRegistry, RemoteRoles
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
+from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.domain.events import Fact, OperatorAppointed
 from gateway.domain.histories import operator_history
 from gateway.mail.address import Address
@@ -64,7 +65,7 @@ async def init(desk: Desk, name: str) -> None:
         await desk.log.append_guarded([Fact(subject, appointed)], {subject: Position(0)})
     except Conflict:
         fail("this gateway has its first operator already")
-    await _keep_verifier(desk, f"verifier.operator.{name}", password)
+    await _keep_verifier(desk, operator_verifier_name(name), password)
     saraban = f"saraban --data {desk.settings.data}"
     say(
         f"operator {name}, password {password} (shown once)\n\nNext:\n"
@@ -90,7 +91,7 @@ async def open_account(
     account_id = await registry(desk).add_account(
         agency_id, address, display_name=display_name, kind=kind, quota_octets=quota_octets
     )
-    await _keep_verifier(desk, f"verifier.{account_id}", password)
+    await _keep_verifier(desk, verifier_name(account_id), password)
     return account_id
 
 

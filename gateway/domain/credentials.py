@@ -103,6 +103,11 @@ def verifier_name(account_id: AccountId) -> str:
     return f"verifier.{account_id}"
 
 
+def operator_verifier_name(operator: str) -> str:
+    """The same of an operator without an account; operator: the user name."""
+    return f"verifier.operator.{operator}"
+
+
 def split_verifiers(value: bytes) -> list[bytes]:
     """The one that is checked, then the former ones, newest first."""
     return value.split(b"\n") if value else []

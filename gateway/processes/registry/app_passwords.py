@@ -5,7 +5,7 @@ from gateway.domain.registration import Refused, Registration
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.mail.address import Address
 from gateway.processes.registry.deciding import Deciding
-from gateway.processes.signin.app_passwords import keep, new_password, salt_of, verifier_name
+from gateway.processes.signin.app_passwords import app_password_name, keep, new_password, salt_of
 
 
 class AppPasswords(Deciding):
@@ -35,7 +35,7 @@ class AppPasswords(Deciding):
         try:
             await self._decide(str(of), decide)
         except Refused:
-            await self._keys.forget(verifier_name(app_id))
+            await self._keys.forget(app_password_name(app_id))
             raise
         return app_id, password
 
@@ -47,4 +47,4 @@ class AppPasswords(Deciding):
             return revoke_app_password(found.account, found.position, self._stamp(), app_id)
 
         await self._decide(str(of), decide)
-        await self._keys.forget(verifier_name(app_id))
+        await self._keys.forget(app_password_name(app_id))

@@ -33,7 +33,7 @@ def has_shape(password: str) -> bool:
     return _SHAPE.fullmatch(password) is not None
 
 
-def verifier_name(app_id: str) -> str:
+def app_password_name(app_id: str) -> str:
     """The KeyStore's name of what is kept of an app password."""
     return f"app-password.{app_id}"
 
@@ -46,7 +46,7 @@ async def salt_of(keys: KeyStore, whose: str) -> bytes:
 
 async def keep(keys: KeyStore, app_id: str, password: str, salt: bytes) -> None:
     verifier = make_verifier(app_id, password, salt)
-    await keys.put(verifier_name(app_id), verifier.stored_key + verifier.server_key)
+    await keys.put(app_password_name(app_id), verifier.stored_key + verifier.server_key)
 
 
 async def kept(keys: KeyStore, app_ids: Iterable[str]) -> tuple[Verifier, ...]:
@@ -54,7 +54,7 @@ async def kept(keys: KeyStore, app_ids: Iterable[str]) -> tuple[Verifier, ...]:
     found = []
     for app_id in app_ids:
         try:
-            octets = await keys.get(verifier_name(app_id))
+            octets = await keys.get(app_password_name(app_id))
         except (KeyError, KeyForgotten):
             continue
         found.append(Verifier(app_id, octets[:32], octets[32:]))

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from gateway.domain.agency import identity_secret_name
 from gateway.domain.app_passwords import Protocol
-from gateway.domain.credentials import split_verifiers
+from gateway.domain.credentials import operator_verifier_name, split_verifiers, verifier_name
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.routing import traffic_key_name
 from gateway.domain.sealing import NONCE_OCTETS, seal
@@ -137,7 +137,7 @@ class SignIns:
         """
         if self._has_to_wait(claim.username, origin.remote_ip):
             return Refused("throttled")
-        verifier = await self._verifier(f"operator.{claim.username}") if is_appointed else None
+        verifier = await self._verifier(operator_verifier_name(claim.username)) if is_appointed else None
         reason: Refusal | None = None
         if await self._passwords.is_right(claim.password, verifier):
             self._throttle.succeeded(_name(claim.username), origin.remote_ip)
@@ -217,13 +217,13 @@ class SignIns:
     async def _has_own_password(self, claim: Claim, person: Person | None) -> bool:
         if not isinstance(claim, PasswordClaim):
             return False
-        verifier = None if person is None else await self._verifier(person.account_id)
+        verifier = None if person is None else await self._verifier(verifier_name(person.account_id))
         return await self._passwords.is_right(claim.password, verifier)
 
-    async def _verifier(self, owner: str) -> bytes | None:
-        """What is kept of a password. owner: account id, or `operator.<name>`."""
+    async def _verifier(self, name: str) -> bytes | None:
+        """What is kept of a password, under the KeyStore's name."""
         try:
-            verifiers = split_verifiers(await self._keys.get(f"verifier.{owner}"))
+            verifiers = split_verifiers(await self._keys.get(name))
         except (KeyError, KeyForgotten):
             return None
         return verifiers[0] if verifiers else None

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from msgspec import UNSET
 
+from gateway.domain.credentials import verifier_name
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.ports import Unavailable
@@ -65,7 +66,7 @@ async def add_account(asked: Asked) -> bodies.AccountMade:
     )
     verifier = await asyncio.to_thread(make_verifier, prepared)
     try:
-        await office.keys.put(f"verifier.{account_id}", verifier)
+        await office.keys.put(verifier_name(account_id), verifier)
     except Unavailable as error:
         raise cannot_answer(
             f"the account {account_id} was made, but its password could not be kept"

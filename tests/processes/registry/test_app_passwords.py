@@ -18,7 +18,7 @@ from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId
 from gateway.ports import KeyForgotten
 from gateway.processes.registry.app_passwords import AppPasswords
-from gateway.processes.signin.app_passwords import has_shape, verifier_name
+from gateway.processes.signin.app_passwords import app_password_name, has_shape
 from tests.processes.registry.desk import AT, Desk
 
 SUDA = parse_address("suda@opm.go.th")
@@ -49,7 +49,7 @@ async def test_the_log_knows_what_it_is_for_and_never_the_password(
     key = await desk.keys.get(account_key_name(suda))
     assert unseal(AppPasswordSecret, event.sealed, key, label=app_password_label(suda)).label == "โทรศัพท์"
     assert password.encode() not in b"".join(each.state for each in await desk.events())
-    assert password.encode() not in await desk.keys.get(verifier_name(app_id))
+    assert password.encode() not in await desk.keys.get(app_password_name(app_id))
 
 
 async def test_a_revoked_one_is_forgotten_and_cannot_be_revoked_again(
@@ -59,7 +59,7 @@ async def test_a_revoked_one_is_forgotten_and_cannot_be_revoked_again(
     await apps.revoke(SUDA, app_id)
     assert (await desk.topics())[-2:] == ["app-password.made/1", "app-password.revoked/1"]
     with pytest.raises(KeyForgotten):
-        await desk.keys.get(verifier_name(app_id))
+        await desk.keys.get(app_password_name(app_id))
     with pytest.raises(Unknown, match="no app password"):
         await apps.revoke(SUDA, app_id)
 

@@ -81,7 +81,7 @@ async def test_a_mapped_address_is_within_its_network(door: Door) -> None:
 
 async def test_a_revoked_one_opens_nothing_though_its_row_or_its_key_is_late(door: Door) -> None:
     app_id, password = await door.new_app()
-    await door.keys.forget(app_passwords.verifier_name(app_id))
+    await door.keys.forget(app_passwords.app_password_name(app_id))
     assert await door.type("suda@opm.go.th", password) == Refused("password")
     app_id, password = await door.new_app()
     verifiers = await door.sign_ins.verifiers("suda@opm.go.th", "192.0.2.1")
