@@ -27,6 +27,7 @@ from gateway.processes.signin.passwords import Passwords, make_verifier
 from gateway.processes.signin.people import People
 from gateway.processes.signin.strength import weakness
 from gateway.processes.signin.totp import new_secret, secret_name
+from gateway.protocols.sasl.exchange import BadResponse, prepare_password
 from projections.directory.query import Person
 
 HowSet = Literal["invitation", "administrator"]
@@ -97,7 +98,11 @@ class Changing:
             raise Unknown(f"{address} is no account here")
         return person
 
-    async def _set(self, person: Person, password: str, how: HowSet, actor: Actor) -> None:
+    async def _set(self, person: Person, typed: str, how: HowSet, actor: Actor) -> None:
+        try:
+            password = prepare_password(typed)
+        except BadResponse as error:
+            raise Refused(str(error)) from error
         if weak := weakness(password, [person.address, *person.addresses]):
             raise Refused(weak)
         name = verifier_name(person.account_id)

@@ -148,10 +148,18 @@ async def test_an_authenticator_is_set_anew_and_removed() -> None:
     assert topics == ["totp.set/1", "totp.set/1", "totp.removed/1"]
 
 
+async def test_a_password_signs_in_however_its_characters_were_composed() -> None:
+    office = Office()
+    await office.set("cafe\u0301\u00a0au lait")  # RFC 8265 §4.2.2; what a client types comes prepared
+    assert await office.lets_in("café au lait")
+
+
 async def test_a_weak_password_or_nobodys_is_refused() -> None:
     office = Office()
     with pytest.raises(Refused, match="at least 12"):
         await office.set("short")
+    with pytest.raises(Refused, match="control characters"):
+        await office.set("with a\ttab in it")
     with pytest.raises(Unknown, match="no account here"):
         await office.set(FIRST, address=parse_address("nobody@opm.go.th"))
     assert await office.facts() == []
