@@ -1,7 +1,7 @@
 """Log files as `saraban logs` shows them: their last lines, and what is added."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,15 @@ def tail(file: Path, lines: int) -> list[str]:
     return found[-lines:] if lines else []
 
 
-def follow(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Whole lines as they are added to any of the files, from now on, for ever."""
+def _pause() -> None:
+    time.sleep(POLL_S)
+
+
+def follow(files: Sequence[Path], pause: Callable[[], None] = _pause) -> Iterator[tuple[Path, str]]:
+    """Whole lines as they are added to any of the files, from now on, for ever.
+
+    pause: between one look at all of them and the next.
+    """
     places = {file: file.stat().st_size for file in files}
     while True:
         for file, place in places.items():
@@ -29,4 +36,4 @@ def follow(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
             places[file] = place + len(whole)
             for line in whole.decode("utf-8", "replace").splitlines():
                 yield file, line
-        time.sleep(POLL_S)
+        pause()

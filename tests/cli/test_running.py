@@ -1,7 +1,6 @@
 """Commands about a gateway that does not run, and about its files: sentences, JSON and exit codes."""
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
@@ -90,13 +89,12 @@ def test_ca_export_prints_or_writes_the_authority(tmp_path: Path) -> None:
 def test_follow_gives_whole_lines_that_are_added(tmp_path: Path) -> None:
     log = tmp_path / "edge.log"
     log.write_text("old\n")
-    found: list[str] = []
-    reader = threading.Thread(target=lambda: found.append(next(follow([log]))[1]))
-    reader.start()
-    while reader.is_alive():  # it begins where the file ends when it first looks
-        with log.open("a", buffering=1) as file:
-            file.write("new li")
-            file.flush()
-            file.write("ne\n")
-        reader.join(0.05)
-    assert found == ["new line"]
+    added = iter(["new li", "ne\nand", " another\n"])  # one piece between two looks
+
+    def add() -> None:
+        with log.open("a") as file:
+            file.write(next(added))
+
+    lines = follow([log], pause=add)
+    assert next(lines) == (log, "new line")
+    assert next(lines) == (log, "and another")
