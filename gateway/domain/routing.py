@@ -122,14 +122,17 @@ class Means:
     give_up_after: timedelta
 
 
-def transit_key_name(agency_id: AgencyId, day: str) -> str:
-    """The accepting agency's key of one day, yyyymmdd: it only lives until its mails are decided."""
-    return f"transit.{agency_id}.{day}"
+def transit_key_name(agency_id: AgencyId, at: datetime) -> str:
+    """The accepting agency's key of one day (UTC): it only lives until its mails are decided."""
+    return f"transit.{agency_id}.{at:%Y%m%d}"
 
 
-def traffic_key_name(agency_id: AgencyId, month: str) -> str:
-    """The KeyStore's name of the key of the traffic log (architecture §4, Sealed). month: `yyyymm`."""
-    return f"traffic.{agency_id}.{month}"
+def traffic_key_name(agency_id: AgencyId | None, at: datetime) -> str:
+    """The KeyStore's name of the traffic log's key of one month (UTC; architecture §4, Sealed).
+
+    None: of what no agency can be told for.
+    """
+    return f"traffic.{agency_id or 'none'}.{at:%Y%m}"
 
 
 def envelope_label(mail_id: MailId) -> str:
@@ -140,6 +143,11 @@ def envelope_label(mail_id: MailId) -> str:
 def message_label(mail_id: MailId) -> str:
     """The label under which a MessageSecret is sealed."""
     return f"message:{mail_id}"
+
+
+def traffic_label(mail_id: MailId) -> str:
+    """The label under which the traffic log's copy of an EnvelopeSecret is sealed."""
+    return f"traffic:{mail_id}"
 
 
 def attempt_label(mail_id: MailId) -> str:

@@ -28,7 +28,13 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.histories import CONTENT, mail_history
-from gateway.domain.routing import envelope_label, message_label, traffic_key_name, transit_key_name
+from gateway.domain.routing import (
+    envelope_label,
+    message_label,
+    traffic_key_name,
+    traffic_label,
+    transit_key_name,
+)
 from gateway.mail import carving, presented
 from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions, said_of
@@ -111,8 +117,8 @@ class Intake:
         envelope, dsn = incoming.envelope, incoming.dsn
         deliver_by = incoming.demands.deliver_by
         hold_until = incoming.demands.released_at(at)
-        transit = transit_key_name(agency_id, f"{hold_until or at:%Y%m%d}")  # of the day it is decided on
-        traffic = traffic_key_name(agency_id, f"{at:%Y%m}")
+        transit = transit_key_name(agency_id, hold_until or at)  # of the day it is decided on
+        traffic = traffic_key_name(agency_id, at)
         traffic_key = await self._keys.get_or_make(traffic)
         return MailAccepted(
             **incoming.stamp.fields(),
@@ -132,7 +138,7 @@ class Intake:
             sealed=self._seal(
                 data_key, replace(envelope, orcpt=dsn.orcpt, envid=dsn.envid), envelope_label(mail_id)
             ),
-            traffic=self._seal(traffic_key, envelope, f"traffic:{mail_id}"),
+            traffic=self._seal(traffic_key, envelope, traffic_label(mail_id)),
             traffic_key=traffic,
             smtputf8=incoming.smtputf8,
             eight_bit=incoming.eight_bit,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.events import Message, MessageSecret, Wrap
+from gateway.domain.routing import message_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.ids import MailId
 from gateway.mail.presented import stored_ranges
@@ -59,6 +60,6 @@ async def open_message(keys: KeyStore, mail_id: MailId, message: Message, wraps:
             data_key = unwrap(wrap.wrapped, await keys.get(wrap.key))
         except KeyForgotten:
             continue
-        secret = unseal(MessageSecret, message.sealed, data_key, label=f"message:{mail_id}")
+        secret = unseal(MessageSecret, message.sealed, data_key, label=message_label(mail_id))
         return Opened(mail_id, message, secret, data_key)
     raise KeyForgotten(f"{mail_id} was erased: every key that opened it is gone")

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.domain.events import MailDelivered, MessageSecret
 from gateway.domain.mailboxtree import TreeCreated
+from gateway.domain.routing import message_label
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys
 from projections.mailbox.numbering import FIRST_UID, Arrival, Mailbox, number
@@ -111,7 +112,7 @@ async def _add(delivered: Sequence[tuple[int, MailDelivered]], rows: Rows, keys:
 
 def _row(position: int, event: MailDelivered, mailbox_id: str, uid: int, keys: Keys) -> tuple[object, ...]:
     message, content = event.message, event.message.content
-    label = f"message:{event.mail_id}"
+    label = message_label(event.mail_id)
     secret = keys.unseal(MessageSecret, message.sealed, event.keys, label=label)
     heading = heading_of(secret.summary if secret else b"")
     return (

@@ -21,6 +21,7 @@ from gateway.domain.events import (
     MailRelayed,
     MailReleased,
 )
+from gateway.domain.routing import envelope_label
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
@@ -152,7 +153,7 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
     ]
     if not fresh:
         return 0
-    label = f"envelope:{event.mail_id}"
+    label = envelope_label(event.mail_id)
     secret = keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
     for place, number in fresh:
         after[event.mail_id, number] = Recipient(

@@ -26,6 +26,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
+from gateway.domain.routing import attempt_label, envelope_label, message_label, traffic_label
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.ports import Recorded
@@ -135,16 +136,16 @@ def _refusal(position: int, event: RecipientRefused, keys: Keys) -> tuple[object
 
 
 def _said(event: Attempted, keys: Keys) -> AttemptSecret:
-    label = f"attempt:{event.mail_id}"
+    label = attempt_label(event.mail_id)
     return keys.unseal(AttemptSecret, event.sealed, event.keys, label=label) or AttemptSecret("", "")
 
 
 def _envelope(event: MailAccepted, keys: Keys) -> EnvelopeSecret | None:
     """From the mail's own seal, or from the traffic copy, whose key lives as long as the law wants."""
-    label = f"envelope:{event.mail_id}"
+    label = envelope_label(event.mail_id)
     secret = keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
     if secret is None and event.traffic:
-        label = f"traffic:{event.mail_id}"
+        label = traffic_label(event.mail_id)
         secret = keys.unseal_with(EnvelopeSecret, event.traffic, event.traffic_key, label=label)
     return secret
 
@@ -152,7 +153,7 @@ def _envelope(event: MailAccepted, keys: Keys) -> EnvelopeSecret | None:
 def _mail(
     position: int, event: MailAccepted, envelope: EnvelopeSecret | None, keys: Keys
 ) -> tuple[object, ...]:
-    label = f"message:{event.mail_id}"
+    label = message_label(event.mail_id)
     secret = keys.unseal(MessageSecret, event.message.sealed, event.keys, label=label)
     heading = heading_of(secret.summary if secret else b"")
     sender = (envelope.mail_from if envelope else None) or ""

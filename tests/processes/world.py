@@ -158,7 +158,7 @@ class World:
         """Put a mail into the log as an edge does. The position of its mail.accepted."""
         mail_id = new_mail_id(self.clock.now(), self.entropy(10))
         data_key, salt = self.entropy(32), self.entropy(16)
-        transit = transit_key_name(OPM, "20261123")
+        transit = transit_key_name(OPM, self.clock.now())
         secret = MessageSecret(front=b"Return-Path: <ann@example.org>\r\n", salt=salt, summary=summary)
         accepted = MailAccepted(
             at=self.clock.now(),

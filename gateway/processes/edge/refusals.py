@@ -9,8 +9,6 @@ from typing import Final
 
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
-from gateway.domain.routing import traffic_key_name
-from gateway.domain.sealing import NONCE_OCTETS, seal
 from gateway.domain.signin import access_history
 from gateway.mail.reply import Reply
 from gateway.mail.valid_since import parse_valid_since, refusal
@@ -18,6 +16,7 @@ from gateway.ports import Clock, Entropy, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.recipients import CANNOT_ANSWER, Checked
 from gateway.processes.signin.throttle import network_of
+from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.smtp.effects import CheckRecipient
 
 # Of one network; what is more has no event of its own, and the next event has its number (architecture §4).
@@ -36,8 +35,8 @@ class Refusals:
     """For all sessions of one edge."""
 
     def __init__(self, *, keys: KeyStore, lane: Lane, clock: Clock, entropy: Entropy, by: By) -> None:
-        self._keys, self._lane = keys, lane
-        self._clock, self._entropy, self._by = clock, entropy, by
+        self._lane, self._clock, self._by = lane, clock, by
+        self._seal = TrafficSeal(keys, entropy)
         self._minutes: OrderedDict[str, _Minute] = OrderedDict()
 
     async def check(self, asked: CheckRecipient, checked: Checked, remote_ip: str) -> Checked:
@@ -65,10 +64,9 @@ class Refusals:
             minute.unrecorded += 1
             return
         at = self._clock.now()
-        key_name = traffic_key_name(checked.agency_id, f"{at:%Y%m}")
         mail_from = None if asked.mail_from is None else str(asked.mail_from)
         secret = RefusalSecret(mail_from, str(asked.rcpt_to), remote_ip, asked.helo)
-        key = await self._keys.get_or_make(key_name)
+        sealed, key_name = await self._seal.seal(secret, checked.agency_id, at, label=REFUSALS)
         unrecorded, minute.unrecorded = minute.unrecorded, 0
         minute.recorded += 1
         event = RecipientRefused(
@@ -79,7 +77,7 @@ class Refusals:
             status=str(said.status),
             valid_since=parse_valid_since(asked.rrvs).at,
             owner_since=checked.owner_since,
-            sealed=seal(secret, key, nonce=self._entropy(NONCE_OCTETS), label=REFUSALS),
+            sealed=sealed,
             sealed_key=key_name,
             unrecorded=unrecorded,
         )

@@ -17,8 +17,6 @@ from datetime import datetime
 from typing import Final
 
 from gateway.domain.events import Actor, By, Fact, Stamp
-from gateway.domain.routing import traffic_key_name
-from gateway.domain.sealing import NONCE_OCTETS, seal
 from gateway.domain.sessions import (
     REFUSALS_MAX,
     SESSIONS,
@@ -36,6 +34,7 @@ from gateway.mail.reply import parse_reply
 from gateway.ports import Clock, Entropy, Full, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
 from gateway.processes.signin.throttle import network_of
+from gateway.processes.traffic_seal import TrafficSeal
 from projections.directory.query import Person
 
 OWN_FACTS_A_MINUTE: Final = 60  # of one network (architecture §4)
@@ -128,8 +127,8 @@ class Sessions:
     """The facts of all sessions of one edge."""
 
     def __init__(self, *, lane: Lane, keys: KeyStore, clock: Clock, entropy: Entropy, by: By) -> None:
-        self._lane, self._keys = lane, keys
-        self._clock, self._entropy, self._by = clock, entropy, by
+        self._lane, self._clock, self._by = lane, clock, by
+        self._seal = TrafficSeal(keys, entropy)
         self._queue: deque[SessionRecord | tuple[str, _Minute, datetime]] = deque()
         self._minutes: OrderedDict[str, _Minute] = OrderedDict()
         self._work = asyncio.Event()
@@ -219,7 +218,7 @@ class Sessions:
         assert at is not None, "a session is told of at its end"
         agency_id = record.agency_id if author is None else author.agency_id
         secret = SessionSecret(record.remote_ip, record.remote_port, record.helo, record.tls)
-        sealed, key_name = await self._sealed(secret, agency_id, at)
+        sealed, key_name = await self._seal.seal(secret, agency_id, at, label=SESSIONS)
         actor = Actor("remote") if author is None else Actor("account", author.account_id)
         event = SessionEnded(
             **Stamp(at=at, actor=actor, by=self._by).fields(),
@@ -241,7 +240,7 @@ class Sessions:
         return Fact(access_history(agency_id), event)
 
     async def _sum(self, network: str, minute: _Minute, at: datetime) -> Fact:
-        sealed, key_name = await self._sealed(NetworkSecret(network), None, at)
+        sealed, key_name = await self._seal.seal(NetworkSecret(network), None, at, label=SESSIONS)
         event = SessionsEnded(
             **Stamp(at=at, actor=Actor("remote"), by=self._by).fields(),
             transactions=minute.transactions,
@@ -256,10 +255,3 @@ class Sessions:
             sealed_key=key_name,
         )
         return Fact(access_history(None), event)
-
-    async def _sealed(
-        self, secret: SessionSecret | NetworkSecret, agency_id: AgencyId | None, at: datetime
-    ) -> tuple[bytes, str]:
-        key_name = traffic_key_name(agency_id or AgencyId("none"), f"{at:%Y%m}")
-        key = await self._keys.get_or_make(key_name)
-        return seal(secret, key, nonce=self._entropy(NONCE_OCTETS), label=SESSIONS), key_name

@@ -40,6 +40,7 @@ from gateway.domain.routing import (
     envelope_label,
     message_label,
     traffic_key_name,
+    traffic_label,
     transit_key_name,
 )
 from gateway.mail import listing
@@ -178,14 +179,9 @@ class Lists:
         mail_id = new_mail_id(at, self._entropy(ID_ENTROPY_OCTETS))
         stamp = Stamp(at=at, actor=Actor("system", "router"), by=self._by, cause=str(recorded.position))
         envelope = EnvelopeSecret(mail_from=str(bounces_of(found.address)), rcpt_to=tuple(map(str, members)))
-        transit, traffic = (
-            transit_key_name(agency_id, f"{at:%Y%m%d}"),
-            traffic_key_name(agency_id, f"{at:%Y%m}"),
-        )
-        transit_key, traffic_key = (
-            await self._keys.get_or_make(transit),
-            await self._keys.get_or_make(traffic),
-        )
+        transit, traffic = transit_key_name(agency_id, at), traffic_key_name(agency_id, at)
+        transit_key = await self._keys.get_or_make(transit)
+        traffic_key = await self._keys.get_or_make(traffic)
         event = MailAccepted(
             **stamp.fields(),
             mail_id=mail_id,
@@ -196,7 +192,7 @@ class Lists:
             ),
             keys=(Wrap(transit, sealing.wrap(data_key, transit_key)),),
             sealed=self._seal(data_key, envelope, envelope_label(mail_id)),
-            traffic=self._seal(traffic_key, envelope, f"traffic:{mail_id}"),
+            traffic=self._seal(traffic_key, envelope, traffic_label(mail_id)),
             traffic_key=traffic,
             smtputf8=accepted.smtputf8 or not all(each.is_ascii for each in (found.address, *members)),
             eight_bit=accepted.eight_bit,

@@ -19,8 +19,6 @@ from gateway.domain.agency import identity_secret_name
 from gateway.domain.app_passwords import Protocol
 from gateway.domain.credentials import operator_verifier_name, split_verifiers, verifier_name
 from gateway.domain.events import Actor, By, Fact, Stamp
-from gateway.domain.routing import traffic_key_name
-from gateway.domain.sealing import NONCE_OCTETS, seal
 from gateway.domain.signin import (
     SIGN_INS,
     Refusal,
@@ -30,13 +28,13 @@ from gateway.domain.signin import (
     access_history,
 )
 from gateway.mail.address import Address, parse_address
-from gateway.mail.ids import AgencyId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
 from gateway.processes.signin.throttle import Throttle, network_of
 from gateway.processes.signin.totp import Codes, secret_name
+from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
 from gateway.protocols.sasl.scram import ITERATIONS
 from projections.directory.query import AppPasswordRow, Person
@@ -84,6 +82,7 @@ class SignIns:
     ) -> None:
         self._people, self._tokens, self._keys, self._lane = people, tokens, keys, lane
         self._clock, self._entropy, self._by = clock, entropy, by
+        self._seal = TrafficSeal(keys, entropy)
         self._passwords = Passwords(clock, entropy)
         self._codes = Codes()
         self._throttle = Throttle(clock)
@@ -238,9 +237,8 @@ class SignIns:
     ) -> None:
         at = self._clock.now()
         agency_id = None if person is None else person.agency_id
-        key_name = traffic_key_name(agency_id or AgencyId("none"), f"{at:%Y%m}")
         secret = SignInSecret(username, origin.remote_ip, origin.helo)
-        key = await self._keys.get_or_make(key_name)
+        sealed, key_name = await self._seal.seal(secret, agency_id, at, label=SIGN_INS)
         account_id = None if person is None else person.account_id
         someone = operator if account_id is None else Actor("account", account_id)
         actor = Actor("remote") if someone is None or finding.reason else someone
@@ -249,7 +247,7 @@ class SignIns:
             "protocol": origin.protocol,
             "mechanism": origin.mechanism,
             "app_id": finding.app_id,
-            "sealed": seal(secret, key, nonce=self._entropy(NONCE_OCTETS), label=SIGN_INS),
+            "sealed": sealed,
             "sealed_key": key_name,
         }
         if finding.reason is None:
