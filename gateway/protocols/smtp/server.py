@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 from gateway.mail.envelope import Body
 from gateway.mail.reply import PeerError, Reply, reply
-from gateway.protocols.sasl.exchange import Verifiers, VerifiersWanted
+from gateway.protocols.sasl.exchange import Verifiers
 from gateway.protocols.smtp import commands, demanding, effects, replies
 from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
 from gateway.protocols.smtp.config import (
@@ -26,7 +26,7 @@ from gateway.protocols.smtp.data import BinaryDecoder, ChunkDecoder, DataDecoder
 from gateway.protocols.smtp.effects import Effect
 from gateway.protocols.smtp.incoming import OVERSIZE_FACTOR, Chunk, Incoming
 from gateway.protocols.smtp.order import ON_YES, State
-from gateway.protocols.smtp.sign_in import SignIn
+from gateway.protocols.smtp.sign_in import SignIn, Step
 
 
 class Awaited(Enum):
@@ -60,10 +60,7 @@ class Session:
         self._is_tls = config.is_tls
         self._helo = ""
         self._is_esmtp = False
-        self._sign_in: SignIn | None = None  # AUTH is under way: lines are responses
-        self._refusal: Reply | None = None  # of the sign-in: the client answers a challenge first
-        self._is_signed_in = False
-        self._failed_sign_ins = 0
+        self._sign_in = SignIn(config.channel_binding)
         self._transaction: Incoming | None = None
         self._chunk: Chunk | None = None
         # A MAIL or a BDAT was refused: what a pipelining client sent behind it is refused and no bad command.
@@ -153,26 +150,16 @@ class Session:
         if self._state is State.CLOSED:
             return []
         assert self._awaited is Awaited.VERIFIERS, self._awaited
-        assert self._sign_in is not None, "verifiers are of an exchange"
         self._awaited = None
-        if isinstance(verifiers, Reply):
-            self._sign_in = None
-            self._say(verifiers)
-        else:
-            self._say(self._sign_in.found(verifiers))
+        self._say(self._sign_in.found(verifiers))
         return self._advance()
 
     def identity_checked(self, verdict: Reply) -> list[Effect]:
         """Answer CheckIdentity: 235 when the claim is true (RFC 4954 §4)."""
-        sign_in, self._sign_in = self._sign_in, None
-        told = sign_in.refused() if sign_in and verdict.is_permanent else None
-        if told is not None and self._awaited is Awaited.IDENTITY:
-            self._awaited = None
-            self._say(told)
-            self._refusal = verdict  # said when the client has answered
-        elif self._answered(Awaited.IDENTITY, verdict):
-            self._is_signed_in = verdict.is_success
-            self._count_failed_sign_in(verdict)
+        if self._state is State.CLOSED:
+            return []
+        if self._answered(Awaited.IDENTITY, self._sign_in.checked(verdict)):
+            self._bear_failed_sign_ins()
         return self._advance()
 
     def interrupt(self, last: Reply) -> list[Effect]:
@@ -201,10 +188,8 @@ class Session:
                     line = self._next_line()
                     if line is None:
                         break
-                    if self._refusal is not None:
-                        self._refuse_sign_in(self._refusal)
-                    elif self._sign_in is not None:
-                        self._take_response(self._sign_in, line)
+                    if self._sign_in.is_under_way:
+                        self._take_response(line)
                     else:
                         self._take_command(line)
         except PeerError as error:
@@ -302,7 +287,7 @@ class Session:
     def _begin(self, mail: Mail) -> None:
         self._on_yes(mail)
         self._is_behind_refusal = False
-        if self._config.needs_sign_in and not self._is_signed_in:
+        if self._config.needs_sign_in and not self._sign_in.is_done:
             self._say(replies.SIGN_IN_FIRST if self._is_tls else replies.TLS_FIRST)
             self._is_behind_refusal = True
             return
@@ -323,7 +308,7 @@ class Session:
             self._say(replies.MESSAGE_TOO_LARGE)
             self._is_behind_refusal = True
             return
-        demands = demanding.granted(mail.demands, is_signed_in=self._is_signed_in)
+        demands = demanding.granted(mail.demands, is_signed_in=self._sign_in.is_done)
         self._transaction = Incoming(replace(mail, demands=demands), mail.path_octets)
         self._transaction.has_other_priority = demands.priority != mail.demands.priority
         self._await(Awaited.SENDER, effects.CheckSender(mail.mail_from, mail.octets))
@@ -403,7 +388,7 @@ class Session:
         config = self._config
         if not config.mechanisms:
             raise PeerError(replies.NOT_IMPLEMENTED, "AUTH is not offered")
-        if not self._is_esmtp or self._is_signed_in:
+        if not self._is_esmtp or self._sign_in.is_done:
             raise PeerError(replies.BAD_SEQUENCE, "AUTH without EHLO or a second time")
         self._on_yes(auth)
         if not self._is_tls:
@@ -411,39 +396,33 @@ class Session:
         elif auth.mechanism not in config.mechanisms:
             self._say(replies.UNKNOWN_MECHANISM)
         else:
-            self._proceed(SignIn(auth.mechanism, config.channel_binding), auth.initial)
+            self._proceed(self._sign_in.begin(auth, self._helo))
 
-    def _take_response(self, sign_in: SignIn, line: bytes) -> None:
-        self._sign_in = None
+    def _take_response(self, line: bytes) -> None:
         try:
-            self._proceed(sign_in, line[:-2])
+            self._proceed(self._sign_in.take(line[:-2]))
             return
         except PeerError as error:
             self._say(error.reply)
         self._count_bad_command()
 
-    def _refuse_sign_in(self, verdict: Reply) -> None:
-        self._refusal = None
-        self._say(verdict)
-        self._count_failed_sign_in(verdict)
+    def _proceed(self, step: Step) -> None:
+        match step:
+            case Reply():
+                self._say(step)
+                self._bear_failed_sign_ins()
+            case effects.FindVerifiers():
+                self._await(Awaited.VERIFIERS, step)
+            case effects.CheckIdentity():
+                self._await(Awaited.IDENTITY, step)
+            case _:
+                assert_never(step)
 
-    def _count_failed_sign_in(self, verdict: Reply) -> None:
-        self._failed_sign_ins += verdict.is_permanent
-        if self._failed_sign_ins >= self._config.failed_sign_ins_max:
+    def _bear_failed_sign_ins(self) -> None:
+        """Not too many of them."""
+        if self._sign_in.failed >= self._config.failed_sign_ins_max:
             self._say(replies.TOO_MANY_SIGN_INS)
             self._close("too many failed sign-ins")
-
-    def _proceed(self, sign_in: SignIn, response: bytes | None) -> None:
-        match sign_in.answer(response):
-            case Reply() as challenge:
-                self._sign_in = sign_in
-                self._say(challenge)
-            case VerifiersWanted(username):
-                self._sign_in = sign_in
-                self._await(Awaited.VERIFIERS, effects.FindVerifiers(username))
-            case claim:
-                self._sign_in = sign_in
-                self._await(Awaited.IDENTITY, effects.CheckIdentity(sign_in.mechanism, self._helo, claim))
 
     def _take_content(self) -> None:
         transaction = self._in_transaction()
@@ -511,7 +490,7 @@ class Session:
         """How the mail came, for its Received field (RFC 3848 §1, RFC 6531 §4.3)."""
         if not self._is_esmtp:
             return "SMTP"
-        secure = ("S" if self._is_tls else "") + ("A" if self._is_signed_in else "")
+        secure = ("S" if self._is_tls else "") + ("A" if self._sign_in.is_done else "")
         return ("UTF8SMTP" if transaction.mail.is_smtputf8 else "ESMTP") + secure
 
     def _in_transaction(self) -> Incoming:
@@ -554,7 +533,7 @@ class Session:
     def _close(self, reason: str | None) -> None:
         self._state = State.CLOSED
         self._awaited = None
-        self._transaction = self._chunk = self._sign_in = self._refusal = None
+        self._transaction = self._chunk = None
         self._buffer, self._start = b"", 0
         self._do(effects.Close(reason))
 

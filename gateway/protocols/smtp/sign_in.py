@@ -8,42 +8,92 @@ import binascii
 from typing import Final
 
 from gateway.mail.reply import PeerError, Reply, reply
-from gateway.protocols.sasl.exchange import BadResponse, Challenge, Claim, Verifiers, VerifiersWanted
+from gateway.protocols.sasl.exchange import BadResponse, Challenge, Exchange, Verifiers, VerifiersWanted
 from gateway.protocols.sasl.mechanisms import begin
 from gateway.protocols.smtp import replies
+from gateway.protocols.smtp.commands import Auth
+from gateway.protocols.smtp.effects import CheckIdentity, FindVerifiers
 
 # RFC 4954 §4: "The maximum length of lines sent by the client or server, excluding CRLF, is 12288".
 RESPONSE_OCTETS_MAX: Final = 12_288
 
 
+Step = Reply | FindVerifiers | CheckIdentity
+
+
 class SignIn:
-    """One AUTH command until its claim is known."""
+    """How far a session has come with signing in. The shell says which claims are true."""
 
-    def __init__(self, mechanism: str, binding: bytes | None) -> None:
-        self.mechanism = mechanism
-        self._exchange = begin(mechanism, binding)
+    def __init__(self, binding: bytes | None) -> None:
+        """binding: as SessionConfig.channel_binding."""
+        self.is_done = False
+        self.failed = 0  # claims that were not true
+        self._binding = binding
+        self._mechanism = self._helo = ""
+        self._exchange: Exchange | None = None
+        self._refusal: Reply | None = None  # said when the client has answered its last challenge
 
-    def answer(self, response: bytes | None) -> Reply | VerifiersWanted | Claim:
-        """A challenge to send, or what the client claims. response: a line; None: no initial response.
+    @property
+    def is_under_way(self) -> bool:
+        """True when the client's next line is a response and no command."""
+        return self._exchange is not None or self._refusal is not None
+
+    def begin(self, auth: Auth, helo: str) -> Step:
+        """Take an AUTH command, whose mechanism is one of those offered. Raises PeerError, as `take`."""
+        self._mechanism, self._helo = auth.mechanism, helo
+        return self._go_on(begin(auth.mechanism, self._binding), auth.initial)
+
+    def take(self, response: bytes) -> Step:
+        """Take a response, a line without its CRLF.
 
         Raises PeerError when the client cancels or breaks the exchange, which is over then.
         """
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            return self._go_on(exchange, response)
+        refusal, self._refusal = self._refusal, None
+        assert refusal is not None, "no sign-in is under way"
+        return self._ended(refusal)
+
+    def found(self, verifiers: Verifiers | Reply) -> Reply:
+        """Answer FindVerifiers: what to send. A Reply: nobody can say now, and the exchange is over."""
+        if isinstance(verifiers, Reply):
+            self._exchange = None
+            return verifiers
+        assert self._exchange is not None, "verifiers are of an exchange"
+        return _reply(self._exchange.found(verifiers))
+
+    def checked(self, verdict: Reply) -> Reply:
+        """Answer CheckIdentity: what to send, the verdict or a challenge before it."""
+        exchange, self._exchange = self._exchange, None
+        assert exchange is not None, "a claim is of an exchange"
+        told = exchange.refused() if verdict.is_permanent else None
+        if told is None:
+            return self._ended(verdict)
+        self._refusal = verdict
+        return _reply(told)
+
+    def _go_on(self, exchange: Exchange, response: bytes | None) -> Step:
+        """response: None: the client sent no initial response."""
         if response == b"*":
             raise PeerError(replies.CANCELLED, "the client cancelled AUTH")
         try:
-            step = self._exchange.answer(None if response is None else _decoded(response))
+            step = exchange.answer(None if response is None else _decoded(response))
         except BadResponse as error:
             raise PeerError(replies.BAD_RESPONSE, str(error)) from None
-        return _reply(step) if isinstance(step, Challenge) else step
+        self._exchange = exchange
+        match step:
+            case Challenge():
+                return _reply(step)
+            case VerifiersWanted(username):
+                return FindVerifiers(username)
+            case claim:
+                return CheckIdentity(self._mechanism, self._helo, claim)
 
-    def refused(self) -> Reply | None:
-        """The claim is not true: a challenge to send before that is said; None: there is none."""
-        challenge = self._exchange.refused()
-        return _reply(challenge) if challenge else None
-
-    def found(self, verifiers: Verifiers) -> Reply:
-        """The challenge to go on with."""
-        return _reply(self._exchange.found(verifiers))
+    def _ended(self, verdict: Reply) -> Reply:
+        self.is_done = verdict.is_success
+        self.failed += verdict.is_permanent
+        return verdict
 
 
 def _reply(challenge: Challenge) -> Reply:
