@@ -19,13 +19,13 @@ from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Hel
 from gateway.protocols.smtp.config import (
     AHEAD_OCTETS_MAX,
     COMMAND_OCTETS_MAX,
-    ENDLESS_COMMAND_OCTETS,
     SessionConfig,
 )
 from gateway.protocols.smtp.data import BinaryDecoder, ChunkDecoder, DataDecoder
 from gateway.protocols.smtp.effects import Effect
 from gateway.protocols.smtp.incoming import OVERSIZE_FACTOR, Chunk, Incoming
 from gateway.protocols.smtp.order import ON_YES, State
+from gateway.protocols.smtp.received import Received
 from gateway.protocols.smtp.sign_in import SignIn, Step
 
 
@@ -66,8 +66,7 @@ class Session:
         # A MAIL or a BDAT was refused: what a pipelining client sent behind it is refused and no bad command.
         self._is_behind_refusal = False
         self._bad_commands = 0
-        self._buffer = b""  # received; from _start on not yet read
-        self._start = 0
+        self._received = Received()
         self._replies: list[bytes] = []
         self._effects: list[Effect] = []
 
@@ -95,11 +94,10 @@ class Session:
         """Take octets from the client."""
         if self._state is State.CLOSED or not octets:
             return []
-        self._buffer = self._buffer[self._start :] + octets
-        self._start = 0
+        self._received.add(octets)
         if self._awaited is Awaited.TLS:
             self._close("commands sent ahead of TLS")
-        elif self._awaited is not None and len(self._buffer) > AHEAD_OCTETS_MAX:
+        elif self._awaited is not None and len(self._received) > AHEAD_OCTETS_MAX:
             self._say(replies.TOO_FAR_AHEAD)
             self._close("too much sent ahead of our replies")
         return self._advance()
@@ -177,15 +175,15 @@ class Session:
         try:
             while self._awaited is None and self._state is not State.CLOSED:
                 if self._chunk is not None:
-                    if self._chunk.left and self._start == len(self._buffer):
+                    if self._chunk.left and not self._received:
                         break
                     self._take_chunk(self._chunk)
                 elif self._state is State.CONTENT:
-                    if self._start == len(self._buffer):
+                    if not self._received:
                         break
                     self._take_content()
                 else:
-                    line = self._next_line()
+                    line = self._received.line()
                     if line is None:
                         break
                     if self._sign_in.is_under_way:
@@ -197,26 +195,11 @@ class Session:
             self._close(error.reason)
         return self._taken()
 
-    def _next_line(self) -> bytes | None:
-        """The next command line with its CRLF, None when it has not come in whole."""
-        end = self._buffer.find(b"\n", self._start) + 1
-        if end == 0:
-            if len(self._buffer) - self._start > ENDLESS_COMMAND_OCTETS:
-                raise PeerError(replies.LINE_TOO_LONG, "endless command line")
-            return None
-        line = self._buffer[self._start : end]
-        if len(line) > ENDLESS_COMMAND_OCTETS:
-            raise PeerError(replies.LINE_TOO_LONG, "endless command line")
-        if line.find(b"\r") != len(line) - 2:
-            raise PeerError(replies.BARE_NEWLINE, "bare CR or LF in a command")
-        self._start = end
-        return line
-
     def _take_command(self, line: bytes) -> None:
         try:
-            if len(line) > COMMAND_OCTETS_MAX and not line[:5].upper() == b"AUTH ":
+            if len(line) + 2 > COMMAND_OCTETS_MAX and line[:5].upper() != b"AUTH ":
                 raise PeerError(replies.LINE_TOO_LONG, "command line too long")
-            self._obey(parse_command(line[:-2], self._config.hostname))
+            self._obey(parse_command(line, self._config.hostname))
             return
         except PeerError as error:
             self._say(error.reply)
@@ -377,7 +360,7 @@ class Session:
             raise PeerError(replies.BAD_SEQUENCE, "STARTTLS inside TLS or without EHLO")
         self._on_yes(commands.StartTls())
         self._say(replies.TLS_READY)
-        if self._start < len(self._buffer):
+        if self._received:
             # Sent in the clear, perhaps by somebody in between: must not be taken as said inside TLS.
             self._close("commands sent ahead of TLS")
         else:
@@ -400,7 +383,7 @@ class Session:
 
     def _take_response(self, line: bytes) -> None:
         try:
-            self._proceed(self._sign_in.take(line[:-2]))
+            self._proceed(self._sign_in.take(line))
             return
         except PeerError as error:
             self._say(error.reply)
@@ -428,11 +411,9 @@ class Session:
         transaction = self._in_transaction()
         decoder = transaction.decoder
         assert isinstance(decoder, DataDecoder), decoder
-        octets = self._buffer[self._start :] if self._start else self._buffer
-        self._buffer, self._start = b"", 0
-        self._keep(transaction, decoder.feed(octets))
+        self._keep(transaction, decoder.feed(self._received.take()))
         if decoder.is_complete:
-            self._buffer = decoder.rest
+            self._received.add(decoder.rest)
             if transaction.is_too_large:
                 self._reset()
                 self._say(replies.MESSAGE_TOO_LARGE)
@@ -440,8 +421,7 @@ class Session:
                 self._await(Awaited.CONCLUSION, effects.MessageEnd(transaction.message_octets))
 
     def _take_chunk(self, chunk: Chunk) -> None:
-        end = min(len(self._buffer), self._start + chunk.left)
-        octets, self._start = self._buffer[self._start : end], end
+        octets = self._received.take(chunk.left)
         chunk.left -= len(octets)
         if chunk.refusal is None:
             transaction = self._in_transaction()
@@ -534,7 +514,7 @@ class Session:
         self._state = State.CLOSED
         self._awaited = None
         self._transaction = self._chunk = None
-        self._buffer, self._start = b"", 0
+        self._received = Received()
         self._do(effects.Close(reason))
 
     def _taken(self) -> list[Effect]:
