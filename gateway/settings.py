@@ -83,6 +83,10 @@ class Settings:
     listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
     tls_cert: Path | None = None  # None: self-made, in the data folder
     tls_key: Path | None = None
+    # Networks of proxies in front of the SMTP listeners: each connection from there has to begin with a PROXY
+    # header that names its client; from anywhere else the header is a bad command. Precedents: Postfix
+    # smtpd_upstream_proxy_protocol, Dovecot haproxy_trusted_networks.
+    proxy_networks: str = field(default="", metadata={"kind": "networks"})
 
     # --- what is taken in ---
     # 25 MB of attachments after base64 and headers. Precedents: Postfix 10 MB, chasquid 50 MB, mox 100 MiB.
@@ -110,7 +114,7 @@ class Settings:
     # Precedents: Exchange Online 30 messages a minute, 10,000 recipients a day; Gmail 2,000 messages a day.
     account_messages_per_hour: int = _number(1_800, 0, 10_000_000)
     account_recipients_per_hour: int = _number(10_000, 0, 10_000_000)
-    # Networks that are not counted, with spaces between.
+    # Networks that are not counted, with spaces or commas between.
     # Precedent: Postfix smtpd_client_event_limit_exceptions ($mynetworks).
     unlimited_networks: str = field(default="127.0.0.0/8 ::1/128", metadata={"kind": "networks"})
     # name+tag@ is delivered to name@ where nobody has it itself (RFC 5233). Precedent: Gmail, Postfix.
@@ -260,11 +264,11 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def split_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Networks with spaces between. Raises ValueError, whose text says what is expected."""
+    """Networks with spaces or commas between. Raises ValueError, whose text says what is expected."""
     try:
-        return [ipaddress.ip_network(each) for each in text.split()]
+        return [ipaddress.ip_network(each) for each in text.replace(",", " ").split()]
     except ValueError:
-        raise ValueError("networks such as 192.0.2.0/24, with spaces between") from None
+        raise ValueError("networks such as 192.0.2.0/24, with spaces or commas between") from None
 
 
 def _written(value: Any) -> str:

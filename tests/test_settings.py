@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, SettingsError, load, split_address
+from gateway.settings import Settings, SettingsError, load, split_address, split_networks
 
 CASES = sorted((Path(__file__).parent / "golden" / "settings").glob("*.txt"))
 
@@ -56,3 +56,8 @@ def test_secrets_are_neither_shown_nor_part_of_the_digest() -> None:
 def test_splits_addresses() -> None:
     assert split_address("127.0.0.1:25") == ("127.0.0.1", 25)
     assert split_address("[::1]:2525") == ("::1", 2525)
+
+
+def test_splits_networks() -> None:
+    assert split_networks("192.0.2.0/24,2001:db8::/32") == split_networks(" 192.0.2.0/24 2001:db8::/32, ")
+    assert split_networks("") == []

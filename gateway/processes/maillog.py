@@ -129,6 +129,11 @@ def possible_double(*, mail_id: str, recipients: int) -> None:
     _log.warning("possible_double", mail_id=mail_id, recipients=recipients)
 
 
+def proxy_header_missing(*, listener: str, proxy: str, reason: str) -> None:
+    """A connection from one of `proxy_networks`, closed because it does not say for whom it is."""
+    _log.warning("proxy_header_missing", listener=listener, proxy=proxy, reason=reason)
+
+
 # --- error: a person should look now --------------------------------------------------------------
 
 

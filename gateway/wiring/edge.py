@@ -66,7 +66,12 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
             sign_ins=open_door(g, pool, lane),
         )
-        await Edge(EdgeConfig(listeners(settings), settings.listener_connections_max), services).run(serving)
+        config = EdgeConfig(
+            listeners(settings),
+            settings.listener_connections_max,
+            split_networks(settings.proxy_networks),
+        )
+        await Edge(config, services).run(serving)
 
 
 def open_door(g: Ground, pool: Pool, lane: Lane) -> SignIns:

@@ -113,6 +113,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self.record = SessionRecord(listener, services.clock.now())
+        self.peer: tuple[object, ...] | None = None  # as a proxy names it; None: as the socket does
         self._remote_ip = ""
         self._has_entered = False  # it counts among its network's connections
         self._author: Person | None = None  # who signed in
@@ -145,7 +146,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
         self.record.tls = tls_of(self._transport.get_extra_info("ssl_object"))
         self._look_for_idleness()
-        if self._has_entered or self.enters(self._transport.get_extra_info("peername")):
+        if self._has_entered or self.enters(self.peer or self._transport.get_extra_info("peername")):
             self._perform(self._core.connected())
         else:
             self._perform(self._core.interrupt(TOO_MANY_CONNECTIONS))

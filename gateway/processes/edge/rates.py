@@ -121,11 +121,16 @@ class Rates:
         return hour
 
     def _is_exempt(self, ip: str) -> bool:
-        if not self._limits.exempt:
-            return False
-        try:
-            address = ipaddress.ip_address(ip.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return any((mapped or address) in network for network in self._limits.exempt)
+        return is_within(ip, self._limits.exempt)
+
+
+def is_within(ip: str, networks: Sequence[Network]) -> bool:
+    """ip: as a socket names it; an IPv4 address inside IPv6 counts as itself."""
+    if not networks:
+        return False
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return any((mapped or address) in network for network in networks)

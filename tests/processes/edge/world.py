@@ -39,6 +39,7 @@ from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp.config import SessionConfig
+from gateway.settings import split_networks
 from gateway.wiring.edge import HOLD_S_MAX
 from projections.directory.query import AppPasswordRow, EffectiveStatus, Person
 from tests.processes.world import MovedClock
@@ -163,6 +164,7 @@ class EdgeWorld:
     records_sessions: bool = False
     rates: RateLimits = RateLimits()  # noqa: RUF009  a frozen dataclass
     session_max_s: float = 0.0
+    proxy_networks: str = ""
     new_spool: type[WatchedSpool] = WatchedSpool
     spools: list[WatchedSpool] = field(default_factory=list)
 
@@ -230,7 +232,7 @@ class EdgeWorld:
         if self.tls is not None:
             immediate = replace(people, is_tls=True)
             listeners.append(Listener("submissions", f"127.0.0.1:{self.submissions_port}", immediate))
-        return EdgeConfig(listeners, self.connections_max)
+        return EdgeConfig(listeners, self.connections_max, split_networks(self.proxy_networks))
 
     def _services(self) -> EdgeServices:
         acceptance = Acceptance(
