@@ -5,6 +5,7 @@ word. Errors here are the only ones a process sees from outside (style.md §6).
 """
 
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ class LogCorrupt(Exception):
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(f"the log is damaged at position {position}: {reason}")
         self.position, self.reason = position, reason
+
+
+class BadCertificate(Exception):
+    """Files of a certificate cannot be shown to clients. The text is one sentence that names them."""
 
 
 class ContentMissing(Exception):
@@ -396,6 +401,23 @@ class Tokens(Protocol):
 
 
 # --- time, chance, roles ----------------------------------------------------------------------------
+
+
+class ServerContext(ssl.SSLContext):
+    """What TLS shows to a client."""
+
+    # `tls-server-end-point` of its certificate (RFC 5929 §4.1); None: it has none.
+    channel_binding: bytes | None = None
+
+
+class Certificates(Protocol):
+    """The certificates we show, as files hold them."""
+
+    def stamp(self) -> object:
+        """Equal as long as no file has changed."""
+
+    def load(self) -> ServerContext:
+        """What the files hold now, for new handshakes. Raises BadCertificate."""
 
 
 class Clock(Protocol):

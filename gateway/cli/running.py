@@ -12,7 +12,7 @@ from gateway.adapters.keys import BadMasterKey
 from gateway.cli.demonstration import demonstrate
 from gateway.cli.logfiles import follow, tail
 from gateway.cli.output import fail, nothing, say
-from gateway.ports import Deposed, LogCorrupt, Unavailable, leaves
+from gateway.ports import BadCertificate, Deposed, LogCorrupt, Unavailable, leaves
 from gateway.processes.readiness import until_told
 from gateway.processes.router.decisions import Undecidable
 from gateway.processes.up.announcement import read_gateway
@@ -31,6 +31,7 @@ EXPECTED = (
     SettingsError,
     Misconfigured,
     BadMasterKey,
+    BadCertificate,
     Unavailable,
     LogCorrupt,
     Deposed,

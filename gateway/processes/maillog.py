@@ -83,6 +83,11 @@ def session_ended(*, transactions: int, accepted: int, tls: bool, reason: str, t
     )
 
 
+def certificates_changed() -> None:
+    """New handshakes show what the files hold now."""
+    _log.info("certificates_changed")
+
+
 def mails_decided(*, share: int, up_to: int, mails: int, events: int) -> None:
     _log.info("mails_decided", share=share, up_to=up_to, mails=mails, events=events)
 
@@ -127,6 +132,11 @@ def position_passed_over(*, consumer: str, position: int) -> None:
 
 def possible_double(*, mail_id: str, recipients: int) -> None:
     _log.warning("possible_double", mail_id=mail_id, recipients=recipients)
+
+
+def certificates_unusable(*, reason: str) -> None:
+    """Changed files of certificates; those loaded before are shown on. Once until they can be used again."""
+    _log.warning("certificates_unusable", reason=reason)
 
 
 def proxy_header_missing(*, listener: str, proxy: str, reason: str) -> None:

@@ -1,6 +1,5 @@
 """The edge put together: what it listens on, whom it lets in, which limits it keeps."""
 
-import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,11 +10,12 @@ from typing import Final
 
 from gateway.adapters.openid import OpenIdTokens
 from gateway.adapters.spool import DiskSpool
-from gateway.adapters.system import entropy, has_space
-from gateway.adapters.tls import channel_binding
+from gateway.adapters.system import SystemClock, entropy, has_space
+from gateway.adapters.tls import CertificateFiles
 from gateway.domain.quota import QuotaRule
-from gateway.ports import Lane
+from gateway.ports import Lane, ServerContext
 from gateway.processes.edge.acceptance import Acceptance
+from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.rates import RateLimits, Rates
@@ -25,7 +25,7 @@ from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
-from gateway.protocols.sasl.mechanisms import offered
+from gateway.protocols.sasl.mechanisms import EVERY
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import Settings, split_networks
 from gateway.wiring.ground import Ground, ground
@@ -36,6 +36,8 @@ HOLD_S_MAX: Final = 30 * 24 * 3600  # RFC 4865 §3; what people who sign in may 
 
 
 async def edge(settings: Settings, serving: Callable[[], None]) -> None:
+    files = certificate_files(settings)
+    tls = None if files is None else ShownCertificates(files, SystemClock())
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         g = await enter(ground(settings, "edge"))
@@ -58,7 +60,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             clock=g.clock,
             new_spool=partial(DiskSpool, spool_folder(settings)),
             idle_timeout_s=settings.smtp_idle_timeout_s,
-            tls=server_tls(settings),
+            tls=tls,
             has_space=partial(has_space, settings.data, settings.disk_reserve_octets),
             quota=quota_rule(settings),
             rates=rates(settings),
@@ -97,11 +99,9 @@ def listeners(settings: Settings) -> list[Listener]:
         envelope_octets_max=settings.envelope_octets_max,
         offers_starttls=has_tls,
     )
-    binding = channel_binding(settings.tls_cert) if settings.tls_cert else None
     people = replace(
         hosts,
-        mechanisms=offered(binding),
-        channel_binding=binding,
+        mechanisms=EVERY,
         needs_sign_in=True,
         hold_s_max=HOLD_S_MAX,
     )
@@ -145,11 +145,14 @@ def spool_folder(settings: Settings) -> Path:
     return folder
 
 
-def server_tls(settings: Settings) -> ssl.SSLContext | None:
-    """What we show to clients; None without a certificate."""
+def certificate_files(settings: Settings) -> CertificateFiles | None:
+    """Where what we show to clients lies; None without a certificate."""
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    return context
+    return CertificateFiles(settings.tls_cert, settings.tls_key)
+
+
+def server_tls(settings: Settings) -> ServerContext | None:
+    """What we show to clients; None without a certificate. Raises BadCertificate."""
+    files = certificate_files(settings)
+    return None if files is None else files.load()

@@ -19,9 +19,10 @@ from gateway.mail.envelope import Body
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.mail.mime import StructureScanner
 from gateway.mail.reply import Reply, reply
-from gateway.ports import Clock, Deposed, Full, Spool, Unavailable
+from gateway.ports import Clock, Deposed, Full, ServerContext, Spool, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Acceptance, Transaction
+from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.limits import MailLimits, quota_refusal
 from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS, Limited, RateLimits, Rates
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
@@ -83,7 +84,7 @@ class EdgeServices:
     clock: Clock
     new_spool: Callable[[], Spool]
     idle_timeout_s: float
-    tls: ssl.SSLContext | None
+    tls: ShownCertificates | None
     has_space: Callable[[], bool] = lambda: True  # False: no mail is begun (RFC 5321 §4.2.3, 452)
     sign_ins: SignIns | None = None  # None: nobody signs in
     quota: QuotaRule = QUOTA
@@ -144,10 +145,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
-        self.record.tls = tls_of(self._transport.get_extra_info("ssl_object"))
+        inside = self._transport.get_extra_info("ssl_object")
+        self.record.tls = tls_of(inside)
         self._look_for_idleness()
         if self._has_entered or self.enters(self.peer or self._transport.get_extra_info("peername")):
-            self._perform(self._core.connected())
+            self._perform(self._core.connected(_binding_of(inside)))
         else:
             self._perform(self._core.interrupt(TOO_MANY_CONNECTIONS))
 
@@ -410,7 +412,11 @@ class Connection(asyncio.Protocol):
         self._held = b""
         try:
             inside = await asyncio.get_running_loop().start_tls(
-                transport, self, services.tls, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_S
+                transport,
+                self,
+                services.tls.context,
+                server_side=True,
+                ssl_handshake_timeout=TLS_HANDSHAKE_S,
             )
         except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are
             self._ending = "tls"
@@ -418,9 +424,10 @@ class Connection(asyncio.Protocol):
             self.connection_lost(error)  # nobody else says so of a connection that never came to TLS
             return []
         self._transport, self._is_tls = inside, True
-        self.record.tls = tls_of(inside.get_extra_info("ssl_object") if inside else None)
+        shown = inside.get_extra_info("ssl_object") if inside else None
+        self.record.tls = tls_of(shown)
         said, self._held = self._held, None
-        return [*self._core.tls_started(), *self._core.feed(said)]
+        return [*self._core.tls_started(_binding_of(shown)), *self._core.feed(said)]
 
     # --- the one task ---------------------------------------------------------------------------------
 
@@ -505,3 +512,9 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(
             max(min(wait_s, IDLE_LOOK_S), 0.05), self._look_for_idleness
         )
+
+
+def _binding_of(inside: ssl.SSLObject | None) -> bytes | None:
+    """Of the certificate that this client was shown."""
+    context = None if inside is None else inside.context
+    return context.channel_binding if isinstance(context, ServerContext) else None

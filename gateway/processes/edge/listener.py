@@ -66,6 +66,8 @@ class Edge:
             if self._services.sessions is not None:
                 await stack.enter_async_context(self._services.sessions.recording(self._fail))
                 stack.push_async_callback(self._tell_of_the_rest)
+            if self._services.tls is not None:
+                await stack.enter_async_context(self._services.tls.watching(self._fail))
             stack.push_async_callback(self._drain)
             for each in self._config.listeners:
                 # Several edges share the port: the kernel spreads the connections.
@@ -184,9 +186,11 @@ class Edge:
             client.close()  # whoever waits for a handshake understands no 421
             connection.never_came(str(TOO_MANY_CONNECTIONS))
             return
+        tls = self._services.tls
+        assert tls is not None, "a listener with TLS from the first octet has a certificate"
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection, client, ssl=self._services.tls, ssl_handshake_timeout=TLS_HANDSHAKE_S
+                lambda: connection, client, ssl=tls.context, ssl_handshake_timeout=TLS_HANDSHAKE_S
             )
         except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are
             connection.never_came(f"TLS failed: {error}")

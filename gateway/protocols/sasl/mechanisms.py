@@ -20,6 +20,9 @@ _MECHANISMS: Final[dict[str, Callable[[bytes | None], Exchange]]] = {
 }
 
 
+EVERY: Final = tuple(_MECHANISMS)
+
+
 def offered(binding: bytes | None) -> tuple[str, ...]:
     """The names to offer. binding: `tls-server-end-point` of our certificate; None: it has none."""
     return tuple(name for name in _MECHANISMS if binding is not None or not name.endswith("-PLUS"))

@@ -31,8 +31,8 @@ class SessionConfig:
     bad_commands_max: int = 20
     offers_starttls: bool = False
     is_tls: bool = False  # from the first octet on (RFC 8314 §3)
-    mechanisms: tuple[str, ...] = ()  # of SASL, offered inside TLS alone; (): nobody signs in here
-    channel_binding: bytes | None = None  # tls-server-end-point (RFC 5929 §4.1); None: no -PLUS
+    # Of SASL, offered inside TLS alone, those with -PLUS where it has a binding; (): nobody signs in here.
+    mechanisms: tuple[str, ...] = ()
     needs_sign_in: bool = False  # no mail before it: submission (RFC 6409 §4.3)
     hold_s_max: int = 0  # a mail may ask to be held so long (RFC 4865); 0: not offered
     # RFC 4954 §4 lets a server close after some failures. Precedent: Dovecot and Exchange allow 3.

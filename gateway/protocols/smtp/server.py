@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from gateway.mail.envelope import Body
 from gateway.mail.reply import PeerError, Reply, reply
 from gateway.protocols.sasl.exchange import Verifiers
+from gateway.protocols.sasl.mechanisms import offered
 from gateway.protocols.smtp import commands, demanding, effects, replies
 from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, parse_command
 from gateway.protocols.smtp.config import (
@@ -58,9 +59,10 @@ class Session:
         self._state = State.CONNECTED
         self._awaited: Awaited | None = None
         self._is_tls = config.is_tls
+        self._channel_binding: bytes | None = None
         self._helo = ""
         self._is_esmtp = False
-        self._sign_in = SignIn(config.channel_binding)
+        self._sign_in = SignIn()
         self._transaction: Incoming | None = None
         self._chunk: Chunk | None = None
         # A MAIL or a BDAT was refused: what a pipelining client sent behind it is refused and no bad command.
@@ -85,8 +87,12 @@ class Session:
         """As the client named itself, printable ASCII; "" as long as it has not."""
         return self._helo
 
-    def connected(self) -> list[Effect]:
-        """Greet the client. First of all, and once."""
+    def connected(self, channel_binding: bytes | None = None) -> list[Effect]:
+        """Greet the client. First of all, and once.
+
+        channel_binding: `tls-server-end-point` of what it was shown (RFC 5929 §4.1); None: no -PLUS.
+        """
+        self._channel_binding = channel_binding
         self._say(reply(220, None, f"{self._config.hostname} ESMTP"))
         return self._taken()
 
@@ -132,13 +138,16 @@ class Session:
                 self._bad_commands = 0
         return self._advance()
 
-    def tls_started(self) -> list[Effect]:
-        """Answer StartTls. What the client said before is forgotten (RFC 3207 §4.2)."""
+    def tls_started(self, channel_binding: bytes | None = None) -> list[Effect]:
+        """Answer StartTls. What the client said before is forgotten (RFC 3207 §4.2).
+
+        channel_binding: as for `connected`.
+        """
         if self._state is State.CLOSED:
             return []
         assert self._awaited is Awaited.TLS, self._awaited
         self._awaited = None
-        self._is_tls = True
+        self._is_tls, self._channel_binding = True, channel_binding
         self._state = State.CONNECTED
         self._helo, self._is_esmtp = "", False
         return self._advance()
@@ -264,7 +273,7 @@ class Session:
         if config.offers_starttls and not self._is_tls:
             offers.append("STARTTLS")
         if config.mechanisms and self._is_tls:
-            offers.append(f"AUTH {' '.join(config.mechanisms)}")
+            offers.append(f"AUTH {' '.join(self._mechanisms)}")
         self._say(reply(250, None, config.hostname, *offers))
 
     def _begin(self, mail: Mail) -> None:
@@ -376,10 +385,15 @@ class Session:
         self._on_yes(auth)
         if not self._is_tls:
             self._say(replies.TLS_FIRST)
-        elif auth.mechanism not in config.mechanisms:
+        elif auth.mechanism not in self._mechanisms:
             self._say(replies.UNKNOWN_MECHANISM)
         else:
-            self._proceed(self._sign_in.begin(auth, self._helo))
+            self._proceed(self._sign_in.begin(auth, self._helo, self._channel_binding))
+
+    @property
+    def _mechanisms(self) -> list[str]:
+        possible = offered(self._channel_binding)
+        return [name for name in self._config.mechanisms if name in possible]
 
     def _take_response(self, line: bytes) -> None:
         try:

@@ -24,11 +24,9 @@ Step = Reply | FindVerifiers | CheckIdentity
 class SignIn:
     """How far a session has come with signing in. The shell says which claims are true."""
 
-    def __init__(self, binding: bytes | None) -> None:
-        """binding: as SessionConfig.channel_binding."""
+    def __init__(self) -> None:
         self.is_done = False
         self.failed = 0  # claims that were not true
-        self._binding = binding
         self._mechanism = self._helo = ""
         self._exchange: Exchange | None = None
         self._refusal: Reply | None = None  # said when the client has answered its last challenge
@@ -38,10 +36,13 @@ class SignIn:
         """True when the client's next line is a response and no command."""
         return self._exchange is not None or self._refusal is not None
 
-    def begin(self, auth: Auth, helo: str) -> Step:
-        """Take an AUTH command, whose mechanism is one of those offered. Raises PeerError, as `take`."""
+    def begin(self, auth: Auth, helo: str, binding: bytes | None) -> Step:
+        """Take an AUTH command, whose mechanism is one of those offered. Raises PeerError, as `take`.
+
+        binding: `tls-server-end-point` of what the client was shown (RFC 5929 §4.1); None: no -PLUS.
+        """
         self._mechanism, self._helo = auth.mechanism, helo
-        return self._go_on(begin(auth.mechanism, self._binding), auth.initial)
+        return self._go_on(begin(auth.mechanism, binding), auth.initial)
 
     def take(self, response: bytes) -> Step:
         """Take a response, a line without its CRLF.

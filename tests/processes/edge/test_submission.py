@@ -20,6 +20,7 @@ from gateway.domain.sealing import unseal
 from gateway.domain.sessions import SessionEnded, SessionSecret
 from gateway.domain.signin import SignInAccepted, SignInRefused, SignInSecret
 from gateway.mail.ids import slot_of
+from gateway.ports import ServerContext
 from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
@@ -45,14 +46,14 @@ def trust(certificates: Certificates) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def tls(certificates: Certificates) -> ssl.SSLContext:
+def tls(certificates: Certificates) -> ServerContext:
     context = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
     assert context is not None
     return context
 
 
 @pytest.fixture
-async def world(tmp_path: Path, tls: ssl.SSLContext) -> AsyncIterator[EdgeWorld]:
+async def world(tmp_path: Path, tls: ServerContext) -> AsyncIterator[EdgeWorld]:
     async with EdgeWorld(tmp_path, tls=tls).running() as world:
         await world.give_password(SUDA, PASSWORD)
         yield world
@@ -276,7 +277,7 @@ async def test_one_connection_too_many_is_refused_on_a_port_of_implicit_tls_too(
         assert (await elsewhere.say(b"NOOP\r\n")).startswith(b"250 ")
 
 
-async def test_a_stop_does_not_wait_for_a_handshake(tmp_path: Path, tls: ssl.SSLContext) -> None:
+async def test_a_stop_does_not_wait_for_a_handshake(tmp_path: Path, tls: ServerContext) -> None:
     world = EdgeWorld(tmp_path, tls=tls)
     async with world.serving() as serving, await world.connect(world.submissions_port) as client:
         await until(lambda: len(world.edge._connections) == 1)
@@ -303,7 +304,7 @@ async def test_who_signed_in_sends_by_the_limits_of_their_own_agency(
 
 
 async def test_a_session_tells_who_signed_in_and_over_which_tls(
-    tmp_path: Path, tls: ssl.SSLContext, trust: ssl.SSLContext
+    tmp_path: Path, tls: ServerContext, trust: ssl.SSLContext
 ) -> None:
     async with EdgeWorld(tmp_path, tls=tls, records_sessions=True).running() as world:
         await world.give_password(SUDA, PASSWORD)
@@ -323,7 +324,7 @@ async def test_a_session_tells_who_signed_in_and_over_which_tls(
     assert (envelope.tls, envelope.identity, envelope.mechanism) == (sealed.tls, SUDA, "PLAIN")
 
 
-async def test_a_handshake_that_fails_is_a_session_too(tmp_path: Path, tls: ssl.SSLContext) -> None:
+async def test_a_handshake_that_fails_is_a_session_too(tmp_path: Path, tls: ServerContext) -> None:
     async with EdgeWorld(tmp_path, tls=tls, records_sessions=True).running() as world:
         async with await world.connect(world.submissions_port) as client:
             client.writer.write(b"EHLO client.example\r\n")

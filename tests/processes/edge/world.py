@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,8 +23,19 @@ from gateway.domain.quota import Room
 from gateway.domain.sealing import unseal
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
-from gateway.ports import START, Fact, Lane, Position, Spool, TokenHolder, Unavailable
+from gateway.ports import (
+    START,
+    Certificates,
+    Fact,
+    Lane,
+    Position,
+    ServerContext,
+    Spool,
+    TokenHolder,
+    Unavailable,
+)
 from gateway.processes.edge.acceptance import Acceptance
+from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.rates import RateLimits, Rates
@@ -37,7 +47,7 @@ from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
-from gateway.protocols.sasl.mechanisms import offered
+from gateway.protocols.sasl.mechanisms import EVERY
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import split_networks
 from gateway.wiring.edge import HOLD_S_MAX
@@ -151,13 +161,47 @@ class GatedLane:
         return await self._lane.append(facts)
 
 
+class LookedAt(MovedClock):
+    """A clock whose waits end when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waits, self._over = 0, asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self._waits += 1
+        self.move(seconds)
+        await self._over.wait()
+        self._over.clear()
+
+    async def look(self) -> None:
+        """One wait is over, and what is done behind it is done."""
+        await until(lambda: self._waits > 0)
+        before = self._waits
+        self._over.set()
+        await until(lambda: self._waits > before)
+
+
+class FixedCertificates:
+    """Implements the Certificates port: they never change."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+
+    def stamp(self) -> object:
+        return None
+
+    def load(self) -> ServerContext:
+        return self._context
+
+
 @dataclass
 class EdgeWorld:
     """One edge, what stands behind it, and what it has kept."""
 
     folder: Path
-    tls: ssl.SSLContext | None = None
-    channel_binding: bytes | None = None
+    tls: ServerContext | None = None
+    certificates: Certificates | None = None  # shown instead of tls, and looked at by `look`
     message_octets_max: int = 1_000_000
     connections_max: int = 50
     idle_timeout_s: float = 300.0
@@ -170,6 +214,9 @@ class EdgeWorld:
 
     def __post_init__(self) -> None:
         self.clock, self.log, self.rows = MovedClock(), MemoryLog(), DirectoryRows()
+        self.looking = LookedAt()
+        if self.tls is not None:
+            self.certificates = FixedCertificates(self.tls)
         self.keys, self.people = MemoryKeyStore(os.urandom), PeopleInMemory()
         self.write_ahead, self.objects = MemoryWriteAhead(), MemoryObjects(self.clock)
         self.content = KeptContents(
@@ -216,12 +263,13 @@ class EdgeWorld:
 
     def _config(self) -> EdgeConfig:
         session = SessionConfig(
-            HOSTNAME, message_octets_max=self.message_octets_max, offers_starttls=self.tls is not None
+            HOSTNAME,
+            message_octets_max=self.message_octets_max,
+            offers_starttls=self.certificates is not None,
         )
         people = replace(
             session,
-            mechanisms=offered(self.channel_binding),
-            channel_binding=self.channel_binding,
+            mechanisms=EVERY,
             needs_sign_in=True,
             hold_s_max=HOLD_S_MAX,
         )
@@ -229,7 +277,7 @@ class EdgeWorld:
             Listener("smtp", f"127.0.0.1:{self.port}", session),
             Listener("submission", f"127.0.0.1:{self.submission_port}", people),
         ]
-        if self.tls is not None:
+        if self.certificates is not None:
             immediate = replace(people, is_tls=True)
             listeners.append(Listener("submissions", f"127.0.0.1:{self.submissions_port}", immediate))
         return EdgeConfig(listeners, self.connections_max, split_networks(self.proxy_networks))
@@ -250,7 +298,7 @@ class EdgeWorld:
             clock=self.clock,
             new_spool=self._spool,
             idle_timeout_s=self.idle_timeout_s,
-            tls=self.tls,
+            tls=self.certificates and ShownCertificates(self.certificates, self.looking),
             rates=Rates(self.rates),
             session_max_s=self.session_max_s,
             sessions=Sessions(lane=self.gate, keys=self.keys, clock=self.clock, entropy=os.urandom, by=BY)
