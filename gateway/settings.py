@@ -83,6 +83,8 @@ class Settings:
     listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
     tls_cert: Path | None = None  # None: self-made, in the data folder
     tls_key: Path | None = None
+    # Certificates for clients that ask for their names (RFC 6066 §3): *.pem, each with chain and key.
+    tls_folder: Path | None = None
     # Networks of proxies in front of the SMTP listeners: each connection from there has to begin with a PROXY
     # header that names its client; from anywhere else the header is a bad command. Precedents: Postfix
     # smtpd_upstream_proxy_protocol, Dovecot haproxy_trusted_networks.

@@ -13,7 +13,7 @@ from gateway.adapters.spool import DiskSpool
 from gateway.adapters.system import SystemClock, entropy, has_space
 from gateway.adapters.tls import CertificateFiles
 from gateway.domain.quota import QuotaRule
-from gateway.ports import Lane, ServerContext
+from gateway.ports import BadCertificate, Lane, ServerContext
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.connection import EdgeServices
@@ -146,10 +146,15 @@ def spool_folder(settings: Settings) -> Path:
 
 
 def certificate_files(settings: Settings) -> CertificateFiles | None:
-    """Where what we show to clients lies; None without a certificate."""
+    """Where what we show to clients lies; None without a certificate. Raises BadCertificate."""
     if settings.tls_cert is None or settings.tls_key is None:
+        if settings.tls_folder is not None:
+            raise BadCertificate(
+                f"the certificates in {settings.tls_folder} need one for clients that name no host: "
+                "set SARABAN_TLS_CERT and SARABAN_TLS_KEY"
+            )
         return None
-    return CertificateFiles(settings.tls_cert, settings.tls_key)
+    return CertificateFiles(settings.tls_cert, settings.tls_key, settings.tls_folder)
 
 
 def server_tls(settings: Settings) -> ServerContext | None:

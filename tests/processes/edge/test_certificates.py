@@ -1,6 +1,9 @@
 """Certificates whose files change: new handshakes show the new one, and nobody's session ends for it.
 
-Source: RFC 5929 §4.1 (the channel binding is that of the certificate the client was shown).
+And several, each for the clients that ask for its names.
+
+Source: RFC 6066 §3, RFC 9525 §6.3 (names), RFC 5929 §4.1 (the channel binding is that of the certificate the
+client was shown).
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from typing import Any
 import pytest
 
 from gateway.adapters.tls import CertificateFiles
+from gateway.cli.running import EXPECTED
 from gateway.mail.ids import AccountId
 from gateway.ports import BadCertificate
 from gateway.processes import maillog
@@ -25,7 +29,7 @@ from gateway.processes.signin import app_passwords
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
-from gateway.wiring.edge import server_tls
+from gateway.wiring.edge import edge, server_tls
 from projections.directory.query import AppPasswordRow
 from tests.processes.edge.world import HOSTNAME, Client, EdgeWorld
 from tests.protocols.sasl.client import final_message
@@ -74,12 +78,10 @@ def trusting(certificates: Certificates) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificates.authority))
 
 
-async def immediate(world: EdgeWorld, trust: ssl.SSLContext) -> Client:
+async def immediate(world: EdgeWorld, trust: ssl.SSLContext, name: str = HOSTNAME) -> Client:
     """A client of the submissions port."""
     client = Client(
-        *await asyncio.open_connection(
-            "127.0.0.1", world.submissions_port, ssl=trust, server_hostname=HOSTNAME
-        )
+        *await asyncio.open_connection("127.0.0.1", world.submissions_port, ssl=trust, server_hostname=name)
     )
     assert (await client.reply()).startswith(b"220 ")
     return client
@@ -92,9 +94,9 @@ async def ready_for_tls(world: EdgeWorld) -> Client:
     return client
 
 
-async def start_tls(client: Client, trust: ssl.SSLContext) -> None:
+async def start_tls(client: Client, trust: ssl.SSLContext, name: str = HOSTNAME) -> None:
     assert (await client.say(b"STARTTLS\r\n")).startswith(b"220 2.0.0 ")
-    await client.writer.start_tls(trust, server_hostname=HOSTNAME)
+    await client.writer.start_tls(trust, server_hostname=name)
 
 
 async def new_app_password(world: EdgeWorld) -> str:
@@ -222,3 +224,159 @@ def test_files_that_cannot_be_used_are_named_at_the_start(live: Certificates, wh
     getattr(live, which).write_bytes(b"")
     with pytest.raises(BadCertificate, match=r"live\.pem and the key .*live\.key cannot be used together"):
         server_tls(Settings(tls_cert=live.chain, tls_key=live.key))
+
+
+# --- several, by name -------------------------------------------------------------------------------------
+
+OPM, WILD, THAI = "mx.opm.go.th", "*.dld.go.th", "xn--12c4brxj1afq7d8cum.example"  # กรมปศุสัตว์.example
+FILES = {"a.pem": OPM, "b.pem": WILD, "c.pem": THAI}
+
+
+class Site:
+    """One authority and what it signs."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.default = self.made(HOSTNAME)
+        self.others = {file: b"".join(self.made(name)) for file, name in FILES.items()}
+        self.trust = ssl.create_default_context(cafile=str(root / "tls" / "ca.pem"))
+
+    def made(self, name: str) -> tuple[bytes, bytes]:
+        """Chain and key."""
+        with claim(self._root):
+            files = self_made(self._root / "tls", self._root / "secrets", name, datetime.now(UTC))
+        return files.chain.read_bytes(), files.key.read_bytes()
+
+    def put(self, folder: Path) -> CertificateFiles:
+        """All of it, as an edge reads it."""
+        (folder / "names").mkdir()
+        for file, octets in self.others.items():
+            (folder / "names" / file).write_bytes(octets)
+        (folder / "names" / "readme.txt").write_text("no certificate")
+        (folder / "names" / ".d.pem").write_text("half a copy")
+        chain, key = folder / "live.pem", folder / "live.key"
+        chain.write_bytes(self.default[0])
+        key.write_bytes(self.default[1])
+        return CertificateFiles(chain, key, folder / "names")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture
+async def named(tmp_path: Path, site: Site) -> AsyncIterator[EdgeWorld]:
+    async with EdgeWorld(tmp_path, certificates=site.put(tmp_path)).running() as world:
+        yield world
+
+
+def shown_to(client: Client) -> str:
+    """The first name of the certificate that the client has seen."""
+    names: Any = client.writer.get_extra_info("peercert")["subjectAltName"]
+    return str(names[0][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(OPM, OPM), (OPM.upper(), OPM), ("mx.dld.go.th", WILD), (THAI, THAI), (HOSTNAME, HOSTNAME)],
+)
+async def test_a_client_is_shown_the_certificate_of_the_name_it_asks_for(
+    named: EdgeWorld, site: Site, name: str, shown: str
+) -> None:
+    async with await immediate(named, site.trust, name) as client:
+        assert shown_to(client) == shown
+    async with await ready_for_tls(named) as client:
+        await start_tls(client, site.trust, name)
+        assert shown_to(client) == shown
+
+
+@pytest.mark.parametrize("name", ["", "other.example", "dld.go.th", "a.mx.dld.go.th", "*.dld.go.th.example"])
+async def test_who_asks_for_no_name_or_an_unknown_one_is_shown_the_default(
+    named: EdgeWorld, site: Site, name: str
+) -> None:
+    trust = ssl.create_default_context(cadata=site.default[0].decode())  # the authority is in the chain
+    trust.check_hostname = False
+    async with await immediate(named, trust, name) as client:
+        assert shown_to(client) == HOSTNAME
+
+
+async def test_the_channel_binding_is_that_of_the_certificate_of_the_name(
+    named: EdgeWorld, site: Site
+) -> None:
+    password = await new_app_password(named)
+    for name in (OPM, "mx.dld.go.th", HOSTNAME):
+        async with await immediate(named, site.trust, name) as client:
+            assert (await sign_in_bound(client, password)).startswith(b"235 ")
+        async with await ready_for_tls(named) as client:
+            await start_tls(client, site.trust, name)
+            assert (await sign_in_bound(client, password)).startswith(b"235 ")
+
+
+async def test_files_that_come_and_go_in_the_folder_are_noticed(
+    named: EdgeWorld, site: Site, tmp_path: Path, told: list[str]
+) -> None:
+    new = tmp_path / "names" / "n.pem"
+    new.write_bytes(b"".join(reversed(site.made("new.opm.go.th"))))  # the key in front
+    (tmp_path / "names" / "a.pem").unlink()
+    await named.looking.look()
+    assert told == ["changed"]
+    async with await immediate(named, site.trust, "new.opm.go.th") as client:
+        assert shown_to(client) == "new.opm.go.th"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await immediate(named, site.trust, OPM)
+    new.write_bytes(b"")
+    await named.looking.look()
+    assert len(told) == 2
+    async with await immediate(named, site.trust, "new.opm.go.th") as client:
+        assert shown_to(client) == "new.opm.go.th"
+
+
+async def test_a_name_in_two_files_is_that_of_the_first(
+    named: EdgeWorld, site: Site, tmp_path: Path, told: list[str]
+) -> None:
+    async with await immediate(named, site.trust, OPM) as client:
+        before = client.writer.get_extra_info("ssl_object").getpeercert(True)
+    (tmp_path / "names" / "aa.pem").write_bytes(b"".join(site.made(OPM)))
+    await named.looking.look()
+    assert told == ["changed"]
+    async with await immediate(named, site.trust, OPM) as client:
+        assert client.writer.get_extra_info("ssl_object").getpeercert(True) == before
+
+
+def test_files_of_the_folder_that_cannot_be_used_are_named_in_one_sentence(
+    site: Site, tmp_path: Path
+) -> None:
+    site.put(tmp_path)
+    names = tmp_path / "names"
+    settings = Settings(
+        tls_cert=tmp_path / "live.pem", tls_key=tmp_path / "live.key", tls_folder=tmp_path / "names"
+    )
+    assert server_tls(settings) is not None
+    (names / "b.pem").write_bytes(site.default[0])  # no key
+    (names / "c.pem").write_bytes(b"")
+    with pytest.raises(BadCertificate) as refused:
+        server_tls(settings)
+    said = str(refused.value)
+    assert said.startswith(f"certificates in {names} cannot be used: b.pem (")
+    assert "), c.pem (" in said
+    assert "a.pem" not in said
+
+
+def test_a_folder_that_is_not_there_or_has_no_default_is_named(site: Site, tmp_path: Path) -> None:
+    site.put(tmp_path)
+    chain, key = tmp_path / "live.pem", tmp_path / "live.key"
+    with pytest.raises(BadCertificate, match="no such folder cannot be read: No such file or directory"):
+        server_tls(Settings(tls_cert=chain, tls_key=key, tls_folder=tmp_path / "no such folder"))
+    with pytest.raises(BadCertificate, match="set SARABAN_TLS_CERT and SARABAN_TLS_KEY"):
+        server_tls(Settings(tls_folder=tmp_path / "names"))
+
+
+async def test_the_role_stops_with_the_sentence(tmp_path: Path) -> None:
+    """Before anything else is asked for: no server is there."""
+    settings = Settings(data=tmp_path, tls_cert=tmp_path / "none.pem", tls_key=tmp_path / "none.key")
+    with pytest.raises(
+        BadCertificate, match=r"none\.pem and the key .* cannot be used together: No such file"
+    ):
+        await edge(settings, lambda: None)
+    assert BadCertificate in EXPECTED, "the command says it and ends"
