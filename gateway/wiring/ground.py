@@ -18,6 +18,7 @@ from gateway.domain.events import Actor, By
 from gateway.ports import Clock, KeyStore, Lane
 from gateway.settings import Settings
 from projections import checkpoint
+from projections.bans.project import BansModel
 from projections.content.project import ContentModel
 from projections.content.query import ContentRows
 from projections.directory.project import DirectoryModel
@@ -37,6 +38,7 @@ READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
     QueueModel,
     TraceModel,
     ContentModel,
+    BansModel,
 )
 CONSUMERS: Final = (*(model.name for model in READ_MODELS), "router")
 
@@ -140,6 +142,7 @@ def models(keys: KeyStore) -> list[ReadModel]:
         QueueModel(ring),
         TraceModel(ring),
         ContentModel(),
+        BansModel(ring),
     ]
 
 

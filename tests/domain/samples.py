@@ -30,6 +30,7 @@ TEXTS = {
     "notify": "SUCCESS,FAILURE",
     "rrvs": "2020-03-01T09:00:00Z;C",
     "cause": "4711",
+    "ban_id": "ban_01kamz1x2y3z4a5b6c7d8e9f0g",
     "uids": "1:3,7",
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from gateway.ports import Recorded
+from projections.bans.project import BansModel
 from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
@@ -18,7 +19,14 @@ Table = list[tuple[object, ...]]
 
 def all_models(keys: Safe) -> list[ReadModel]:
     ring = Keyring(keys)
-    return [DirectoryModel(ring), MailboxModel(ring), QuotaModel(), QueueModel(ring), TraceModel(ring)]
+    return [
+        DirectoryModel(ring),
+        MailboxModel(ring),
+        QuotaModel(),
+        QueueModel(ring),
+        TraceModel(ring),
+        BansModel(ring),
+    ]
 
 
 async def fold(projections: Iterable[Projection], log: Sequence[Recorded], batch: int = 1_000) -> None:
