@@ -116,9 +116,14 @@ class Settings:
     # Precedents: Exchange Online 30 messages a minute, 10,000 recipients a day; Gmail 2,000 messages a day.
     account_messages_per_hour: int = _number(1_800, 0, 10_000_000)
     account_recipients_per_hour: int = _number(10_000, 0, 10_000_000)
-    # Networks that are not counted, with spaces or commas between.
+    # Networks that are not counted and never banned for guessing, with spaces or commas between.
     # Precedent: Postfix smtpd_client_event_limit_exceptions ($mynetworks).
     unlimited_networks: str = field(default="127.0.0.0/8 ::1/128", metadata={"kind": "networks"})
+    # A network that still guesses passwords after the longest wait is banned for so long, and twice as long
+    # each further time within a week, up to the second. Precedents: fail2ban bantime 10 min, and what many
+    # set, 1 week; here whole networks (/24, /64) are banned, and homes change theirs. 0: never.
+    guessing_ban_s: int = _number(3600, 0, 7 * 86_400)
+    guessing_ban_max_s: int = _number(86_400, 60, 90 * 86_400)
     # name+tag@ is delivered to name@ where nobody has it itself (RFC 5233). Precedent: Gmail, Postfix.
     plus_addressing: bool = True
     # A full mailbox is refused with 452 4.2.2 for so long, then with 552 5.2.2: time to make room before

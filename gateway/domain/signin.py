@@ -17,13 +17,15 @@ SIGN_INS: Final = "signin"  # the label under which SignInSecret is sealed
 
 # unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at. expired,
 # protocol, network: of an app password that is not for this. token: not valid, or somebody else's.
-# no-provider: the person's agency has none. code: of the authenticator, wrong or not given.
+# no-provider: the person's agency has none. code: of the authenticator, wrong or not given. banned: the
+# account, by an operator; from a banned network it is throttled.
 Refusal = Literal[
     "unknown",
     "password",
     "token",
     "no-provider",
     "suspended",
+    "banned",
     "closed",
     "acts-as",
     "throttled",

@@ -6,6 +6,7 @@ JSON to standard output. What has no field here (content, subject, address, pass
 import contextlib
 import logging
 import sys
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -117,6 +118,11 @@ def write_ahead_purged(*, below: int) -> None:
 
 def orphans_removed(*, objects: int) -> None:
     _log.info("orphans_removed", objects=objects)
+
+
+def network_banned(*, ban_id: str, until: datetime) -> None:
+    """For guessing; which network it is, `saraban ban list` says."""
+    _log.info("network_banned", ban_id=ban_id, until=until.isoformat())
 
 
 # --- warning: a person should look this week ------------------------------------------------------

@@ -23,6 +23,8 @@ from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
+from gateway.processes.signin.banning import Banning
+from gateway.processes.signin.bans import BanRows, BanRule, Bans
 from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import EVERY
@@ -53,6 +55,7 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             clock=g.clock,
             entropy=entropy,
         )
+        bans = await enter(bans_of(g, pool, lane).watching())
         services = EdgeServices(
             acceptance=acceptance,
             recipients=Recipients(pool, g.clock, addressing(settings), since=await g.log.last()),
@@ -66,7 +69,8 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             rates=rates(settings),
             session_max_s=settings.smtp_session_max_s,
             sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
-            sign_ins=open_door(g, pool, lane),
+            sign_ins=open_door(g, pool, lane, bans),
+            bans=bans,
         )
         config = EdgeConfig(
             listeners(settings),
@@ -76,7 +80,18 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         await Edge(config, services).run(serving)
 
 
-def open_door(g: Ground, pool: Pool, lane: Lane) -> SignIns:
+def bans_of(g: Ground, pool: Pool, lane: Lane) -> Bans:
+    """Who is banned, for one process."""
+    settings = g.settings
+    rule = BanRule(
+        first=timedelta(seconds=settings.guessing_ban_s),
+        longest=timedelta(seconds=settings.guessing_ban_max_s),
+        exempt=split_networks(settings.unlimited_networks),
+    )
+    return Bans(BanRows(pool, g.clock), Banning(g.keys, lane, entropy), g.clock, g.by, rule)
+
+
+def open_door(g: Ground, pool: Pool, lane: Lane, bans: Bans) -> SignIns:
     """Signing in, for one process."""
     return SignIns(
         people=PeopleRows(pool),
@@ -86,6 +101,7 @@ def open_door(g: Ground, pool: Pool, lane: Lane) -> SignIns:
         clock=g.clock,
         entropy=entropy,
         by=g.by,
+        bans=bans,
     )
 
 

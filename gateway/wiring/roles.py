@@ -31,7 +31,7 @@ from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.serving import SecureListener, serve
 from gateway.settings import Settings
-from gateway.wiring.edge import addressing, edge, open_door, quota_rule, server_tls
+from gateway.wiring.edge import addressing, bans_of, edge, open_door, quota_rule, server_tls
 from gateway.wiring.ground import READ_MODELS, Ground, ground, models
 from projections.checkpoint import Projection
 from projections.content.query import ContentRows
@@ -197,8 +197,13 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
-    async with ground(settings, "web") as g, g.rows(8) as pool, g.lane() as lane:
-        sign_ins = open_door(g, pool, lane)
+    async with (
+        ground(settings, "web") as g,
+        g.rows(8) as pool,
+        g.lane() as lane,
+        bans_of(g, pool, lane).watching() as bans,
+    ):
+        sign_ins = open_door(g, pool, lane, bans)
         office = Office(g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins)
         tls = server_tls(settings)
         secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None

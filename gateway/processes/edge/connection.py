@@ -28,6 +28,7 @@ from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS, Limited, RateLimi
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked, Recipients
 from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.sessions import SessionRecord, Sessions, tls_of
+from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.signin import Origin, Refused, SignIns
 from gateway.protocols.smtp import effects, replies
 from gateway.protocols.smtp.config import SessionConfig
@@ -44,8 +45,10 @@ NOT_YOUR_SENDER = reply(550, "5.7.1", "You may not send from that address")  # R
 CANNOT_SIGN_IN_NOW = reply(454, "4.7.0", "Cannot check the sign-in now, try again later")
 SIGN_IN_REFUSALS: Final[Mapping[Refusal, Reply]] = {
     "suspended": reply(525, "5.7.13", "The account is suspended, ask your administrator"),
+    "banned": reply(525, "5.7.13", "The account is banned for some time, ask your administrator"),
     "throttled": reply(454, "4.7.0", "Too many failed sign-ins, try again later"),
 }
+BANNED = reply(421, "4.7.0", "Your network is banned for some time, try again later")
 OUR_MISTAKE = reply(421, "4.3.0", "Internal error, try again later")
 LOST: Final = "the client went away"
 QUIT: Final = "quit"
@@ -67,6 +70,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "too many failed sign-ins": "failed_sign_ins_max",
     str(TOO_LONG): "smtp_session_max_s",
     str(TOO_MANY_CONNECTIONS): "network_connections_max",
+    str(BANNED): "ban",
 }
 TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
@@ -91,6 +95,7 @@ class EdgeServices:
     sessions: Sessions | None = None  # None: sessions leave no facts
     rates: Rates = field(default_factory=lambda: Rates(RateLimits()))
     session_max_s: float = 0.0  # 0: it may last
+    bans: Bans | None = None  # None: nobody is banned
 
 
 class Owner(Protocol):
@@ -117,6 +122,7 @@ class Connection(asyncio.Protocol):
         self.peer: tuple[object, ...] | None = None  # as a proxy names it; None: as the socket does
         self._remote_ip = ""
         self._has_entered = False  # it counts among its network's connections
+        self.turned_away = TOO_MANY_CONNECTIONS  # what is said if not
         self._author: Person | None = None  # who signed in
         self._is_tls = config.is_tls
         self._agencies: list[AgencyId | None] = []
@@ -137,9 +143,12 @@ class Connection(asyncio.Protocol):
     # --- asyncio's calls ----------------------------------------------------------------------------
 
     def enters(self, peer: tuple[object, ...] | None) -> bool:
-        """Where the client comes from; False: its network has enough connections."""
+        """Where the client comes from; False: its network is banned, or has enough connections."""
         self.record.came_from(peer)
         self._remote_ip = self.record.remote_ip
+        if self._services.bans is not None and self._services.bans.of_network(self._remote_ip):
+            self.turned_away = BANNED
+            return False
         self._has_entered = self._services.rates.enter(self._remote_ip) is None
         return self._has_entered
 
@@ -151,7 +160,7 @@ class Connection(asyncio.Protocol):
         if self._has_entered or self.enters(self.peer or self._transport.get_extra_info("peername")):
             self._perform(self._core.connected(_binding_of(inside)))
         else:
-            self._perform(self._core.interrupt(TOO_MANY_CONNECTIONS))
+            self._perform(self._core.interrupt(self.turned_away))
 
     def data_received(self, octets: bytes) -> None:
         self._last_read = self._services.clock.monotonic()

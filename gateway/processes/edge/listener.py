@@ -13,7 +13,7 @@ from gateway.mail.reply import reply
 from gateway.ports import Deposed
 from gateway.processes import maillog
 from gateway.processes.edge.connection import TLS_HANDSHAKE_S, Connection, EdgeServices
-from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS, Network, is_within
+from gateway.processes.edge.rates import Network, is_within
 from gateway.processes.edge.sessions import SessionRecord
 from gateway.processes.listening import listen
 from gateway.protocols.proxy import ProxyError, parse_header
@@ -184,7 +184,7 @@ class Edge:
         connection = self._begin(listener)
         if not connection.enters(peer):
             client.close()  # whoever waits for a handshake understands no 421
-            connection.never_came(str(TOO_MANY_CONNECTIONS))
+            connection.never_came(str(connection.turned_away))
             return
         tls = self._services.tls
         assert tls is not None, "a listener with TLS from the first octet has a certificate"

@@ -30,9 +30,10 @@ from gateway.domain.signin import (
 from gateway.mail.address import Address, parse_address
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.signin import app_passwords
+from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
-from gateway.processes.signin.throttle import Throttle, network_of
+from gateway.processes.signin.throttle import Throttle, address_of, network_of
 from gateway.processes.signin.totp import Codes, secret_name
 from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
@@ -79,7 +80,10 @@ class SignIns:
         clock: Clock,
         entropy: Entropy,
         by: By,
+        bans: Bans | None = None,
     ) -> None:
+        """bans: None is nobody's."""
+        self._bans = bans
         self._people, self._tokens, self._keys, self._lane = people, tokens, keys, lane
         self._clock, self._entropy, self._by = clock, entropy, by
         self._seal = TrafficSeal(keys, entropy)
@@ -120,7 +124,7 @@ class SignIns:
             "password",
             "code",
         ):  # a token is not guessed, and phones show old ones
-            self._throttle.failed(_name(claim.username), origin.remote_ip)
+            await self._failed(claim.username, origin.remote_ip)
         await self._record(claim.username, origin, person, finding)
         if finding.reason is not None:
             return Refused(finding.reason)
@@ -141,14 +145,22 @@ class SignIns:
         if await self._passwords.is_right(claim.password, verifier):
             self._throttle.succeeded(_name(claim.username), origin.remote_ip)
         else:
-            self._throttle.failed(_name(claim.username), origin.remote_ip)
+            await self._failed(claim.username, origin.remote_ip)
             reason = "password" if is_appointed else "unknown"
         operator = Actor("operator", claim.username)
         await self._record(claim.username, origin, None, _Finding(reason), operator)
         return Refused(reason) if reason else None
 
+    async def _failed(self, username: str, remote_ip: str) -> None:
+        """Count it. Who goes on after the longest wait is banned with the whole network."""
+        if self._throttle.failed(_name(username), remote_ip) and self._bans is not None:
+            await self._bans.guesses(remote_ip)
+            if self._bans.of_network(remote_ip) is not None:
+                self._throttle.forget_network(remote_ip)
+
     def _has_to_wait(self, username: str, remote_ip: str) -> bool:
-        if self._throttle.wait_s(_name(username), remote_ip) == 0:
+        is_banned = self._bans is not None and self._bans.of_network(remote_ip) is not None
+        if not is_banned and self._throttle.wait_s(_name(username), remote_ip) == 0:
             return False
         network = network_of(remote_ip)
         self._unrecorded[network] = self._unrecorded.pop(network, 0) + 1
@@ -164,13 +176,13 @@ class SignIns:
         """Whether the claim is true, and the person may come in."""
         if isinstance(claim, TokenClaim):
             reason = await self._refusal_of_token(claim, person)
-            return _Finding(reason or _refusal_of_status(person))
+            return _Finding(reason or self._shut_out(person))
         # Administration is for people, not for programs: an app password is none there.
         app_id = await self._app_password(claim, person) if origin.protocol != "web" else None
         if app_id is None and not await self._has_own_password(claim, person):
             return _Finding("unknown" if person is None else "password")
         assert person is not None, "nobody's password is right"
-        if (refusal := _refusal_of_status(person)) is not None:
+        if (refusal := self._shut_out(person)) is not None:
             return _Finding(refusal, app_id or "")
         if claim.acts_as and _address(claim.acts_as) not in person.addresses:
             return _Finding("acts-as", app_id or "")
@@ -187,6 +199,12 @@ class SignIns:
             secret = ""
         is_right = not secret or self._codes.is_right(secret, code, self._clock.now())
         return _Finding(None if is_right else "code")
+
+    def _shut_out(self, person: Person | None) -> Refusal | None:
+        """Who shows to be that person, and may not come in all the same."""
+        if person is not None and self._bans is not None and self._bans.of_account(person.account_id):
+            return _refusal_of_status(person) or "banned"
+        return _refusal_of_status(person)
 
     async def _refusal_of_token(self, claim: TokenClaim, person: Person | None) -> Refusal | None:
         """None: the provider of the person's agency says that the token is that person's."""
@@ -279,13 +297,8 @@ def _refusal_of(app: AppPasswordRow | None, origin: Origin, now: datetime) -> Re
 
 
 def _is_within(ip: str, networks: tuple[str, ...]) -> bool:
-    try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in ipaddress.ip_network(network) for network in networks)
+    address = address_of(ip)
+    return address is not None and any(address in ipaddress.ip_network(network) for network in networks)
 
 
 def _whose(person: Person | None, username: str) -> str:

@@ -28,14 +28,21 @@ class _Count:
     wait_until: float = 0.0
 
 
-def network_of(ip: str) -> str:
-    """Whose failures are counted together: /24 of IPv4, /64 of IPv6 (one household or office)."""
+def address_of(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """As a socket names it, without a zone; a mapped IPv4 is that IPv4. None: it is no address."""
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def network_of(ip: str) -> str:
+    """Whose failures are counted together: /24 of IPv4, /64 of IPv6 (one household or office)."""
+    address = address_of(ip)
+    if address is None:
         return ip
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     prefix = 24 if address.version == 4 else 64
     return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
 
@@ -53,8 +60,9 @@ class Throttle:
         counts = [self._counts.get(key) for key in _keys(person, ip)]
         return max([0.0, *(count.wait_until - now for count in counts if count)])
 
-    def failed(self, person: str, ip: str) -> None:
-        now = self._clock.monotonic()
+    def failed(self, person: str, ip: str) -> bool:
+        """True when the whole network has to wait as long as there is: it is guessing for real."""
+        now, guesses = self._clock.monotonic(), False
         for key in _keys(person, ip):
             count = self._counts.setdefault(key, _Count())
             self._counts.move_to_end(key)
@@ -63,9 +71,17 @@ class Throttle:
             count.failures, count.last_at = count.failures + 1, now
             beyond = count.failures - PATIENCE[key[0]]
             if beyond >= 0:
-                count.wait_until = now + min(FIRST_WAIT_S * (1 << min(beyond, 20)), LONGEST_WAIT_S)
+                wait_s = min(FIRST_WAIT_S * (1 << min(beyond, 20)), LONGEST_WAIT_S)
+                count.wait_until = now + wait_s
+                guesses |= key[0] == "network" and wait_s == LONGEST_WAIT_S
         while len(self._counts) > COUNTED_MAX:
             self._counts.popitem(last=False)
+        return guesses
+
+    def forget_network(self, ip: str) -> None:
+        """It is banned now: after that, or when somebody lifts it, it begins anew."""
+        _, network, _ = _keys("", ip)
+        self._counts.pop(network, None)
 
     def succeeded(self, person: str, ip: str) -> None:
         """The person is there and knows the password: what it mistyped is forgotten.

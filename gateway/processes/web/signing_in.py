@@ -42,7 +42,7 @@ def _refusal(refused: Refused) -> Problem:
             return Problem(
                 HTTPStatus.TOO_MANY_REQUESTS, "there were too many failed sign-ins: try again later", wait
             )
-        case "suspended" | "closed" as status:
+        case "suspended" | "closed" | "banned" as status:
             return forbidden(f"the account is {status}: ask your administrator")
         case "code":
             return unauthorised("a code of your authenticator is needed, and this is none that holds now")

@@ -45,6 +45,8 @@ from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
+from gateway.processes.signin.banning import Banning
+from gateway.processes.signin.bans import BanRule, Bans
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import EVERY
@@ -52,6 +54,7 @@ from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import split_networks
 from gateway.wiring.edge import HOLD_S_MAX
 from projections.directory.query import AppPasswordRow, EffectiveStatus, Person
+from tests.processes.kept_bans import KeptBans
 from tests.processes.world import MovedClock
 
 E = TypeVar("E", bound=Event)
@@ -218,6 +221,7 @@ class EdgeWorld:
         if self.tls is not None:
             self.certificates = FixedCertificates(self.tls)
         self.keys, self.people = MemoryKeyStore(os.urandom), PeopleInMemory()
+        self.kept_bans = KeptBans()
         self.write_ahead, self.objects = MemoryWriteAhead(), MemoryObjects(self.clock)
         self.content = KeptContents(
             write_ahead=self.write_ahead,
@@ -283,6 +287,8 @@ class EdgeWorld:
         return EdgeConfig(listeners, self.connections_max, split_networks(self.proxy_networks))
 
     def _services(self) -> EdgeServices:
+        banning = Banning(self.keys, self.gate, os.urandom)
+        self.bans = Bans(self.kept_bans, banning, self.clock, BY, BanRule())
         acceptance = Acceptance(
             hostname=HOSTNAME,
             by=BY,
@@ -312,7 +318,9 @@ class EdgeWorld:
                 clock=self.clock,
                 entropy=os.urandom,
                 by=BY,
+                bans=self.bans,
             ),
+            bans=self.bans,
         )
 
     def _spool(self) -> Spool:

@@ -1,0 +1,15 @@
+"""What the API says to who is not let in."""
+
+import pytest
+
+from gateway.domain.signin import Refusal
+from gateway.processes.signin.signin import Refused
+from gateway.processes.web.signing_in import _refusal
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [("throttled", 429), ("suspended", 403), ("banned", 403), ("password", 401), ("unknown", 401)],
+)
+def test_a_refusal_has_its_status(reason: Refusal, status: int) -> None:
+    assert _refusal(Refused(reason)).status == status
