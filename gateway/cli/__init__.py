@@ -32,6 +32,7 @@ FAMILIES: Final = {
     "alias": "aliases",
     "app-password": "app_passwords",
     "list": "lists",
+    "ban": "bans",
     "import": "importing",
     "mailbox": "mailboxes",
     "send": "sending",

@@ -79,7 +79,7 @@ def test_what_the_issue_promises_is_there() -> None:
         account add, account list, account grant,
         account revoke-role, account roles, account suspend, account activate, account close,
         account password, account accept-invitation, alias add,
-        alias remove, alias list, list add, list members,
+        alias remove, alias list, ban list, ban add, ban lift, ban export, list add, list members,
         list add-member, list remove-member, import, mailbox list, mailbox show, mailbox export,
         trace, trace export, queue list, events tail, events show, log hold, log release, projection list,
         projection rebuild, check, send, edge, router, relay, packer, projector, steward, web"""
