@@ -4,7 +4,6 @@ Source: architecture §4 (`ev.access`; Sealed).
 """
 
 from datetime import datetime
-from typing import Final
 
 from gateway.domain.bans import (
     LONGEST_BAN,
@@ -18,21 +17,19 @@ from gateway.domain.bans import (
     lift_label,
 )
 from gateway.domain.events import Fact, Stamp
-from gateway.domain.routing import traffic_key_name
-from gateway.domain.sealing import NONCE_OCTETS, seal
 from gateway.domain.signin import access_history
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AccountId, AgencyId, new_id
 from gateway.ports import Entropy, KeyStore, Lane
+from gateway.processes.traffic_seal import TrafficSeal
 from projections.bans.query import Ban
-
-NOBODYS: Final = AgencyId("none")  # whose month's key seals the bans of networks
 
 
 class Banning:
     """Bans as facts, through a lane. Raises Unavailable, Full, Deposed."""
 
     def __init__(self, keys: KeyStore, lane: Lane, entropy: Entropy) -> None:
-        self._keys, self._lane, self._entropy = keys, lane, entropy
+        self._lane, self._entropy = lane, entropy
+        self._seal = TrafficSeal(keys, entropy)
 
     async def network(
         self, network: Network, until: datetime, stamp: Stamp, *, reason: Cause, why: str = ""
@@ -46,7 +43,9 @@ class Banning:
         return await self._impose(BanSecret(why=why), until, stamp, "operator", account_id, agency_id)
 
     async def lift(self, ban: Ban, stamp: Stamp, *, why: str) -> None:
-        sealed, key_name = await self._seal(LiftSecret(why), lift_label(ban.ban_id), ban.agency_id, stamp.at)
+        sealed, key_name = await self._seal.seal(
+            LiftSecret(why), ban.agency_id, stamp.at, label=lift_label(ban.ban_id)
+        )
         lifted = BanLifted(**stamp.fields(), ban_id=ban.ban_id, sealed=sealed, sealed_key=key_name)
         await self._lane.append([Fact(access_history(ban.agency_id), lifted)])
 
@@ -61,7 +60,7 @@ class Banning:
     ) -> Ban:
         assert stamp.at < until <= stamp.at + LONGEST_BAN, until
         ban_id = new_id("ban", stamp.at, self._entropy(ID_ENTROPY_OCTETS))
-        sealed, key_name = await self._seal(secret, ban_label(ban_id), agency_id, stamp.at)
+        sealed, key_name = await self._seal.seal(secret, agency_id, stamp.at, label=ban_label(ban_id))
         imposed = BanImposed(
             **stamp.fields(),
             ban_id=ban_id,
@@ -85,10 +84,3 @@ class Banning:
             f"{stamp.actor.kind} {stamp.actor.id}".rstrip(),
             until,
         )
-
-    async def _seal(
-        self, secret: BanSecret | LiftSecret, label: str, agency_id: AgencyId | None, at: datetime
-    ) -> tuple[bytes, str]:
-        name = traffic_key_name(agency_id or NOBODYS, f"{at:%Y%m}")
-        key = await self._keys.get_or_make(name)
-        return seal(secret, key, nonce=self._entropy(NONCE_OCTETS), label=label), name
