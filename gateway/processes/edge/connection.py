@@ -215,9 +215,9 @@ class Connection(asyncio.Protocol):
 
     # --- from outside -----------------------------------------------------------------------------
 
-    def never_came(self, reason: str) -> None:
+    def never_came(self, reason: str, ending: Ending = "tls") -> None:
         """There was a client, and it failed before it could say anything."""
-        self._reason, self._is_lost, self._ending = reason, True, "tls"
+        self._reason, self._is_lost, self._ending = reason, True, ending
         self._end()
 
     def interrupt(self) -> None:

@@ -24,7 +24,9 @@ ACCEPT_AGAIN_S: Final = 1.0
 LAST_WORDS_S: Final = 1.0
 # A proxy sends its header with the handshake of TCP. Precedents: Postfix 5 s, HAProxy's example 3 s.
 PROXY_HEADER_S: Final = 5.0
-HEADERS_AWAITED_MAX: Final = 1_000
+HEADERS_AWAITED_MAX: Final = (
+    1_000  # they count on no listener yet; as many as come within 5 s at 200 a second
+)
 STOP_S: Final = 20.0  # what a stop gives the mails in hand
 
 Peer = tuple[object, ...]  # as a socket names it
@@ -151,9 +153,7 @@ class Edge:
                 client.close()
                 raise
         if not listener.session.is_tls:
-            loop = asyncio.get_running_loop()
-            with contextlib.suppress(OSError):  # it is gone again
-                await loop.connect_accepted_socket(partial(self._connect, listener, peer), client)
+            await self._greet(client, self._connect(listener, peer))
         elif self._is_full(listener):
             client.close()  # whoever waits for a handshake understands no 421
             self._turn_away(listener, peer)
@@ -179,6 +179,14 @@ class Edge:
         finally:
             self._headers_awaited -= 1
         return None if header.source is None else (header.source.ip, header.source.port)
+
+    async def _greet(self, client: socket.socket, protocol: asyncio.Protocol) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, client)
+        except OSError as error:  # the socket cannot be used: the loop has told the protocol nothing
+            client.close()
+            if isinstance(protocol, Connection):
+                protocol.never_came(str(error), "lost")
 
     async def _shake_hands(self, client: socket.socket, peer: Peer, listener: Listener) -> None:
         connection = self._begin(listener)

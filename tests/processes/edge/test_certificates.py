@@ -69,8 +69,14 @@ async def world(tmp_path: Path, live: Certificates) -> AsyncIterator[EdgeWorld]:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the log says of certificates."""
     lines: list[str] = []
+    log = maillog.certificates_unusable
+
+    def tell(*, reason: str) -> None:
+        lines.append(reason)
+        log(reason=reason)
+
     monkeypatch.setattr(maillog, "certificates_changed", lambda: lines.append("changed"))
-    monkeypatch.setattr(maillog, "certificates_unusable", lambda *, reason: lines.append(reason))
+    monkeypatch.setattr(maillog, "certificates_unusable", tell)
     return lines
 
 
@@ -217,6 +223,22 @@ async def test_files_that_change_while_they_are_read_wait_for_the_next_look(
         assert told == []
         await world.looking.look()
         assert told == ["changed"]
+
+
+async def test_a_certificate_without_a_binding_offers_no_plus(
+    tmp_path: Path, two: list[Certificates], live: Certificates
+) -> None:
+    """Ed25519 signs without a hash of its own (RFC 5929 §4.1)."""
+    tls = CertificateFiles(live.chain, live.key).load()
+    tls.channel_binding = None
+    async with (
+        EdgeWorld(tmp_path, tls=tls).running() as world,
+        await immediate(world, trusting(two[0])) as client,
+    ):
+        offers = await client.say(b"EHLO client.example\r\n")
+        assert b"SCRAM-SHA-256 " in offers
+        assert b"PLUS" not in offers
+        assert (await client.say(b"AUTH SCRAM-SHA-256-PLUS\r\n")).startswith(b"504 ")
 
 
 @pytest.mark.parametrize("which", ["chain", "key"])

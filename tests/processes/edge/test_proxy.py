@@ -5,12 +5,14 @@ Source: HAProxy's proxy-protocol.txt.
 
 import asyncio
 import base64
+import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,7 +61,6 @@ def edge(tmp_path: Path, certificates: Certificates) -> EdgeWorld:
 @pytest.fixture
 async def world(edge: EdgeWorld) -> AsyncIterator[EdgeWorld]:
     async with edge.running() as world:
-        await world.give_password(SUDA, PASSWORD)
         yield world
 
 
@@ -67,7 +68,13 @@ async def world(edge: EdgeWorld) -> AsyncIterator[EdgeWorld]:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What proxy_header_missing was told of."""
     lines: list[dict[str, Any]] = []
-    monkeypatch.setattr(maillog, "proxy_header_missing", lambda **line: lines.append(line))
+    log = maillog.proxy_header_missing
+
+    def tell(**line: Any) -> None:
+        lines.append(line)
+        log(**line)
+
+    monkeypatch.setattr(maillog, "proxy_header_missing", tell)
     return lines
 
 
@@ -112,6 +119,7 @@ async def test_what_is_sent_ahead_behind_the_header_is_not_lost(world: EdgeWorld
 async def test_starttls_begins_behind_the_header(
     world: EdgeWorld, trust: ssl.SSLContext, version: str
 ) -> None:
+    await world.give_password(SUDA, PASSWORD)
     async with await proxied(world, HEADERS[version], world.submission_port) as client:
         assert (await client.reply()).startswith(b"220 ")
         await client.say(b"EHLO client.example\r\n")
@@ -132,6 +140,7 @@ async def inside_tls(client: Client, trust: ssl.SSLContext) -> None:
 async def test_implicit_tls_begins_behind_the_header(
     world: EdgeWorld, trust: ssl.SSLContext, version: str
 ) -> None:
+    await world.give_password(SUDA, PASSWORD)
     async with await proxied(world, HEADERS[version], world.submissions_port) as client:
         await inside_tls(client, trust)
         await client.say(b"EHLO client.example\r\n")
@@ -190,6 +199,37 @@ async def test_a_proxy_that_goes_before_its_header_is_whole_leaves_no_trace(
     (await proxied(world, V1[:20])).vanish()
     await until(lambda: len(told) == 2)
     assert world.edge._headers_awaited == 0
+
+
+@pytest.mark.parametrize("name", ["smtp", "submissions"])
+async def test_a_client_that_goes_right_after_its_header_leaves_no_trace(world: EdgeWorld, name: str) -> None:
+    port = world.port if name == "smtp" else world.submissions_port
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(V2)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+        await asyncio.sleep(0)
+    while len(await world.events(SessionEnded)) < 20:  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
+    assert not world.edge._connections
+    assert not +world.edge._on
+
+
+async def test_a_socket_that_cannot_be_used_gives_its_place_back(
+    world: EdgeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unable:
+        async def connect_accepted_socket(self, *given: object) -> None:
+            raise OSError("no transport can be made of it")
+
+    protocol = world.edge._connect(world.edge._config.listeners[0], (CLIENT, 56324))
+    assert len(world.edge._connections) == 1
+    with socket.socket() as client, monkeypatch.context() as patched:
+        patched.setattr(listener, "asyncio", SimpleNamespace(get_running_loop=Unable))
+        await world.edge._greet(client, protocol)
+    assert not world.edge._connections
+    event, _ = await ended(world)
+    assert event.ended == "lost"
 
 
 async def test_too_many_that_send_no_header_are_closed(
