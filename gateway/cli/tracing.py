@@ -67,28 +67,29 @@ async def stories(
         raise click.UsageError(
             "say which mail: --mail-id, --message-id, --from, --to, --ip, --subject or --since"
         )
-    seen = 0
+    seen, is_first = 0, True
     while True:
         async with desk.pool.snapshot() as rows:
             mails = await trace_rows.find_mails(rows, wanted, limit=limit, newest=True)
             steps = await _story(rows, [mail.mail_id for mail in mails], seen)
-            refusals = [] if seen else await trace_rows.find_refusals(rows, wanted, limit=limit)
-        if seen == 0 and not mails and not refusals and not follow:
+            refusals = await trace_rows.find_refusals(rows, wanted, after=seen, limit=limit)
+        if is_first and not mails and not refusals and not follow:
             nothing("no mail matches")
         if as_json() and not follow:
             told = [{**asdict(mail), "steps": _steps(steps, mail.mail_id)} for mail in mails]
-            print_json([*told, *({"topic": RecipientRefused.TOPIC, **asdict(each)} for each in refusals)])
+            print_json([*told, *map(_refusal, refusals)])
         elif as_json():
-            for step in steps:
-                print_line(asdict(step))
+            for line in [*map(asdict, steps), *map(_refusal, refusals)]:
+                print_line(line)
         else:
-            _tell(mails if seen == 0 else [], steps)
+            _tell([mail for mail in mails if mail.position > seen], steps)
             _tell_refused(refusals)
-        if seen == 0 and len(mails) == limit:
+        if is_first and len(mails) == limit:
             click.echo(f"(the last {limit} mails that match; --limit for more)", err=True)
         if not follow:
             return
-        seen = max([seen, *(step.position for step in steps)])
+        seen = max([seen, *(step.position for step in steps), *(each.position for each in refusals)])
+        is_first = False
         await asyncio.sleep(FOLLOW_EVERY_S)
 
 
@@ -102,6 +103,10 @@ async def _story(rows: Rows, mails: list[MailId], after: int) -> list[Step]:
 
 def _steps(steps: list[Step], mail_id: MailId) -> list[dict[str, Any]]:
     return [asdict(step) for step in steps if step.mail_id == mail_id]
+
+
+def _refusal(refused: RefusalRow) -> dict[str, Any]:
+    return {"topic": RecipientRefused.TOPIC, **asdict(refused)}
 
 
 def _tell(mails: list[trace_rows.MailRow], steps: list[Step]) -> None:

@@ -126,19 +126,26 @@ async def find_mails(
     return sorted((MailRow(*row.values()) for row in found), key=lambda mail: mail.position)
 
 
-async def find_refusals(rows: Rows, wanted: Wanted, *, limit: int = 1_000) -> list[RefusalRow]:
-    """The last refusals that match, in log order; none for what only a mail has: an id, a subject."""
+async def find_refusals(
+    rows: Rows, wanted: Wanted, *, after: int = 0, limit: int = 1_000
+) -> list[RefusalRow]:
+    """The last refusals that match, in log order; none for what only a mail has: an id, a subject.
+
+    after: position of the last one seen.
+    """
     if wanted.mail_id is not None or wanted.message_id is not None or wanted.subject is not None:
         return []
     found = await rows.fetch(
         f"""SELECT {_REFUSALS} FROM {_SCHEMA}.refusal
         WHERE ($1::text IS NULL OR sender_key = $1) AND ($2::text IS NULL OR recipient_key = $2)
             AND ($3::text IS NULL OR remote_ip = $3) AND ($4::timestamptz IS NULL OR at >= $4)
+            AND position > $5
         ORDER BY position DESC LIMIT {limit:d}""",
         wanted.from_ and address_key(wanted.from_),
         wanted.to and address_key(wanted.to),
         wanted.remote_ip,
         wanted.since,
+        after,
     )
     return sorted((RefusalRow(*row.values()) for row in found), key=lambda refused: refused.position)
 

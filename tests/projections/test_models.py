@@ -295,6 +295,8 @@ async def test_a_recipient_that_was_refused_is_found_though_there_was_no_mail(ga
             found = await find_refusals(rows, wanted)
             assert [row.position for row in found] == positions, wanted
         (refused,) = await find_refusals(rows, Wanted(to="ann@opm.go.th"))
+        (fresh,) = await find_refusals(rows, Wanted(remote_ip="192.0.2.9"), after=first)
+        assert fresh.position == second
     assert (refused.rcpt_to, refused.reason, refused.status) == ("Ann@opm.go.th", "owner-changed", "5.7.17")
     assert refused.valid_since < refused.owner_since
 
