@@ -8,20 +8,19 @@ Precedents: Postfix anvil(8), smtpd_client_connection_count_limit 50 and smtpd_c
 Exchange Online, 30 messages a minute and 10,000 recipients a day. Source: RFC 5321 §3.8 (421), RFC 3463 §3.8.
 """
 
-import ipaddress
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.mail.ids import AccountId
+from gateway.mail.networks import Network as Network
+from gateway.mail.networks import is_within as is_within
 from gateway.mail.reply import Reply, reply
 from gateway.processes.signin.throttle import network_of
 
 HOUR_S: Final = 3600.0
 COUNTED_MAX: Final = 50_000  # networks and accounts; the longest silent is forgotten first
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TOO_MANY_CONNECTIONS: Final = reply(421, "4.7.0", "Too many connections from your network, try again later")
 TOO_MANY_MESSAGES: Final = reply(450, "4.7.1", "Too many messages in an hour, try again later")
@@ -122,15 +121,3 @@ class Rates:
 
     def _is_exempt(self, ip: str) -> bool:
         return is_within(ip, self._limits.exempt)
-
-
-def is_within(ip: str, networks: Sequence[Network]) -> bool:
-    """ip: as a socket names it; an IPv4 address inside IPv6 counts as itself."""
-    if not networks:
-        return False
-    try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return any((mapped or address) in network for network in networks)

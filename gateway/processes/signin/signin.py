@@ -28,12 +28,13 @@ from gateway.domain.signin import (
     access_history,
 )
 from gateway.mail.address import Address, parse_address
+from gateway.mail.networks import is_within
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
-from gateway.processes.signin.throttle import Throttle, address_of, network_of
+from gateway.processes.signin.throttle import Throttle, network_of
 from gateway.processes.signin.totp import Codes, secret_name
 from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
@@ -291,14 +292,9 @@ def _refusal_of(app: AppPasswordRow | None, origin: Origin, now: datetime) -> Re
         return "expired"
     if app.protocols and origin.protocol not in app.protocols:
         return "protocol"
-    if app.networks and not _is_within(origin.remote_ip, app.networks):
+    if app.networks and not is_within(origin.remote_ip, map(ipaddress.ip_network, app.networks)):
         return "network"
     return None
-
-
-def _is_within(ip: str, networks: tuple[str, ...]) -> bool:
-    address = address_of(ip)
-    return address is not None and any(address in ipaddress.ip_network(network) for network in networks)
 
 
 def _whose(person: Person | None, username: str) -> str:

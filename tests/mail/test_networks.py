@@ -1,0 +1,27 @@
+"""Hosts are found in networks however a socket names them."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from gateway.mail.networks import is_within
+
+NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network("fe80::/10")]
+
+
+@pytest.mark.parametrize(
+    ("ip", "is_one_of_theirs"),
+    [
+        ("192.0.2.9", True),
+        ("192.0.3.9", False),
+        ("::ffff:192.0.2.9", True),  # IPv4 on a socket for both
+        ("2001:db8:1::1", True),
+        ("2001:db9::1", False),
+        ("fe80::1%eth0", True),  # a link-local address with its zone
+        ("", False),
+        ("somewhere", False),
+    ],
+)
+def test_a_host_is_within_its_networks(ip: str, is_one_of_theirs: bool) -> None:
+    assert is_within(ip, NETWORKS) is is_one_of_theirs
+    assert not is_within(ip, [])
