@@ -6,7 +6,6 @@ then those who get it decide. The gateway's own limits are kept by the session c
 Source: RFC 1870 §6 (552 5.3.4), RFC 5321 §4.5.3.1.10 (452 4.5.3: the rest in another mail).
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +17,7 @@ from gateway.mail.ids import AgencyId
 from gateway.mail.mime import Part
 from gateway.mail.reply import Reply, reply
 from gateway.ports import Clock
+from gateway.processes.recent import Recent
 from gateway.protocols.smtp import replies
 from projections.directory.query import limits_of
 from projections.readmodel import Rows
@@ -31,23 +31,17 @@ class AgencyLimits:
     """The agencies' limits, each asked for once in some seconds."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._known: OrderedDict[AgencyId, tuple[float, Limits]] = OrderedDict()
+        self._recent = Recent[AgencyId, Limits](clock, holds_s=HOLDS_S, known_max=AGENCIES_MAX)
 
     def known(self, agency_id: AgencyId) -> Limits | None:
-        found = self._known.get(agency_id)
-        return found[1] if found and self._clock.monotonic() - found[0] < HOLDS_S else None
+        return self._recent.get(agency_id)
 
     async def find(self, rows: Rows, agency_id: AgencyId) -> Limits:
         known = self.known(agency_id)
-        if known is not None:
-            return known
-        found = await limits_of(rows, agency_id)
-        self._known[agency_id] = self._clock.monotonic(), found
-        self._known.move_to_end(agency_id)
-        if len(self._known) > AGENCIES_MAX:
-            self._known.popitem(last=False)
-        return found
+        if known is None:
+            known = await limits_of(rows, agency_id)
+            self._recent.keep(agency_id, known)
+        return known
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ The answer holds for a second, so a thousand mails to one address are one questi
 again from the log; what the edge says is a courtesy to the sender, not a promise about the mailbox.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, assert_never
@@ -17,6 +16,7 @@ from gateway.mail.reply import Reply, reply
 from gateway.ports import START, Clock, Position, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.limits import AgencyLimits
+from gateway.processes.recent import Recent
 from projections.checkpoint import position_of
 from projections.directory import query as directory
 from projections.directory.project import DirectoryModel
@@ -62,14 +62,13 @@ class Recipients:
         addressing: directory.Addressing = directory.ADDRESSING,
         since: Position = START.position,
     ) -> None:
-        self._pool, self._clock, self._addressing, self._since = pool, clock, addressing, since
+        self._pool, self._addressing, self._since = pool, addressing, since
         self.limits = AgencyLimits(clock)
-        self._known: OrderedDict[Address, tuple[float, Checked]] = OrderedDict()
+        self._recent = Recent[Address, Checked](clock, holds_s=HOLDS_S, known_max=KNOWN_MAX)
 
     def known(self, address: Address) -> Checked | None:
         """The answer when it was given within the last second; key: the normalised address."""
-        found = self._known.get(address)
-        return found[1] if found and self._clock.monotonic() - found[0] < HOLDS_S else None
+        return self._recent.get(address)
 
     async def check(self, address: Address) -> Checked:
         """Ask the directory about a normalised address."""
@@ -85,10 +84,7 @@ class Recipients:
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="rcpt")
             return Checked(CANNOT_ANSWER, None)
-        self._known[address] = self._clock.monotonic(), checked
-        self._known.move_to_end(address)
-        if len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
+        self._recent.keep(address, checked)
         return checked
 
     async def limits_of(self, agency_id: AgencyId) -> Limits:

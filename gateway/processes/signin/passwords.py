@@ -7,13 +7,13 @@ phone signs in for every mail it sends, and a hash takes 64 MiB and some 50 ms o
 import asyncio
 import hashlib
 import hmac
-from collections import OrderedDict
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.ports import Clock, Entropy
+from gateway.processes.recent import Recent
 
 HASHES_AT_ONCE: Final = 2
 REMEMBERED_S: Final = 300.0
@@ -36,23 +36,19 @@ class Passwords:
     """Checks passwords for all sessions of one process."""
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
-        self._clock = clock
         self._key = entropy(32)  # what is remembered is worth nothing outside of this process
-        self._remembered: OrderedDict[bytes, float] = OrderedDict()  # until when
+        self._verified = Recent[bytes, bool](clock, holds_s=REMEMBERED_S, known_max=REMEMBERED_MAX)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
 
     async def is_right(self, password: str, verifier: bytes | None) -> bool:
         """verifier: None when there is no such person; then it takes as long and is never right."""
         known = hmac.digest(self._key, (verifier or b"") + b"\0" + password.encode(), hashlib.sha256)
-        if self._remembered.get(known, 0.0) > self._clock.monotonic():
+        if self._verified.get(known):
             return True
         async with self._hashing:
             is_right = await asyncio.to_thread(_verify, verifier or NOBODYS, password)
         if is_right and verifier is not None:
-            self._remembered[known] = self._clock.monotonic() + REMEMBERED_S
-            self._remembered.move_to_end(known)
-            if len(self._remembered) > REMEMBERED_MAX:
-                self._remembered.popitem(last=False)
+            self._verified.keep(known, True)
             return True
         return False
 
