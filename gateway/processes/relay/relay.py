@@ -8,12 +8,12 @@ Source: architecture §2.4; RFC 5321 §4.5.4.1.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from gateway.domain.agency import NextHop
 from gateway.domain.delivery import (
@@ -41,6 +41,7 @@ from gateway.ports import (
     Unavailable,
 )
 from gateway.processes import maillog
+from gateway.processes.patience import patiently
 from gateway.processes.relay.connection import (
     Connection,
     Timeouts,
@@ -61,11 +62,8 @@ TAKE_MAX: Final = 200  # recipients asked for at once
 POLL_S: Final = 0.2
 CONNECTION_IDLE_S: Final = 2.0  # an idle connection waits so long for another mail
 RENEW_EVERY_S: Final = LEASE_S / 4
-TRY_AGAIN_AFTER_S: Final = 0.5
 SHUTDOWN_TIMEOUT_S: Final = 5.0
 CHANCE_OCTETS: Final = 2
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -136,12 +134,12 @@ class Relay:
     async def _take_all(self) -> None:
         while True:
             await self._room()
-            jobs = await self._patiently("take", partial(self._queue.take, TAKE_MAX))
+            jobs = await patiently(self._clock, "take", partial(self._queue.take, TAKE_MAX))
             if not jobs:
                 await self._clock.sleep(POLL_S)
                 continue
             agencies = list({job.queued.agency_id for job in jobs if job.queued.agency_id is not None})
-            hops = await self._patiently("take", partial(self._queue.next_hops, agencies))
+            hops = await patiently(self._clock, "take", partial(self._queue.next_hops, agencies))
             await self._content.read_ahead([job.queued.message.content for job in jobs])
             for job in jobs:
                 keys = [(job.position, recipient) for recipient in job.recipients]
@@ -171,7 +169,7 @@ class Relay:
         while True:
             await self._clock.sleep(RENEW_EVERY_S)
             jobs = list({id(job): job for job in self._jobs.values()}.values())
-            await self._patiently("renew leases", partial(self._queue.renew, jobs))
+            await patiently(self._clock, "renew leases", partial(self._queue.renew, jobs))
 
     async def _release_all(self) -> None:
         """End the leases of what is concluded, once the rows know it."""
@@ -180,7 +178,9 @@ class Relay:
             while not self._concluded.empty():
                 concluded.append(self._concluded.get_nowait())
             jobs, position = [job for job, _ in concluded], max(position for _, position in concluded)
-            while not await self._patiently("release leases", partial(self._queue.release, jobs, position)):
+            while not await patiently(
+                self._clock, "release leases", partial(self._queue.release, jobs, position)
+            ):
                 maillog.service_unavailable(
                     service="queue", reason=f"its rows have not reached {position}", doing="release leases"
                 )
@@ -293,8 +293,10 @@ class Relay:
     async def _open(self, job: Job) -> OpenMail | None:
         """Envelope and secret of a job; None, and its end recorded, when its keys were destroyed."""
         try:
-            return await self._patiently(
-                "open mail", partial(open_mail, job.queued, job.recipients, self._keys, self._clock.now())
+            return await patiently(
+                self._clock,
+                "open mail",
+                partial(open_mail, job.queued, job.recipients, self._keys, self._clock.now()),
             )
         except KeyForgotten:
             erased = erased_fact(job.queued, job.position, job.recipients, self._stamp())
@@ -350,7 +352,7 @@ class Relay:
         await self._recorder.add(Conclusion(job, facts, took_s))
 
     async def _append(self, facts: Sequence[Fact]) -> Position:
-        return await self._patiently("record outcomes", partial(self._lane.append, facts))
+        return await patiently(self._clock, "record outcomes", partial(self._lane.append, facts))
 
     def _recorded(self, conclusions: Sequence[Conclusion], position: Position) -> None:
         for conclusion in conclusions:
@@ -360,15 +362,6 @@ class Relay:
 
     def _stamp(self) -> Stamp:
         return Stamp(at=self._clock.now(), actor=Actor("system", "relay"), by=self._by)
-
-    async def _patiently(self, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Until a service that is away comes back."""
-        while True:
-            try:
-                return await work()
-            except Unavailable as error:
-                maillog.service_unavailable(service=error.service, reason=error.reason, doing=doing)
-                await self._clock.sleep(TRY_AGAIN_AFTER_S)
 
 
 def _is_worn_out(answer: Answer) -> bool:

@@ -8,10 +8,10 @@ Source: architecture §2.2.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from gateway.domain.codec import MalformedEvent
 from gateway.domain.events import (
@@ -46,6 +46,7 @@ from gateway.ports import (
     Unavailable,
 )
 from gateway.processes import maillog
+from gateway.processes.patience import patiently
 from gateway.processes.router.decisions import Decisions, Undecidable, Work
 from gateway.processes.router.directory import DIRECTORY_TOPICS, Directory
 from gateway.processes.router.reports import Reported
@@ -64,10 +65,7 @@ REPORTED: Final = {
 STEPS_AHEAD_MAX: Final = 256  # decided and not appended yet; a step is at most 1 MB, nearly always 2 kB
 PROGRESS_EVERY: Final = 10_000  # positions, when none of them was a mail of this share
 DIRECTORY_TIMEOUT_S: Final = 10.0
-TRY_AGAIN_AFTER_S: Final = 0.5
 SHUTDOWN_TIMEOUT_S: Final = 2.0
-
-T = TypeVar("T")
 
 
 class Router:
@@ -101,7 +99,7 @@ class Router:
 
     async def run(self) -> None:
         """Raises Deposed when another router has the share, Undecidable, LogCorrupt."""
-        checkpoint = await self._patiently("start", self._load)
+        checkpoint = await patiently(self._clock, "start", self._load)
         appending = asyncio.create_task(self._append_all(), name="append")
         deciding = asyncio.create_task(self._decide_all(checkpoint), name="decide")
         try:
@@ -178,7 +176,7 @@ class Router:
         """The event whose release this is, if it was passed over; else what was given."""
         match recorded.event:
             case ConsumerReleased(position=position) if position in self._aside:
-                return await self._patiently("read", lambda: self._log.read(Position(position)))
+                return await patiently(self._clock, "read", lambda: self._log.read(Position(position)))
         return recorded
 
     async def _of_release(self, recorded: Recorded) -> Recorded:
@@ -186,7 +184,7 @@ class Router:
         event = recorded.event
         assert isinstance(event, MailReleased), event
         position = Position(event.accepted)
-        accepted = await self._patiently("read", lambda: self._log.read(position))
+        accepted = await patiently(self._clock, "read", lambda: self._log.read(position))
         mail = accepted.event
         if not isinstance(mail, MailAccepted) or mail.mail_id != event.mail_id:
             raise Undecidable(recorded, f"{position} is another mail")
@@ -210,7 +208,7 @@ class Router:
         """Decide on the rows of a directory that knows all we have seen of it."""
         await self._reach_directory()
         try:
-            decided = await self._patiently("decide", lambda: self._decisions.on(work))
+            decided = await patiently(self._clock, "decide", lambda: self._decisions.on(work))
         except Undecidable as poison:
             before = next(i for i, one in enumerate(work) if one.recorded is poison.recorded)
             if before:
@@ -246,7 +244,7 @@ class Router:
             if not await self._directory.reach(self._directory_at, DIRECTORY_TIMEOUT_S):
                 raise Unavailable("directory", f"its rows have not reached position {self._directory_at}")
 
-        await self._patiently("look up recipients", reach)
+        await patiently(self._clock, "look up recipients", reach)
         self._directory_reached = self._directory_at
 
     # --- appending --------------------------------------------------------------------------------------
@@ -269,7 +267,7 @@ class Router:
         is_news = bool(step.facts) or step.aside != self._decided.aside
         is_news = is_news or self._decided.up_to < self._waits_at <= step.up_to  # else it seems undecided
         if is_news or step.up_to - self._decided.up_to >= PROGRESS_EVERY:
-            await self._patiently("append", lambda: self._append_once(step))
+            await patiently(self._clock, "append", lambda: self._append_once(step))
 
     async def _append_once(self, step: Step) -> None:
         stamp = Stamp(at=self._clock.now(), actor=Actor("system", "router"), by=self._by)
@@ -290,15 +288,6 @@ class Router:
             with suppress(Unavailable, Deposed, TimeoutError):
                 async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
                     await self._append_once(self._seen)
-
-    async def _patiently(self, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Until a service that is away comes back: the same event again, later."""
-        while True:
-            try:
-                return await work()
-            except Unavailable as error:
-                maillog.service_unavailable(service=error.service, reason=error.reason, doing=doing)
-                await self._clock.sleep(TRY_AGAIN_AFTER_S)
 
 
 def _is_held_back(recorded: Recorded) -> bool:
