@@ -1,4 +1,4 @@
-"""`saraban projection` and `saraban check`: are the rows what the log says?"""
+"""`saraban projection`: are the rows what the log says?"""
 
 import click
 

@@ -1,7 +1,6 @@
 """`saraban init`, and what the commands about agencies, accounts and aliases share."""
 
 import asyncio
-import re
 import secrets
 from functools import partial
 from typing import Final, Literal, TypeVar
@@ -15,6 +14,7 @@ from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.domain.events import Fact, OperatorAppointed
 from gateway.domain.histories import operator_history
+from gateway.domain.quota import octets_in
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position
@@ -32,7 +32,6 @@ from gateway.wiring.desk import Desk
 
 PAGE: Final = 1_000
 D = TypeVar("D", bound=Deciding)
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 class Octets(click.ParamType[int]):
@@ -43,10 +42,10 @@ class Octets(click.ParamType[int]):
     def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        found = re.fullmatch(r"([0-9]+) ?([kmgt]?)i?b?", str(value).strip().lower())
-        if found is None:
-            self.fail(f"{value!r} is no size such as 10G", parameter, context)
-        return int(found[1]) * _UNITS[found[2]]
+        try:
+            return octets_in(str(value).strip())
+        except ValueError as error:
+            self.fail(str(error), parameter, context)
 
 
 @click.command()

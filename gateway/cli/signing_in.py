@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from gateway.cli.output import fail, say
 from gateway.cli.remote import Remote
 from gateway.cli.session import Session, keep, kept, session_file
 from gateway.domain.registration import Refused
+from gateway.mail.networks import is_loopback
 from gateway.ports import Unavailable
 
 
@@ -78,13 +78,6 @@ def _base(url: str) -> str:
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         fail(f"{url} is no https://host:port")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         fail(f"{url} would carry the password in the clear: use https")
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,7 +6,6 @@ Source: issue 2/9 (`saraban import`); RFC 4180 (CSV).
 """
 
 import csv
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
@@ -15,6 +14,7 @@ from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind
 from gateway.domain.aliases import ALIASES_MAX
 from gateway.domain.credentials import phc_fault
 from gateway.domain.events import Event
+from gateway.domain.quota import octets_in
 from gateway.domain.registration import Refused
 from gateway.mail.address import Address, parse_address
 
@@ -24,8 +24,6 @@ COLUMNS: Final = ("address", "display_name", "kind", "quota", "aliases", "creden
 REQUIRED: Final = frozenset({"address", "credential"})
 _KINDS: Final[Mapping[str, AccountKind]] = {"person": "person", "office": "office"}
 _HASHED: Final = "argon2:"
-_QUOTA: Final = re.compile(r"([0-9]{1,18}) ?([kmgt]?)(?:i?b)?", re.IGNORECASE)
-_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 class ImportBegun(Event, frozen=True, kw_only=True):
@@ -142,10 +140,10 @@ def _address(text: str) -> Address:
 def _quota(text: str) -> int:
     if not text:
         return QUOTA_OCTETS_DEFAULT
-    found = _QUOTA.fullmatch(text)
-    if found is None:
-        raise Refused(f"the quota {text!r} is no size such as 10G")
-    return int(found[1]) * _UNITS[found[2].lower()]
+    try:
+        return octets_in(text)
+    except ValueError as error:
+        raise Refused(f"the quota {error}") from error
 
 
 def _credential(text: str) -> Credential:

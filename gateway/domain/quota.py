@@ -6,6 +6,7 @@ good after it. What was accepted is delivered while the mailbox is below its quo
 Source: RFC 3463 §3.3 (x.2.2 mailbox full), RFC 5321 §4.2.3 (452, 552), RFC 1870 §6.1 (SIZE at MAIL).
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -53,3 +54,15 @@ class QuotaRule:
         if octets > room.quota_octets:  # it will never fit
             return FULL
         return FULL_FOR_NOW if room.octets + octets > room.quota_octets else None
+
+
+_SIZE: Final = re.compile(r"([0-9]{1,18}) ?([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+def octets_in(text: str) -> int:
+    """What people write for a number of octets: 1073741824, 500M, 10G. Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no size such as 10G")
+    return int(found[1]) * _UNITS[found[2].lower()]

@@ -5,12 +5,10 @@ least. Its rows go because of an event, so that rows folded anew are the same.
 """
 
 from datetime import date
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 from gateway.domain.events import Event, Instant
 from gateway.mail.ids import AgencyId
-
-DUE: Final = "due"  # the history of what the steward says has fallen due
 
 Format = Literal["csv", "jsonl", "parquet"]
 

@@ -1,4 +1,4 @@
-"""Is a host in a network? Addresses come as a socket names them: with a zone, or IPv4 inside IPv6."""
+"""Where a host is. Addresses come as a socket names them: with a zone, or IPv4 inside IPv6."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -15,3 +15,11 @@ def is_within(ip: str, networks: Iterable[Network]) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return any(address in network for network in networks)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine; of names that is localhost alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.mail.networks import is_within
+from gateway.mail.networks import is_loopback, is_within
 
 NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network("fe80::/10")]
 
@@ -25,3 +25,13 @@ NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network(
 def test_a_host_is_within_its_networks(ip: str, is_one_of_theirs: bool) -> None:
     assert is_within(ip, NETWORKS) is is_one_of_theirs
     assert not is_within(ip, [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_this_machine_is_a_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "::", "localhost.example", "127.0.0.1.example", ""])
+def test_another_host_is_none(host: str) -> None:
+    assert not is_loopback(host)

@@ -6,6 +6,7 @@ from datetime import UTC, date, timedelta
 import pytest
 
 from gateway.domain.events import Actor, Fact
+from gateway.domain.histories import DUE
 from gateway.domain.sessions import (
     SESSIONS,
     EndedSo,
@@ -16,7 +17,7 @@ from gateway.domain.sessions import (
     SessionsEnded,
 )
 from gateway.domain.signin import SIGN_INS, SignInRefused, SignInSecret, access_history
-from gateway.domain.traffic import DUE, TraceExpired
+from gateway.domain.traffic import TraceExpired
 from gateway.mail.ids import AgencyId
 from projections.checkpoint import Projection, create, drop
 from projections.readmodel import Pool, ReadModel

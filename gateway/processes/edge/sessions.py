@@ -31,7 +31,7 @@ from gateway.domain.sessions import (
 from gateway.domain.signin import access_history
 from gateway.mail.ids import AgencyId
 from gateway.mail.reply import parse_reply
-from gateway.ports import Clock, Entropy, Full, KeyStore, Lane, Unavailable
+from gateway.ports import Clock, Entropy, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
 from gateway.processes.signin.throttle import network_of
 from gateway.processes.traffic_seal import TrafficSeal
@@ -194,7 +194,7 @@ class Sessions:
             while self._queue:
                 try:
                     await self._append_some()
-                except (Unavailable, Full) as error:
+                except Unavailable as error:
                     maillog.service_unavailable(
                         service=error.service, reason=error.reason, doing="record sessions"
                     )

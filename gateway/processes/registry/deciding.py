@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.domain.account import account_key_name
 from gateway.domain.account_status import seal_reason
+from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.events import Actor, By, Stamp
 from gateway.domain.registration import Registration, Standing
 from gateway.domain.sealing import NONCE_OCTETS
@@ -77,3 +78,10 @@ class Deciding:
 
     def _new_id(self, prefix: str) -> str:
         return new_id(prefix, self._clock.now(), self._entropy(ID_ENTROPY_OCTETS))
+
+
+def account_of(registration: Registration) -> AccountId:
+    """The account whose event comes first."""
+    event = registration.facts[0].event
+    assert isinstance(event, AggregateEvent), event
+    return AccountId(event.originator_id)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_key_name
 from gateway.domain.account_status import activate_account, close_account, own_address, suspend_account
 from gateway.domain.agency import NextHop
-from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, domain_history
 from gateway.domain.registration import (
@@ -20,7 +19,7 @@ from gateway.domain.sealing import NONCE_OCTETS
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, is_id
 from gateway.ports import Conflict
-from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.deciding import Deciding, account_of
 
 
 class Registry(Deciding):
@@ -106,7 +105,7 @@ class Registry(Deciding):
                 nonce=self._entropy(NONCE_OCTETS),
             )
 
-        return _account_of(await self._decide(str(of), decide))
+        return account_of(await self._decide(str(of), decide))
 
     async def remove_alias(self, alias: Address) -> AccountId:
         """Give a further address up; it rests then. Raises Refused, Unavailable."""
@@ -116,7 +115,7 @@ class Registry(Deciding):
             holding = await self._reading.holding(alias)
             return remove_alias(found.account, found.position, alias, holding, self._stamp())
 
-        return _account_of(await self._decide(str(alias), decide))
+        return account_of(await self._decide(str(alias), decide))
 
     async def suspend_account(self, address: Address, reason: str) -> AccountId:
         """Nobody signs in any more; mail still comes in. Raises Refused, Unavailable."""
@@ -126,7 +125,7 @@ class Registry(Deciding):
             sealed = self._reason(reason, found.account.id, key)
             return suspend_account(found.account, found.position, self._stamp(), reason=sealed)
 
-        return _account_of(await self._decide(str(address), decide))
+        return account_of(await self._decide(str(address), decide))
 
     async def close_account(self, address: Address, reason: str) -> AccountId:
         """Nobody signs in any more, and its addresses are given up. Raises Refused, Unavailable."""
@@ -139,7 +138,7 @@ class Registry(Deciding):
             sealed = self._reason(reason, found.account.id, key)
             return close_account(found.account, found.position, holdings, self._stamp(), reason=sealed)
 
-        return _account_of(await self._decide(str(address), decide))
+        return account_of(await self._decide(str(address), decide))
 
     async def activate_account(self, address: Address, reason: str) -> AccountId:
         """It is as before it was suspended; closed, it has its address again. Raises Refused, Unavailable."""
@@ -158,11 +157,4 @@ class Registry(Deciding):
                 nonce=self._entropy(NONCE_OCTETS),
             )
 
-        return _account_of(await self._decide(str(address), decide))
-
-
-def _account_of(registration: Registration) -> AccountId:
-    """The account whose event comes first."""
-    event = registration.facts[0].event
-    assert isinstance(event, AggregateEvent), event
-    return AccountId(event.originator_id)
+        return account_of(await self._decide(str(address), decide))

@@ -1,12 +1,11 @@
 """Granting and revoking roles."""
 
 from gateway.domain.account import Role
-from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.registration import Registration
 from gateway.domain.roles import grant_role, revoke_role
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
-from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.deciding import Deciding, account_of
 
 
 class Roles(Deciding):
@@ -25,7 +24,7 @@ class Roles(Deciding):
             sealed = self._reason(reason, found.account.id, key)
             return grant_role(found.account, found.position, role, agency_id, self._stamp(), reason=sealed)
 
-        return _account_of(await self._decide(str(address), decide))
+        return account_of(await self._decide(str(address), decide))
 
     async def revoke(
         self, address: Address, role: Role, agency_id: AgencyId | None, reason: str
@@ -37,10 +36,4 @@ class Roles(Deciding):
             sealed = self._reason(reason, found.account.id, key)
             return revoke_role(found.account, found.position, role, agency_id, self._stamp(), reason=sealed)
 
-        return _account_of(await self._decide(str(address), decide))
-
-
-def _account_of(registration: Registration) -> AccountId:
-    event = registration.facts[0].event
-    assert isinstance(event, AggregateEvent), event
-    return AccountId(event.originator_id)
+        return account_of(await self._decide(str(address), decide))

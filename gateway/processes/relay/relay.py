@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
 from typing import Final
 
 from gateway.domain.agency import NextHop
@@ -27,6 +26,7 @@ from gateway.domain.delivery import (
 )
 from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
 from gateway.domain.sealing import NONCE_OCTETS
+from gateway.mail.networks import is_loopback
 from gateway.mail.reply import Reply
 from gateway.ports import (
     START,
@@ -155,7 +155,7 @@ class Relay:
             await self._has_room.wait()
 
     def _assign(self, job: Job, hop: NextHop | None) -> None:
-        if hop is None or (self._means.demo and not _is_loopback(hop.host)):
+        if hop is None or (self._means.demo and not is_loopback(hop.host)):
             self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
             return
         key = hop, job.queued.requiretls
@@ -381,10 +381,3 @@ def _log_conclusion(fact: Fact, took_s: float) -> None:
         outcome=event.TOPIC,
         took_s=took_s,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 
 from gateway.domain.events import Actor, By, Fact, Stamp
-from gateway.domain.traffic import DUE, TraceExpired
+from gateway.domain.histories import DUE
+from gateway.domain.traffic import TraceExpired
 from gateway.ports import Clock, Lane, Leases, Unavailable
 from gateway.processes import maillog
 

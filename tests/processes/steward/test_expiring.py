@@ -6,7 +6,8 @@ import pytest
 
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.domain.events import Actor
-from gateway.domain.traffic import DUE, TraceExpired
+from gateway.domain.histories import DUE
+from gateway.domain.traffic import TraceExpired
 from gateway.processes.steward.expiring import expire
 from tests.processes.world import BY, MovedClock
 
