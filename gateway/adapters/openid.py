@@ -34,7 +34,9 @@ CONFIGURATION_S: Final = 3600.0
 KEYS_S: Final = 300.0
 KEYS_AGAIN_S: Final = 30.0  # for a key that is not among them: a provider changes its keys
 ANSWER_OCTETS_MAX: Final = 1024 * 1024
-TIMEOUT_S: Final = 5.0
+PIECE_OCTETS: Final = 64 * 1024
+TIMEOUT_S: Final = 5.0  # to connect, and for each piece of an answer
+ANSWER_S: Final = 15.0  # for all of it
 
 
 class NotValid(Exception):
@@ -162,11 +164,18 @@ class OpenIdTokens:
         return found
 
     def _request(self, method: str, url: str, more: dict[str, Any]) -> bytes:
+        until = self._clock.monotonic() + ANSWER_S
         answer = self._http.request(method, url, redirect=False, preload_content=False, **more)
+        octets = b""
         try:
-            octets: bytes = answer.read(ANSWER_OCTETS_MAX)
-        finally:
-            answer.release_conn()
+            while piece := answer.read1(PIECE_OCTETS):
+                octets += piece
+                if len(octets) > ANSWER_OCTETS_MAX or self._clock.monotonic() > until:
+                    raise ValueError("it answers too much, or too slowly")
+        except BaseException:
+            answer.close()  # what it still says must not be the answer to another request
+            raise
+        answer.release_conn()
         if answer.status != 200:
             raise ValueError(f"{method} is answered by {answer.status}")
         return octets

@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from joserfc.jwk import RSAKey
 
-from gateway.adapters.openid import KEYS_AGAIN_S, REMEMBERED, OpenIdTokens
+from gateway.adapters.openid import ANSWER_OCTETS_MAX, ANSWER_S, KEYS_AGAIN_S, REMEMBERED, OpenIdTokens
 from gateway.domain.agency import IdentityProvider
 from gateway.ports import Unavailable
 from tests.identity.provider import IdentityProviderOfTests, running_provider
@@ -152,13 +152,17 @@ class Answers(BaseHTTPRequestHandler):
 
     by_path: dict[str, tuple[int, bytes]] = {}  # noqa: RUF012  # of the class on purpose
     asked: list[str] = []  # noqa: RUF012
+    midway: list[Callable[[], None]] = []  # noqa: RUF012  # what happens when an answer has begun
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
         status, octets = self.by_path[self.path]
         self.send_response(status)
         self.end_headers()
-        self.wfile.write(octets)
+        self.wfile.write(octets[:1])
+        for happens in self.midway:
+            happens()
+        self.wfile.write(octets[1:])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing."""
@@ -191,6 +195,22 @@ async def test_a_provider_that_talks_nonsense_is_unavailable(
 ) -> None:
     Answers.by_path = {"/.well-known/openid-configuration": (status, octets)}
     with pytest.raises(Unavailable, match=said):
+        await tokens.holder(odd, "", "a.b.c")
+
+
+async def test_a_provider_that_never_comes_to_an_end_is_unavailable(
+    tokens: OpenIdTokens, clock: Clock, odd: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dribble() -> None:
+        clock.passed += timedelta(seconds=ANSWER_S + 1)
+
+    Answers.by_path = {"/.well-known/openid-configuration": (200, b"{" + b" " * ANSWER_OCTETS_MAX)}
+    with pytest.raises(Unavailable, match="too much"):
+        await tokens.holder(odd, "", "a.b.c")
+    monkeypatch.setattr(Answers, "midway", [dribble])
+    told = json.dumps({"issuer": odd.issuer}).encode()
+    Answers.by_path = {"/.well-known/openid-configuration": (200, told)}
+    with pytest.raises(Unavailable, match="too slowly"):
         await tokens.holder(odd, "", "a.b.c")
 
 
