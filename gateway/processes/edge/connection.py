@@ -41,6 +41,7 @@ TIMED_OUT = reply(421, "4.4.2", "Timed out waiting for the client")
 TOO_LONG = reply(421, "4.4.2", "The session has lasted too long, begin another")
 SHUTTING_DOWN = reply(421, "4.3.2", "Shutting down, try again later")
 NOT_YOUR_SENDER = reply(550, "5.7.1", "You may not send from that address")  # RFC 6409 §6.1
+SHUT_OUT = reply(421, "4.7.0", "The account is suspended, ask your administrator")
 # RFC 4954 §6, RFC 5248 (525 5.7.13). Who is shut out is told so only after the right password.
 CANNOT_SIGN_IN_NOW = reply(454, "4.7.0", "Cannot check the sign-in now, try again later")
 SIGN_IN_REFUSALS: Final[Mapping[Refusal, Reply]] = {
@@ -252,13 +253,10 @@ class Connection(asyncio.Protocol):
                     self._later(self._find_verifiers(username))
                 case effects.CheckSender(mail_from, octets):
                     self._agencies, self._limits = [], MailLimits(octets or 0)
-                    agency_id = None if self._author is None else self._author.agency_id
-                    if agency_id is not None:
-                        self._limits.own = self._services.recipients.limits.known(agency_id)
-                    if agency_id is None or self._limits.own is not None:
+                    if self._author is None:
                         queue += self._core.sender_checked(self._verdict_on(mail_from))
                     else:
-                        self._later(self._check_sender(agency_id, mail_from))
+                        self._later(self._check_sender(self._author, mail_from))
                 case effects.CheckRecipient(rcpt_to, rrvs=rrvs):
                     checked = self._services.recipients.known(rcpt_to.normalise())
                     if checked is None or rrvs:
@@ -360,10 +358,14 @@ class Connection(asyncio.Protocol):
         refusal = refusal or quota_refusal(services.quota, checked.room, limits.octets, services.clock)
         return refusal or self._reply_of(self._rate_of(services.rates.recipient))
 
-    async def _check_sender(self, agency_id: AgencyId, mail_from: Address | None) -> list[Effect]:
-        """Who signed in sends by the limits of their own agency."""
+    async def _check_sender(self, author: Person, mail_from: Address | None) -> list[Effect]:
+        """Who signed in sends while nobody shuts them out, by the limits of their own agency."""
+        assert self._services.sign_ins is not None, "somebody has signed in"
         try:
-            self._limits.own = await self._services.recipients.limits_of(agency_id)
+            self._author = await self._services.sign_ins.still(author)
+            if self._author is None:
+                return self._core.sender_checked(SHUT_OUT)
+            self._limits.own = await self._services.recipients.limits_of(author.agency_id)
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="mail")
             return self._core.sender_checked(CANNOT_ANSWER)

@@ -28,8 +28,10 @@ from gateway.domain.signin import (
     access_history,
 )
 from gateway.mail.address import Address, parse_address
+from gateway.mail.ids import AccountId
 from gateway.mail.networks import is_within
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
+from gateway.processes.recent import Recent
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.passwords import Passwords
@@ -43,6 +45,8 @@ from projections.directory.query import AppPasswordRow, Person
 
 UNRECORDED_NETWORKS_MAX: Final = 10_000
 SCRAM_NONCE_OCTETS: Final = 18
+STILL_S: Final = 5.0  # who is shut out while signed in sends no mail after that
+STILL_MAX: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,19 @@ class SignIns:
         self._seal = TrafficSeal(keys, entropy)
         self._passwords = Passwords(clock, entropy)
         self._codes = Codes()
+        self._recent = Recent[AccountId, Person](clock, holds_s=STILL_S, known_max=STILL_MAX)
         self._throttle = Throttle(clock)
         # Refusals that were not worth an event of their own, by network: the next event has their number.
         self._unrecorded: OrderedDict[str, int] = OrderedDict()
+
+    async def still(self, person: Person) -> Person | None:
+        """Somebody who came in, as the rows have them by now; None: shut out since. Raises Unavailable."""
+        found = self._recent.get(person.account_id)
+        if found is None:
+            found = await self._people.find(person.address.normalise())
+            if found is not None:
+                self._recent.keep(person.account_id, found)
+        return found if found is not None and found.status == "active" else None
 
     async def verifiers(self, username: str, remote_ip: str) -> Verifiers | Refused:
         """What SCRAM goes on with; of somebody who is not here it looks the same. Raises Unavailable."""

@@ -21,6 +21,7 @@ from gateway.domain.sessions import SessionEnded, SessionSecret
 from gateway.domain.signin import SignInAccepted, SignInRefused, SignInSecret
 from gateway.mail.ids import slot_of
 from gateway.ports import ServerContext
+from gateway.processes.signin.signin import STILL_S
 from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
@@ -185,6 +186,17 @@ async def test_who_is_shut_out_hears_so_after_the_right_password_alone(
         assert (await client.say(plain(SUDA, PASSWORD))).startswith(said)
         assert (await client.say(b"MAIL FROM:<>\r\n")).startswith(b"530 5.7.0 ")
     assert [event.reason for event in await world.events(SignInRefused)] == ["password", reason]
+
+
+async def test_who_is_shut_out_while_signed_in_sends_no_more(world: EdgeWorld, trust: ssl.SSLContext) -> None:
+    async with await inside_tls(world, trust) as client:
+        assert (await client.say(plain(SUDA, PASSWORD))).startswith(b"235 ")
+        assert (await client.say(f"MAIL FROM:<{SUDA}>\r\n".encode())).startswith(b"250 ")
+        await client.say(b"RSET\r\n")
+        world.people.status = "suspended"
+        await world.clock.sleep(STILL_S)
+        assert (await client.say(f"MAIL FROM:<{SUDA}>\r\n".encode())).startswith(b"421 4.7.0 The account")
+        assert await client.rest() == b""
 
 
 async def test_guessing_has_to_wait_and_is_counted(world: EdgeWorld, trust: ssl.SSLContext) -> None:
