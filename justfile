@@ -14,13 +14,14 @@ up *ARGS:
 test *ARGS:
     python -m pytest "$@"
 
-# format, ruff, mypy --strict, import contracts, schemas
+# format, ruff, mypy --strict, import contracts, schemas; and that every test can be read
 check:
     ruff format --check gateway projections tests
     ruff check gateway projections tests
     mypy
     lint-imports
     python -m pytest -q tests/domain/test_schemas.py tests/architecture
+    python -m pytest -q --collect-only --no-summary > /dev/null
 
 # bring the files into the one format
 format:

@@ -8,7 +8,8 @@ import pytest
 
 from gateway.domain.bans import BanImposed
 from gateway.domain.events import Actor, Stamp
-from gateway.domain.traffic import DUE, TraceExpired
+from gateway.domain.histories import DUE
+from gateway.domain.traffic import TraceExpired
 from gateway.ports import Fact, Position, Unavailable
 from gateway.processes.signin.banning import Banning
 from projections.bans.query import Ban, all_bans, bans_ending_after, find_ban, last_change
