@@ -37,6 +37,7 @@ def test_a_mailbox_takes_mail_until_it_is_full(gateway: Gateway) -> None:
 def test_the_traffic_log_tells_of_sessions_and_mails(gateway: Gateway, tmp_path: Path) -> None:
     code, message_id = send(gateway, "malee@opdc.go.th", 10)
     assert code == 250
+    gateway.wait(lambda: gateway.trace("--message-id", message_id) != [], "the mail is a row")
     (mail,) = gateway.trace("--message-id", message_id)
     now = datetime.now(UTC)
     span = ["--since", str(now - timedelta(hours=1)), "--until", str(now + timedelta(hours=1))]
@@ -52,7 +53,9 @@ def test_the_traffic_log_tells_of_sessions_and_mails(gateway: Gateway, tmp_path:
     (sent,) = [row for row in rows("mail") if row["mail_id"] == mail["mail_id"]]
     assert (sent["remote_ip"], sent["rcpt_to"]) == ("127.0.0.1", "malee@opdc.go.th")
     assert int(sent["remote_port"]) > 0
-    assert all(row["listener"] == "smtp" and row["outcome"] for row in rows("session"))
+    sessions = rows("session")  # of other tests too, at other listeners
+    assert "smtp" in {row["listener"] for row in sessions}
+    assert all(row["outcome"] for row in sessions)
 
     lines = tmp_path / "traffic.jsonl"
     gateway.cli("trace", "export", *span, "--format", "jsonl", "--output", str(lines))
