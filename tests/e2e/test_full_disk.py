@@ -73,6 +73,8 @@ def _is_put_off(gateway: Gateway) -> bool:
             client.sendmail("witness@sender.example", [HOSTED[0]], "Subject: is there room?\r\n\r\n")
     except smtplib.SMTPResponseException as answer:
         return answer.smtp_code // 100 == 4
+    except smtplib.SMTPRecipientsRefused as refused:  # PostgreSQL may be the first to end
+        return all(code // 100 == 4 for code, _ in refused.recipients.values())
     except OSError:  # no answer yet: ask again
         return False
     return False
