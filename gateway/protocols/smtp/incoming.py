@@ -6,6 +6,7 @@ Source: RFC 5321 §3.3, RFC 1870 §6.1 (limit), RFC 3030 §2 (BDAT), RFC 3461 (D
 from dataclasses import dataclass, field
 
 from gateway.mail.address import Address
+from gateway.mail.demands import Demands
 from gateway.mail.dsn_options import DsnOptions
 from gateway.mail.envelope import Body, Envelope
 from gateway.mail.reply import PeerError, Reply
@@ -23,7 +24,8 @@ class Incoming:
     """One transaction."""
 
     mail: Mail
-    envelope_octets: int
+    demands: Demands  # those that are granted
+    envelope_octets: int = field(init=False)
     rcpt_to: list[Address] = field(default_factory=list)
     notify: list[str] = field(default_factory=list)
     orcpt: list[str] = field(default_factory=list)
@@ -32,7 +34,14 @@ class Incoming:
     decoder: DataDecoder | ChunkDecoder | None = None  # None: the message has not begun
     message_octets: int = 0
     is_too_large: bool = False
-    has_other_priority: bool = False  # than it asked for
+
+    def __post_init__(self) -> None:
+        self.envelope_octets = self.mail.path_octets
+
+    @property
+    def has_other_priority(self) -> bool:
+        """Than it asked for."""
+        return self.demands.priority != self.mail.demands.priority
 
     def add(self, rcpt: Rcpt) -> None:
         """A recipient that was said yes to."""
@@ -50,7 +59,7 @@ class Incoming:
         dsn = DsnOptions(mail.ret, mail.envid, notify, orcpt)
         rrvs = tuple(self.rrvs) if any(self.rrvs) else ()
         rcpt_to, is_smtputf8 = tuple(self.rcpt_to), mail.is_smtputf8
-        return Envelope(mail.mail_from, rcpt_to, body, is_smtputf8, mail.octets, dsn, rrvs, mail.demands)
+        return Envelope(mail.mail_from, rcpt_to, body, is_smtputf8, mail.octets, dsn, rrvs, self.demands)
 
     def take(self, message: bytes, octets_max: int) -> MessageOctets | MessageDropped | None:
         """What the shell is to do with the next octets of the message.

@@ -6,6 +6,8 @@ anew), RFC 4954 §4 (AUTH).
 
 from enum import Enum, auto
 
+from gateway.mail.reply import PeerError
+from gateway.protocols.smtp import replies
 from gateway.protocols.smtp.commands import Auth, Bdat, Command, Data, Ehlo, Helo, Mail, Rcpt, StartTls
 
 
@@ -16,7 +18,6 @@ class State(Enum):
     RECIPIENTS = auto()
     CONTENT = auto()  # after DATA
     CHUNKS = auto()  # after a BDAT that was not the last
-    CLOSED = auto()
 
 
 # RFC 5321 §4.1.4, the whole rule: which command may come when, and where its "yes" leads. What is not
@@ -41,3 +42,21 @@ ON_YES: dict[tuple[State, type[Command]], State] = {
     (State.CHUNKS, Ehlo): State.GREETED,
     (State.CHUNKS, Helo): State.GREETED,
 }
+
+
+class Order:
+    """Where a session is in it."""
+
+    def __init__(self) -> None:
+        self.state = State.CONNECTED
+
+    def after(self, command: Command) -> State | None:
+        """Where the "yes" to a command leads; None: it may not come now."""
+        return ON_YES.get((self.state, type(command)))
+
+    def on_yes(self, command: Command) -> State:
+        """The same. Raises PeerError when it may not come now."""
+        state = self.after(command)
+        if state is None:
+            raise PeerError(replies.BAD_SEQUENCE, "bad sequence of commands")
+        return state

@@ -22,6 +22,9 @@ class Received:
         self._octets = self._octets[self._start :] + octets
         self._start = 0
 
+    def clear(self) -> None:
+        self._octets, self._start = b"", 0
+
     def line(self) -> bytes | None:
         """The next line without its CRLF, None when it has not come in whole. Raises PeerError."""
         end = self._octets.find(b"\n", self._start) + 1
@@ -42,5 +45,5 @@ class Received:
         taken = self._octets[self._start : end]
         self._start = end
         if not self:
-            self._octets, self._start = b"", 0
+            self.clear()
         return taken
