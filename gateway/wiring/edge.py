@@ -16,11 +16,11 @@ from gateway.domain.quota import QuotaRule
 from gateway.ports import BadCertificate, Lane, ServerContext
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.certificates import ShownCertificates
-from gateway.processes.edge.connection import EdgeServices
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
+from gateway.processes.edge.services import EdgeServices
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.signin.banning import Banning

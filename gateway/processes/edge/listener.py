@@ -12,8 +12,9 @@ from typing import Final, cast
 from gateway.mail.reply import reply
 from gateway.ports import Deposed
 from gateway.processes import maillog
-from gateway.processes.edge.connection import TLS_HANDSHAKE_S, Connection, EdgeServices
+from gateway.processes.edge.connection import TLS_HANDSHAKE_S, Connection
 from gateway.processes.edge.rates import Network, is_within
+from gateway.processes.edge.services import EdgeServices
 from gateway.processes.edge.sessions import SessionRecord
 from gateway.processes.listening import listen
 from gateway.protocols.proxy import ProxyError, parse_header

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.adapters.system import has_space
-from gateway.processes.edge.connection import EdgeServices
+from gateway.processes.edge.services import EdgeServices
 from tests.processes.edge.world import MESSAGE, EdgeWorld
 
 
