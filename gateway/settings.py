@@ -19,8 +19,8 @@ PREFIX: Final = "SARABAN_"
 FILE: Final = "saraban.toml"
 # Read by others: the hand-shake with the supervisor (processes/readiness.py), tests/sizes.py.
 NOT_SETTINGS: Final = frozenset({"SARABAN_READY_FD", "SARABAN_TEST_SIZE"})
-
-
+# How alike a name is to the setting that may be meant: RECIPIENT_MAX is, LISTEN_IMAP is no LISTEN_SMTP.
+NEAR: Final = 0.85
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # what every S3 takes
 
 
@@ -54,7 +54,6 @@ class Settings:
 
     # --- this site ---
     data: Path = Path("var")
-    site: str = "onsite"
     hostname: str = "mail.saraban.example"  # how we greet, and the name in Received
     demo: bool = False  # mail never leaves this machine
     demo_next_hop: str = field(
@@ -77,8 +76,6 @@ class Settings:
     listen_smtp: str = _address("127.0.0.1:2525")
     listen_submission: str = _address("127.0.0.1:2587")
     listen_submissions: str = _address("127.0.0.1:2465")
-    listen_imap: str = _address("127.0.0.1:2143")
-    listen_imaps: str = _address("127.0.0.1:2993")
     listen_http: str = _address("127.0.0.1:8025")  # health, metrics; administration from this machine alone
     listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
     tls_cert: Path | None = None  # None: self-made, in the data folder
@@ -220,7 +217,7 @@ def _setting(name: str) -> "Field[Any] | None":
 
 
 def _unknown(name: str, known: list[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(name.removeprefix(prefix), known, 1)
+    near = difflib.get_close_matches(name.removeprefix(prefix), known, 1, NEAR)
     return f"{name} is not a setting" + (f" (did you mean {prefix}{near[0]}?)" if near else "")
 
 

@@ -1,11 +1,14 @@
 """Settings: what is wrong is named, with its value and what was expected."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from gateway.settings import Settings, SettingsError, load, split_address, split_networks
 
+GATEWAY = Path(__file__).parents[1] / "gateway"
 CASES = sorted((Path(__file__).parent / "golden" / "settings").glob("*.txt"))
 
 
@@ -38,6 +41,12 @@ def test_a_child_reads_back_what_its_parent_had(tmp_path: Path) -> None:
         data=tmp_path, demo=True, nats_url="nats://u:p@127.0.0.1:1", tls_cert=Path("a"), edges=3
     )
     assert load(settings.environment) == settings
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_every_setting_does_something(name: str) -> None:
+    sources = [path for path in GATEWAY.rglob("*.py") if path != GATEWAY / "settings.py"]
+    assert any(re.search(rf"settings\.{name}\b", path.read_text(encoding="utf-8")) for path in sources)
 
 
 def test_other_programs_variables_are_not_ours() -> None:

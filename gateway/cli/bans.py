@@ -168,11 +168,5 @@ def network_of(one: Ban) -> Network:
 
 def our_ports(settings: Settings) -> Sequence[int]:
     """Where mail programs and other hosts come to us."""
-    listening = (
-        settings.listen_smtp,
-        settings.listen_submission,
-        settings.listen_submissions,
-        settings.listen_imap,
-        settings.listen_imaps,
-    )
+    listening = (settings.listen_smtp, settings.listen_submission, settings.listen_submissions)
     return [split_address(each)[1] for each in listening if each] or [25, 465, 587]

@@ -54,5 +54,7 @@ def test_wrong_usage_is_told_at_once(words: tuple[str, ...], said: str, tmp_path
 
 
 def test_the_ports_to_close_are_those_we_listen_on() -> None:
-    settings = Settings(listen_smtp="192.0.2.1:25", listen_imap="", listen_imaps="[2001:db8::1]:993")
-    assert our_ports(settings) == [25, 2587, 2465, 993]
+    settings = Settings(
+        listen_smtp="192.0.2.1:25", listen_submission="", listen_submissions="[2001:db8::1]:465"
+    )
+    assert our_ports(settings) == [25, 465]
