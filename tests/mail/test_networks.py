@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.mail.networks import is_loopback, is_within
+from gateway.mail.networks import is_loopback, is_within, network_of
 
 NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network("fe80::/10")]
 
@@ -35,3 +35,17 @@ def test_this_machine_is_a_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "::", "localhost.example", "127.0.0.1.example", ""])
 def test_another_host_is_none(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("192.0.2.77", "192.0.2.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.77", "192.0.2.0/24"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_a_network_is_a_household_or_an_office(ip: str, network: str) -> None:
+    assert network_of(ip) == network

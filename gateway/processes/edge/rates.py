@@ -16,8 +16,8 @@ from typing import Final
 from gateway.mail.ids import AccountId
 from gateway.mail.networks import Network as Network
 from gateway.mail.networks import is_within as is_within
+from gateway.mail.networks import network_of
 from gateway.mail.reply import Reply, reply
-from gateway.processes.signin.throttle import network_of
 
 HOUR_S: Final = 3600.0
 COUNTED_MAX: Final = 50_000  # networks and accounts; the longest silent is forgotten first

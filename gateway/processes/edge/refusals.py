@@ -10,12 +10,12 @@ from typing import Final
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.domain.signin import access_history
+from gateway.mail.networks import network_of
 from gateway.mail.reply import Reply
 from gateway.mail.valid_since import parse_valid_since, refusal
 from gateway.ports import Clock, Entropy, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.recipients import CANNOT_ANSWER, Checked
-from gateway.processes.signin.throttle import network_of
 from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.smtp.effects import CheckRecipient
 

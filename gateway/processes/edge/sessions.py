@@ -30,10 +30,10 @@ from gateway.domain.sessions import (
 )
 from gateway.domain.signin import access_history
 from gateway.mail.ids import AgencyId
+from gateway.mail.networks import network_of
 from gateway.mail.reply import parse_reply
 from gateway.ports import Clock, Entropy, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
-from gateway.processes.signin.throttle import network_of
 from gateway.processes.traffic_seal import TrafficSeal
 from projections.directory.query import Person
 

@@ -17,10 +17,10 @@ from typing import Final, Protocol
 from gateway.domain.bans import Network, ban_for
 from gateway.domain.events import Actor, By, Stamp
 from gateway.mail.ids import AccountId
+from gateway.mail.networks import address_of, network_of
 from gateway.ports import Clock, Unavailable
 from gateway.processes import maillog
 from gateway.processes.signin.banning import Banning
-from gateway.processes.signin.throttle import address_of, network_of
 from projections.bans import query
 from projections.bans.query import Ban
 from projections.readmodel import Pool

@@ -29,14 +29,14 @@ from gateway.domain.signin import (
 )
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId
-from gateway.mail.networks import is_within
+from gateway.mail.networks import is_within, network_of
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.recent import Recent
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.passwords import Passwords
 from gateway.processes.signin.people import People
-from gateway.processes.signin.throttle import Throttle, network_of
+from gateway.processes.signin.throttle import Throttle
 from gateway.processes.signin.totp import Codes, secret_name
 from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers

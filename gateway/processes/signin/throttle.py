@@ -6,12 +6,12 @@ its own: one phone with an old password does not shut out an office, nor a stran
 Precedents: Dovecot auth_failure_delay and its penalty (up to 15 s), fail2ban (5 failures in 10 minutes).
 """
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.mail.networks import network_of
 from gateway.ports import Clock
 
 PATIENCE: Final = {"person and network": 5, "network": 20, "person": 100}  # failures without a wait
@@ -26,25 +26,6 @@ class _Count:
     failures: int = 0
     last_at: float = 0.0
     wait_until: float = 0.0
-
-
-def address_of(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """As a socket names it, without a zone; a mapped IPv4 is that IPv4. None: it is no address."""
-    try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
-def network_of(ip: str) -> str:
-    """Whose failures are counted together: /24 of IPv4, /64 of IPv6 (one household or office)."""
-    address = address_of(ip)
-    if address is None:
-        return ip
-    prefix = 24 if address.version == 4 else 64
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
 
 
 class Throttle:

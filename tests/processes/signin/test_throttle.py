@@ -8,7 +8,6 @@ from gateway.processes.signin.throttle import (
     LONGEST_WAIT_S,
     PATIENCE,
     Throttle,
-    network_of,
 )
 from tests.processes.world import MovedClock
 
@@ -79,17 +78,3 @@ async def test_failures_are_forgotten_by_success_and_in_time(clock: MovedClock) 
     await clock.sleep(FORGOTTEN_AFTER_S + 1)
     throttle.failed(SUDA, OFFICE)
     assert throttle.wait_s(SUDA, OFFICE) == 0
-
-
-@pytest.mark.parametrize(
-    ("ip", "network"),
-    [
-        ("192.0.2.77", "192.0.2.0/24"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.77", "192.0.2.0/24"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_a_network_is_a_household_or_an_office(ip: str, network: str) -> None:
-    assert network_of(ip) == network
