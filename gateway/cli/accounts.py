@@ -16,8 +16,7 @@ from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Role
 from gateway.domain.roles import named
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
-from gateway.processes.signin.strength import weakness
-from gateway.protocols.sasl.exchange import BadResponse, prepare_password
+from gateway.processes.signin.strength import settable
 from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 from projections.directory.roles import list_roles
@@ -74,9 +73,7 @@ async def _add_here(desk: Desk, address: Address, password: str | None, **more: 
         (found,) = await directory.find_recipients(rows, [address])
     if isinstance(found, directory.NotOurs):
         fail(f"no agency has the domain {address.domain}: saraban agency add NAME --domain {address.domain}")
-    chosen = password or secrets.token_urlsafe(12)
-    if password and (weak := weakness(_prepared(password), [address])):
-        fail(weak)
+    chosen = settable(password or secrets.token_urlsafe(12), [address])
     account_id = await open_account(desk, found.agency_id, address, chosen, **more)
     return {
         "account_id": account_id,
@@ -84,13 +81,6 @@ async def _add_here(desk: Desk, address: Address, password: str | None, **more: 
         "address": str(address),
         "password": chosen,
     }
-
-
-def _prepared(password: str) -> str:
-    try:
-        return prepare_password(password)
-    except BadResponse as error:
-        fail(str(error))
 
 
 @account.command("list")

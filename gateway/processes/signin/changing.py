@@ -25,9 +25,8 @@ from gateway.mail.address import Address
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane
 from gateway.processes.signin.passwords import Passwords, make_verifier
 from gateway.processes.signin.people import People
-from gateway.processes.signin.strength import weakness
+from gateway.processes.signin.strength import settable
 from gateway.processes.signin.totp import new_secret, secret_name
-from gateway.protocols.sasl.exchange import BadResponse, prepare_password
 from projections.directory.query import Person
 
 HowSet = Literal["invitation", "administrator"]
@@ -99,12 +98,7 @@ class Changing:
         return person
 
     async def _set(self, person: Person, typed: str, how: HowSet, actor: Actor) -> None:
-        try:
-            password = prepare_password(typed)
-        except BadResponse as error:
-            raise Refused(str(error)) from error
-        if weak := weakness(password, [person.address, *person.addresses]):
-            raise Refused(weak)
+        password = settable(typed, [person.address, *person.addresses])
         name = verifier_name(person.account_id)
         former = split_verifiers(await self._value(name))
         for verifier in former:

@@ -1,4 +1,4 @@
-"""Which passwords are too weak to be set.
+"""Which passwords may be set, and in which form.
 
 Source: NIST SP 800-63B-4 §3.1.1.2: a length, a list of what everybody tries first, the person's own name; no
 rule about kinds of characters.
@@ -7,9 +7,11 @@ rule about kinds of characters.
 from collections.abc import Iterable
 from typing import Final
 
+from gateway.domain.registration import Refused
 from gateway.mail.address import Address
 from gateway.processes.signin.app_passwords import has_shape
 from gateway.processes.signin.passwords import PASSWORD_CHARACTERS_MIN
+from gateway.protocols.sasl.exchange import BadResponse, prepare_password
 
 PASSWORD_CHARACTERS_MAX: Final = 256  # of what one types or a manager makes
 
@@ -33,8 +35,22 @@ correcthorsebatterystaple
 COMMONEST: Final = frozenset(_COMMONEST.split())
 
 
-def weakness(password: str, addresses: Iterable[Address]) -> str:
-    """Why a password may not be set, in a sentence; "" when it may. addresses: the person's."""
+def settable(typed: str, addresses: Iterable[Address]) -> str:
+    """A password that may be set, in the form that is hashed. addresses: the person's.
+
+    Raises Refused with the reason when it is too weak, or cannot be typed everywhere.
+    """
+    try:
+        password = prepare_password(typed)
+    except BadResponse as error:
+        raise Refused(str(error)) from error
+    if weak := _weakness(password, addresses):
+        raise Refused(weak)
+    return password
+
+
+def _weakness(password: str, addresses: Iterable[Address]) -> str:
+    """Why it may not be set, in a sentence; "" when it may."""
     if len(password) < PASSWORD_CHARACTERS_MIN:
         return f"a password has at least {PASSWORD_CHARACTERS_MIN} characters"
     if len(password) > PASSWORD_CHARACTERS_MAX:

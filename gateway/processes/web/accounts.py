@@ -7,18 +7,18 @@ from dataclasses import asdict
 from msgspec import UNSET
 
 from gateway.domain.credentials import verifier_name
+from gateway.domain.registration import Refused
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.ports import Unavailable
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 from gateway.processes.signin.passwords import make_verifier
-from gateway.processes.signin.strength import weakness
+from gateway.processes.signin.strength import settable
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked, address_in
 from gateway.processes.web.problems import against_the_rules, cannot_answer, malformed
 from gateway.processes.web.rights import check_grantable
-from gateway.protocols.sasl.exchange import BadResponse, prepare_password
 from projections.directory import query as directory
 from projections.directory.roles import list_roles
 
@@ -56,11 +56,9 @@ async def add_account(asked: Asked) -> bodies.AccountMade:
     assert agency_id is not None, "there is no right to what is not here"
     password = new.password or base64.urlsafe_b64encode(office.entropy(PASSWORD_OCTETS)).decode()
     try:
-        prepared = prepare_password(password)
-    except BadResponse as error:
+        prepared = settable(password, [address])
+    except Refused as error:
         raise malformed(str(error)) from error
-    if weak := weakness(prepared, [address]):
-        raise malformed(weak)
     account_id = await asked.registry(Registry).add_account(
         agency_id, address, display_name=new.display_name, kind=new.kind, quota_octets=new.quota_octets
     )

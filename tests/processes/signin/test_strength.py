@@ -2,8 +2,9 @@
 
 import pytest
 
+from gateway.domain.registration import Refused
 from gateway.mail.address import parse_address
-from gateway.processes.signin.strength import COMMONEST, weakness
+from gateway.processes.signin.strength import COMMONEST, settable
 
 ADDRESSES = [parse_address("somchai.jaidee@opm.go.th"), parse_address("saraban@opm.go.th")]
 
@@ -12,7 +13,12 @@ ADDRESSES = [parse_address("somchai.jaidee@opm.go.th"), parse_address("saraban@o
     "password", ["twelve chars", "ปลาทูทอดกรอบ", "nothing that anybody would try first", "x" * 100 + "yz"]
 )
 def test_a_long_password_is_strong(password: str) -> None:
-    assert weakness(password, ADDRESSES) == ""
+    assert settable(password, ADDRESSES) == password
+
+
+def test_a_password_is_set_in_the_form_it_is_compared_in() -> None:
+    """RFC 8265 §4.2.2: whichever keyboard it was typed on."""
+    assert settable("cafe\u0301 au\u00a0lait", ADDRESSES) == "caf\u00e9 au lait"
 
 
 @pytest.mark.parametrize(
@@ -20,7 +26,7 @@ def test_a_long_password_is_strong(password: str) -> None:
     [
         ("eleven char", "at least 12 characters"),
         ("x" * 257, "at most 256 characters"),
-        ("twelve\tcharacters", "no line break"),
+        ("twelve\tcharacters", "no control characters"),
         ("Password1234", "one of the first"),
         ("QWERTYUIOP123", "one of the first"),
         ("aaaaaaaaaaaa", "one of the first"),
@@ -31,7 +37,8 @@ def test_a_long_password_is_strong(password: str) -> None:
     ],
 )
 def test_a_weak_password_is_refused_with_a_reason(password: str, said: str) -> None:
-    assert said in weakness(password, ADDRESSES)
+    with pytest.raises(Refused, match=said):
+        settable(password, ADDRESSES)
 
 
 def test_the_commonest_are_in_the_form_they_are_looked_up_in() -> None:
