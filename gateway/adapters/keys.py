@@ -23,7 +23,7 @@ from gateway.adapters.jetstream import wire
 from gateway.adapters.jetstream.link import SERVICE, Link
 from gateway.adapters.jetstream.log import store_guarded
 from gateway.adapters.jetstream.streams import KEYS
-from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Stored, Unanswered
 from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
 from gateway.ports import KEYS_AT_ONCE_MAX, Clock, Entropy, KeyForgotten, Unavailable
 
@@ -180,7 +180,7 @@ class JetStreamKeyStore:
         """Write if nothing was written since; whether it is there is seen by looking again."""
         try:
             await self._link.publish(message)
-        except Refused as refused:
+        except ServerRefused as refused:
             if not refused.is_conflict:
                 raise refused.as_port_error(SERVICE) from refused
         except Unanswered as error:
@@ -193,7 +193,7 @@ class JetStreamKeyStore:
             return
         try:
             await self._link.api(f"STREAM.MSG.DELETE.{KEYS}", {"seq": value.sequence, "no_erase": False})
-        except Refused as refused:
+        except ServerRefused as refused:
             if refused.code != wire.NOT_FOUND:  # somebody else erased it meanwhile
                 raise refused.as_port_error(SERVICE) from refused
 

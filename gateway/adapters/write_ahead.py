@@ -12,7 +12,7 @@ from gateway.adapters.jetstream import wire
 from gateway.adapters.jetstream.committer import Committer
 from gateway.adapters.jetstream.link import SERVICE, Link
 from gateway.adapters.jetstream.streams import CONTENT
-from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Stored
 from gateway.ports import Unpacked, Unread
 
 DIGEST: Final = "Ct-Digest"
@@ -62,13 +62,13 @@ class JetStreamWriteAhead:
         # Lanes whose marker goes too open again; that costs them two round trips.
         try:
             await self._link.api(f"STREAM.PURGE.{CONTENT}", {"seq": up_to + 1})
-        except Refused as refused:
+        except ServerRefused as refused:
             raise refused.as_port_error(SERVICE) from refused
 
     async def waiting(self) -> int:
         try:
             found = await self._link.api(f"STREAM.INFO.{CONTENT}")
-        except Refused as refused:
+        except ServerRefused as refused:
             raise refused.as_port_error(SERVICE) from refused
         messages: int = found["state"]["messages"]
         return messages

@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.adapters.jetstream import wire
 from gateway.adapters.jetstream.link import ASK_AGAIN_AFTER_S, SERVICE, Link, settle
-from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Stored, Unanswered
 from gateway.adapters.jetstream.writes import Group, Lane, Write, check_batch, check_whole
 from gateway.domain import codec
 from gateway.domain.events import Event, LaneClosed, LaneOpened
@@ -155,14 +155,14 @@ class Committer:
             match outcome:
                 case Unanswered():
                     unknown.append(write)
-                case Refused(is_unsettled=True):
+                case ServerRefused(is_unsettled=True):
                     unknown.append(write)
-                case Refused(is_conflict=True):  # deposed, or the marker was purged: opening will tell
+                case ServerRefused(is_conflict=True):  # deposed, or the marker was purged: opening will tell
                     self._guard = None
                     again += write.groups
-                case Refused(is_passing=True):
+                case ServerRefused(is_passing=True):
                     again += write.groups
-                case Refused():
+                case ServerRefused():
                     write.conclude(outcome.as_port_error(SERVICE))
                 case int() | Unavailable():
                     write.conclude(outcome)
@@ -242,7 +242,7 @@ class Committer:
         match outcome:
             case Unavailable():
                 raise outcome
-            case Refused(is_conflict=False):
+            case ServerRefused(is_conflict=False):
                 raise outcome.as_port_error(SERVICE)
             case Unanswered():
                 raise Unavailable(SERVICE, str(outcome)) from outcome

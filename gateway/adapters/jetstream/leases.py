@@ -15,7 +15,7 @@ from typing import Final
 
 from gateway.adapters.jetstream import streams, wire
 from gateway.adapters.jetstream.link import SERVICE, Link
-from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Stored, Unanswered
 from gateway.adapters.tenure import tenure
 from gateway.ports import Clock, Unavailable
 
@@ -63,7 +63,7 @@ class JetStreamLeases:
                     asked_at = self._clock.monotonic()
                     taken = await self._put(subject, self._holder, last.sequence if last else 0)
                     return taken, asked_at
-            except Refused as refused:
+            except ServerRefused as refused:
                 if not (refused.is_conflict or refused.is_passing):
                     raise refused.as_port_error(SERVICE) from refused
             except (Unanswered, Unavailable):
@@ -81,7 +81,7 @@ class JetStreamLeases:
                     held_since = asked_at
             except (Unanswered, Unavailable, TimeoutError):
                 continue
-            except Refused:  # another holder, or its time was over
+            except ServerRefused:  # another holder, or its time was over
                 return
 
     async def _own(self, subject: str, sequence: int) -> int:
@@ -90,7 +90,7 @@ class JetStreamLeases:
         return last.sequence if last and last.payload == self._holder else sequence
 
     async def _free(self, subject: str) -> None:
-        with suppress(Refused, Unanswered, Unavailable):  # then its time runs out
+        with suppress(ServerRefused, Unanswered, Unavailable):  # then its time runs out
             await self._put(subject, FREE, await self._own(subject, 0))
 
     async def _put(self, subject: str, payload: bytes, expected: int) -> int:

@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from gateway.adapters.jetstream import wire
-from gateway.adapters.jetstream.wire import Outgoing, Refused, Stored, Unanswered
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Stored, Unanswered
 from gateway.ports import Unavailable
 
 SERVICE: Final = "nats"
@@ -98,7 +98,10 @@ class Link:
     # --- writing -----------------------------------------------------------------------------------
 
     async def publish(self, message: Outgoing) -> int:
-        """Store one message; its sequence, on disk. Raises Refused, Unavailable (not sent), Unanswered."""
+        """Store one message; its sequence, on disk.
+
+        Raises ServerRefused, Unanswered, Unavailable (not sent).
+        """
         with self._expecting() as (reply, answer):
             await self.send(message, reply)
             return wire.sequence_of(await self._answer(answer, ACK_TIMEOUT_S))
@@ -129,7 +132,7 @@ class Link:
     # --- reading -----------------------------------------------------------------------------------
 
     async def api(self, subject: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask `$JS.API.<subject>`. Raises Refused, Unavailable."""
+        """Ask `$JS.API.<subject>`. Raises ServerRefused, Unavailable."""
         payload = json.dumps(request).encode() if request is not None else b""
         try:
             with self._expecting() as (reply, answer):
@@ -138,7 +141,7 @@ class Link:
         except Unanswered as error:
             raise Unavailable(SERVICE, f"{subject}: {error}") from error
         if refusal := found.get("error"):
-            raise Refused(refusal)
+            raise ServerRefused(refusal)
         return found
 
     async def get(self, stream: str, **which: Any) -> Stored | None:
@@ -149,7 +152,7 @@ class Link:
         """
         try:
             answer = await self.api(f"STREAM.MSG.GET.{stream}", which)
-        except Refused as refused:
+        except ServerRefused as refused:
             if refused.code == wire.NOT_FOUND:
                 return None
             raise refused.as_port_error(SERVICE) from refused
@@ -269,9 +272,9 @@ class Link:
             listener()
 
 
-async def settle(awaitable: Awaitable[int]) -> int | Refused | Unanswered | Unavailable:
+async def settle(awaitable: Awaitable[int]) -> int | ServerRefused | Unanswered | Unavailable:
     """The outcome of a write as a value, so that several side by side can be looked at together."""
     try:
         return await awaitable
-    except (Refused, Unanswered, Unavailable) as outcome:
+    except (ServerRefused, Unanswered, Unavailable) as outcome:
         return outcome

@@ -12,7 +12,7 @@ from typing import Final
 from gateway.adapters.jetstream import streams, wire
 from gateway.adapters.jetstream.link import SERVICE, Link, settle
 from gateway.adapters.jetstream.reader import follow
-from gateway.adapters.jetstream.wire import Outgoing, Refused, Unanswered
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Unanswered
 from gateway.adapters.jetstream.writes import check_whole
 from gateway.domain.group import carriers, encode_group
 from gateway.ports import START, Checkpoint, Conflict, Fact, LogCorrupt, Position, Recorded, Unavailable
@@ -123,7 +123,7 @@ async def store_guarded(
         match await settle(sending):
             case int(sequence):
                 return sequence
-            case Refused(is_conflict=True) as refused:
+            case ServerRefused(is_conflict=True) as refused:
                 found = await _find(link, stream, stored_as, after, mark) if unanswered else None
                 if found is None:
                     raise Conflict(f"{stored_as} or another history has moved on: {refused}") from refused
@@ -134,11 +134,11 @@ async def store_guarded(
                     await check_whole(link, stream, last, mark)
                     return last
                 # The disk ran full within our batch: the server completes it when it is started again.
-            case Refused(is_unsettled=True) | Unanswered():
+            case ServerRefused(is_unsettled=True) | Unanswered():
                 unanswered = True
             case Unavailable() as unavailable if not unanswered:
                 raise unavailable
-            case Refused() as refused if not unanswered:
+            case ServerRefused() as refused if not unanswered:
                 refusals += 1
                 if not refused.is_passing or refusals == PASSING_REFUSALS_MAX:
                     raise refused.as_port_error(SERVICE) from refused

@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 
 from gateway.adapters.jetstream import streams, wire
 from gateway.adapters.jetstream.link import SERVICE, Link
-from gateway.adapters.jetstream.wire import Outgoing, Refused
+from gateway.adapters.jetstream.wire import Outgoing, ServerRefused
 from gateway.ports import Checkpoint, LogCorrupt, Position, Recorded, Unavailable
 
 BATCH_MAX: Final = 1000
@@ -99,7 +99,7 @@ async def _pulling(link: Link, stream: str, position: Position) -> AsyncIterator
             await link.api(
                 f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": configuration}
             )
-        except Refused as refused:
+        except ServerRefused as refused:
             raise refused.as_port_error(SERVICE) from refused
         with link.when_regained(pulling.stop):
             await pulling.ask()

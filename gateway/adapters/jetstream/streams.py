@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gateway.adapters.jetstream import wire
 from gateway.adapters.jetstream.link import SERVICE, Link
-from gateway.adapters.jetstream.wire import Refused
+from gateway.adapters.jetstream.wire import ServerRefused
 from gateway.ports import LogCorrupt, Position, Unavailable
 
 LOG: Final = "EV_1"
@@ -157,7 +157,7 @@ async def end_of_log(link: Link, stream: str) -> Position:
     """
     try:
         answer = await link.api(f"STREAM.INFO.{stream}")
-    except Refused as refused:
+    except ServerRefused as refused:
         if refused.code == wire.STREAM_NOT_FOUND:
             raise LogCorrupt(0, f"the stream {stream} does not exist") from refused
         raise refused.as_port_error(SERVICE) from refused
@@ -201,7 +201,7 @@ def _varz(monitor_url: str) -> dict[str, Any]:
 async def _configuration(link: Link, stream: str) -> dict[str, Any] | None:
     try:
         answer = await link.api(f"STREAM.INFO.{stream}")
-    except Refused as refused:
+    except ServerRefused as refused:
         if refused.code == wire.STREAM_NOT_FOUND:
             return None
         raise refused.as_port_error(SERVICE) from refused
@@ -213,7 +213,7 @@ async def change(link: Link, verb: str, configuration: Configuration) -> None:
     """CREATE or UPDATE a stream. Raises Misconfigured, Unavailable."""
     try:
         await link.api(f"STREAM.{verb}.{configuration['name']}", configuration)
-    except Refused as refused:
+    except ServerRefused as refused:
         raise Misconfigured(f"the stream {configuration['name']} was refused: {refused}") from refused
 
 

@@ -32,7 +32,7 @@ STORE_FAILED: Final = 10077  # a limit of the stream, or the disk
 OUT_OF_SPACE: Final = {10023, 10047}
 
 
-class Refused(Exception):
+class ServerRefused(Exception):
     """The server answered no: nothing of what was sent is stored."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
@@ -107,10 +107,10 @@ def recorded(sequence: int, subject: str, headers: Mapping[str, str], payload: b
 
 
 def sequence_of(answer: bytes) -> int:
-    """The sequence a publish ack names: of a batch, that of its last message. Raises Refused."""
+    """The sequence a publish ack names: of a batch, that of its last message. Raises ServerRefused."""
     ack = json.loads(answer)
     if error := ack.get("error"):
-        raise Refused(error)
+        raise ServerRefused(error)
     sequence: int = ack["seq"]
     return sequence
 

@@ -20,7 +20,7 @@ from gateway.processes.edge.rates import Limited
 from gateway.processes.edge.recipients import RECIPIENT_OK, Checked
 from gateway.processes.edge.services import EdgeServices
 from gateway.processes.edge.sessions import SessionRecord
-from gateway.processes.signin.signin import Origin, Refused, SignIns
+from gateway.processes.signin.signin import ClaimRefused, Origin, SignIns
 from gateway.protocols.sasl.exchange import Verifiers
 from gateway.protocols.smtp import effects, replies
 from projections.directory.query import Person
@@ -64,7 +64,7 @@ class Answers:
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="sign in")
             return CANNOT_SIGN_IN_NOW
-        return SIGN_IN_REFUSALS[found.reason] if isinstance(found, Refused) else found
+        return SIGN_IN_REFUSALS[found.reason] if isinstance(found, ClaimRefused) else found
 
     async def identity(self, asked: effects.CheckIdentity) -> Reply:
         self._record.mechanism = asked.mechanism
@@ -74,7 +74,7 @@ class Answers:
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="sign in")
             return CANNOT_SIGN_IN_NOW
-        if isinstance(found, Refused):
+        if isinstance(found, ClaimRefused):
             return SIGN_IN_REFUSALS.get(found.reason, replies.BAD_CREDENTIALS)
         self.author = found
         return replies.SIGNED_IN

@@ -22,8 +22,8 @@ from gateway.protocols.smtp.client import (
     ClientConfig,
     ClientEffect,
     Concluded,
+    HostRefused,
     Ready,
-    Refused,
     SendContent,
     TlsUse,
 )
@@ -63,20 +63,20 @@ class Connection:
     ) -> None:
         self._client, self._hop, self._tls_context, self._timeouts = client, hop, tls_context, timeouts
         self._reader, self._writer = streams
-        self._events: deque[Ready | SendContent | Concluded | Refused | Close] = deque()
+        self._events: deque[Ready | SendContent | Concluded | HostRefused | Close] = deque()
         self.tls = ""  # protocol and cipher
         self._is_verified = False  # inside TLS, with the host that was meant
 
-    async def ready(self) -> Refused | None:
+    async def ready(self) -> HostRefused | None:
         """Wait until the host takes a mail; else why it does not."""
         while True:
             match await self._next(self._timeouts.reply):
                 case Ready():
                     return None
-                case Refused() as refused:
+                case HostRefused() as refused:
                     return refused
                 case Close():
-                    return Refused(LOST, Stage.QUIT, is_ours=True)
+                    return HostRefused(LOST, Stage.QUIT, is_ours=True)
                 case event:
                     raise AssertionError(event)
 
@@ -115,7 +115,7 @@ class Connection:
 
     # --- the client's effects ---------------------------------------------------------------------------
 
-    async def _next(self, timeout_s: float) -> Ready | SendContent | Concluded | Refused | Close:
+    async def _next(self, timeout_s: float) -> Ready | SendContent | Concluded | HostRefused | Close:
         """The next thing to act on."""
         while not self._events:
             try:
@@ -216,19 +216,19 @@ def verifying_context() -> ssl.SSLContext:
 
 async def connect(
     hop: NextHop, *, hostname: str, tls_context: ssl.SSLContext, timeouts: Timeouts
-) -> Connection | Refused:
+) -> Connection | HostRefused:
     """A connection whose host takes a mail: with TLS when it offers that, without when TLS fails.
 
     tls_context: one that verifies means that there is no going on without TLS.
     """
-    refused = Refused(TLS_FAILED, Stage.STARTTLS, is_ours=True)
+    refused = HostRefused(TLS_FAILED, Stage.STARTTLS, is_ours=True)
     is_strict = tls_context.verify_mode is ssl.CERT_REQUIRED
     for use in (TlsUse.ALWAYS,) if is_strict else (TlsUse.WHEN_OFFERED, TlsUse.NEVER):
         try:
             async with asyncio.timeout(timeouts.connect):
                 streams = await asyncio.open_connection(hop.host, hop.port, limit=READ_OCTETS)
         except (OSError, TimeoutError):
-            return Refused(NO_CONNECTION, Stage.GREETING, is_ours=True)
+            return HostRefused(NO_CONNECTION, Stage.GREETING, is_ours=True)
         client = Client(ClientConfig(hostname, use))
         connection = Connection(client, streams, hop=hop, tls_context=tls_context, timeouts=timeouts)
         why_not = await connection.ready()
@@ -237,13 +237,15 @@ async def connect(
         await connection.close()
         refused = why_not
         if is_strict and (refused.reply is NO_REQUIRETLS or _never_offers_tls(refused, connection)):
-            return Refused(NO_REQUIRETLS, Stage.MAIL, is_ours=True)  # about such mails, not the connection
+            return HostRefused(
+                NO_REQUIRETLS, Stage.MAIL, is_ours=True
+            )  # about such mails, not the connection
         if refused.reply is not TLS_FAILED:
             break
     return refused
 
 
-def _never_offers_tls(refused: Refused, connection: Connection) -> bool:
+def _never_offers_tls(refused: HostRefused, connection: Connection) -> bool:
     """True when it is not only just now that there is no TLS."""
     return refused.reply is NO_TLS and not connection.offers_starttls
 
@@ -255,7 +257,7 @@ def is_about_mail(answer: Answer) -> bool:
     return answer.stage in (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.CONTENT, Stage.CONCLUSION)
 
 
-def refused_all(refused: Refused, envelope: Envelope) -> tuple[Answer, ...]:
+def refused_all(refused: HostRefused, envelope: Envelope) -> tuple[Answer, ...]:
     """A refused connection, as the answer to each recipient of a mail."""
     return tuple(
         Answer(address, refused.reply, refused.stage, refused.is_ours) for address in envelope.rcpt_to

@@ -54,7 +54,7 @@ from gateway.processes.relay.connection import (
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.work import LEASE_S, Job, Queue
-from gateway.protocols.smtp.client import LOST, Refused
+from gateway.protocols.smtp.client import LOST, HostRefused
 from gateway.protocols.smtp.transaction import Answer, Stage
 
 JOBS_MAX: Final = 500  # under lease at once
@@ -222,7 +222,7 @@ class Relay:
                 tls_context=means.strict_tls_context if destination.requires_tls else means.tls_context,
                 timeouts=self._means.timeouts,
             )
-            if isinstance(opened, Refused):
+            if isinstance(opened, HostRefused):
                 await self._refused(destination, opened)
             else:
                 try:
@@ -237,7 +237,7 @@ class Relay:
                 self._destinations.pop((destination.hop, destination.requires_tls), None)
         self._staff(destination)
 
-    async def _refused(self, destination: Destination, refused: Refused) -> None:
+    async def _refused(self, destination: Destination, refused: HostRefused) -> None:
         """While there are other connections they have the jobs; when the last is refused, all wait."""
         others = destination.workers - 1
         if others:

@@ -60,7 +60,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ClaimRefused:
     reason: Refusal
 
 
@@ -108,10 +108,10 @@ class SignIns:
                 self._recent.keep(person.account_id, found)
         return found if found is not None and found.status == "active" else None
 
-    async def verifiers(self, username: str, remote_ip: str) -> Verifiers | Refused:
+    async def verifiers(self, username: str, remote_ip: str) -> Verifiers | ClaimRefused:
         """What SCRAM goes on with; of somebody who is not here it looks the same. Raises Unavailable."""
         if self._has_to_wait(username, remote_ip):
-            return Refused("throttled")
+            return ClaimRefused("throttled")
         person = await self._person(username)
         apps = [] if person is None else await self._people.app_passwords(person.account_id)
         return Verifiers(
@@ -121,13 +121,13 @@ class SignIns:
             verifiers=await app_passwords.kept(self._keys, (app.app_id for app in apps)),
         )
 
-    async def check(self, claim: Claim, origin: Origin, code: str = "") -> Person | Refused:
+    async def check(self, claim: Claim, origin: Origin, code: str = "") -> Person | ClaimRefused:
         """The person, or why not; the fact is durable. Raises Unavailable, Full, Deposed.
 
         code: of an authenticator, which those who have one show to administer (protocol `web`).
         """
         if self._has_to_wait(claim.username, origin.remote_ip):
-            return Refused("throttled")
+            return ClaimRefused("throttled")
         person = await self._person(claim.username)
         finding = await self._find(claim, origin, person)
         if finding.reason is None and person is not None and origin.protocol == "web":
@@ -142,19 +142,19 @@ class SignIns:
             await self._failed(claim.username, origin.remote_ip)
         await self._record(claim.username, origin, person, finding)
         if finding.reason is not None:
-            return Refused(finding.reason)
+            return ClaimRefused(finding.reason)
         assert person is not None, "nobody is let in"
         return person
 
     async def check_operator(
         self, claim: PasswordClaim, origin: Origin, *, is_appointed: bool
-    ) -> Refused | None:
+    ) -> ClaimRefused | None:
         """An operator by user name, without an account (`saraban init`). None: it is that operator.
 
         is_appointed: whether there is one of that name; if not, it is refused as slowly. Raises as `check`.
         """
         if self._has_to_wait(claim.username, origin.remote_ip):
-            return Refused("throttled")
+            return ClaimRefused("throttled")
         verifier = await self._verifier(operator_verifier_name(claim.username)) if is_appointed else None
         reason: Refusal | None = None
         if await self._passwords.is_right(claim.password, verifier):
@@ -164,7 +164,7 @@ class SignIns:
             reason = "password" if is_appointed else "unknown"
         operator = Actor("operator", claim.username)
         await self._record(claim.username, origin, None, _Finding(reason), operator)
-        return Refused(reason) if reason else None
+        return ClaimRefused(reason) if reason else None
 
     async def _failed(self, username: str, remote_ip: str) -> None:
         """Count it. Who goes on after the longest wait is banned with the whole network."""

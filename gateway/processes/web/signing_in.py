@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 
-from gateway.processes.signin.signin import Origin, Refused
+from gateway.processes.signin.signin import ClaimRefused, Origin
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked, Office
 from gateway.processes.web.problems import Problem, forbidden, malformed, unauthorised
@@ -30,12 +30,12 @@ async def sign_in(office: Office, request: Request, asked: bodies.SignInRequest)
             return await office.tokens.issue(Holder(operator=asked.username))
         raise _refusal(refused)
     found = await office.sign_ins.check(claim, origin, asked.code)
-    if isinstance(found, Refused):
+    if isinstance(found, ClaimRefused):
         raise _refusal(found)
     return await office.tokens.issue(Holder(account_id=found.account_id))
 
 
-def _refusal(refused: Refused) -> Problem:
+def _refusal(refused: ClaimRefused) -> Problem:
     match refused.reason:
         case "throttled":
             wait = {"retry-after": str(WAIT_S)}

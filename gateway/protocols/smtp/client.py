@@ -57,7 +57,7 @@ class Concluded:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class HostRefused:
     """The host takes no mail on this connection; `reply` is what each recipient of a mail gets."""
 
     reply: Reply
@@ -65,7 +65,7 @@ class Refused:
     is_ours: bool  # True when the host has not said it
 
 
-ClientEffect = Send | StartTls | Close | Ready | SendContent | Concluded | Refused
+ClientEffect = Send | StartTls | Close | Ready | SendContent | Concluded | HostRefused
 
 
 class State(Enum):
@@ -367,7 +367,7 @@ class Client:
             self._effects.append(Send(command_line("RSET")))
 
     def _refuse(self, said: Reply, *, is_ours: bool) -> None:
-        self._effects.append(Refused(said, self._stage, is_ours))
+        self._effects.append(HostRefused(said, self._stage, is_ours))
         self._quit()
 
     def _quit(self) -> None:
@@ -384,7 +384,7 @@ class Client:
             self._effects.append(Concluded(self._transaction.answers))
             self._transaction = None
         elif self._state in (State.OPENING, State.TLS):
-            self._effects.append(Refused(said, self._stage, is_ours))
+            self._effects.append(HostRefused(said, self._stage, is_ours))
         self._close(reason)
 
     def _close(self, reason: str | None) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from gateway.adapters.jetstream import JetStreamLeases, connect, open_lane, open_log, prepare
-from gateway.adapters.jetstream.wire import Refused
+from gateway.adapters.jetstream.wire import ServerRefused
 from gateway.adapters.system import SystemClock
 from gateway.ports import START, Position, Unavailable
 from tests.conftest import RunningNats
@@ -70,5 +70,5 @@ async def test_nobody_but_the_admin_changes_a_stream(prepared: RunningNats, role
         await link.client.flush()
         assert await (await open_log(admin)).last() == 1
         asking.cancel()
-        with suppress(asyncio.CancelledError, Refused, Unavailable):
+        with suppress(asyncio.CancelledError, ServerRefused, Unavailable):
             await asking

@@ -18,7 +18,7 @@ from gateway.mail.ids import AccountId, AgencyId
 from gateway.processes.signin.banning import Banning
 from gateway.processes.signin.bans import LOOK_EVERY_S, OWN_HOLD_S, REMEMBERED, BanRule, Bans
 from gateway.processes.signin.passwords import make_verifier
-from gateway.processes.signin.signin import Refused, SignIns
+from gateway.processes.signin.signin import ClaimRefused, SignIns
 from gateway.processes.signin.throttle import FORGOTTEN_AFTER_S, LONGEST_WAIT_S, PATIENCE, Throttle
 from gateway.protocols.sasl.exchange import PasswordClaim
 from tests.processes.kept_bans import KeptBans
@@ -184,15 +184,15 @@ async def test_who_goes_on_after_the_longest_wait_is_banned(house: House) -> Non
         refused = await wrong(house, name=f"name{attempt}")
         if house.bans.of_network(GUESSER):
             break
-    assert refused == Refused("unknown"), "the last guess was looked at"
+    assert refused == ClaimRefused("unknown"), "the last guess was looked at"
     assert attempt == PATIENCE["network"] + 8
-    assert await wrong(house, NEIGHBOUR) == Refused("throttled")
-    assert await wrong(house, OTHER) == Refused("unknown")
+    assert await wrong(house, NEIGHBOUR) == ClaimRefused("throttled")
+    assert await wrong(house, OTHER) == ClaimRefused("unknown")
     assert len(await house.imposed()) == 1
     house.kept.bans = [replace(ban, lifted_at=AT) for _, ban in house.bans._own]
     house.kept.change += 1
     await house.bans.look()
-    assert await house.door.type("suda@opm.go.th", "x", replace(ORIGIN, remote_ip=GUESSER)) == Refused(
+    assert await house.door.type("suda@opm.go.th", "x", replace(ORIGIN, remote_ip=GUESSER)) == ClaimRefused(
         "password"
     ), "lifted, it begins anew"
 
@@ -206,8 +206,8 @@ async def test_a_banned_account_is_told_so_after_the_right_password_only(house: 
     await house.door.keys.put("verifier.acc_suda", await asyncio.to_thread(make_verifier, OWN))
     house.kept.impose(AT + HOUR, what="account", account_id=PERSON.account_id, agency_id=PERSON.agency_id)
     await house.bans.look()
-    assert await house.door.type("suda@opm.go.th", "wrong") == Refused("password")
-    assert await house.door.type("suda@opm.go.th", OWN) == Refused("banned")
+    assert await house.door.type("suda@opm.go.th", "wrong") == ClaimRefused("password")
+    assert await house.door.type("suda@opm.go.th", OWN) == ClaimRefused("banned")
     assert (await house.door.last()).account_id == PERSON.account_id
     house.door.clock.move(3700)
     assert await house.door.type("suda@opm.go.th", OWN) == PERSON

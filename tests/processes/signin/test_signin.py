@@ -9,7 +9,7 @@ import pytest
 from gateway.domain.agency import IdentityProvider
 from gateway.domain.signin import SignInAccepted
 from gateway.processes.signin import app_passwords
-from gateway.processes.signin.signin import Refused
+from gateway.processes.signin.signin import ClaimRefused
 from gateway.protocols.sasl.exchange import (
     ProofClaim,
     TokenClaim,
@@ -31,24 +31,24 @@ async def test_an_app_password_opens_typed_and_proved_and_is_named(door: Door) -
 
 async def test_the_accounts_own_password_is_never_proved(door: Door) -> None:
     """It has no SCRAM verifier: what is kept of it is slow to try."""
-    assert await door.prove("suda@opm.go.th", OWN) == Refused("password")
+    assert await door.prove("suda@opm.go.th", OWN) == ClaimRefused("password")
 
 
 async def test_a_wrong_one_or_one_of_nobody_is_refused(door: Door) -> None:
     _, password = await door.new_app()
     other = app_passwords.new_password(os.urandom)
     for sign_in in (door.type, door.prove):
-        assert await sign_in("suda@opm.go.th", other) == Refused("password")
-        assert await sign_in("nobody@opm.go.th", password) == Refused("unknown")
+        assert await sign_in("suda@opm.go.th", other) == ClaimRefused("password")
+        assert await sign_in("nobody@opm.go.th", password) == ClaimRefused("unknown")
 
 
 async def test_of_nobody_the_challenge_looks_the_same_each_time(door: Door) -> None:
     """RFC 5802 §9: else it would tell who is here."""
     one, two = [await door.sign_ins.verifiers("nobody@opm.go.th", "192.0.2.1") for _ in range(2)]
     known = await door.sign_ins.verifiers("suda@opm.go.th", "192.0.2.1")
-    assert not isinstance(one, Refused)
-    assert not isinstance(two, Refused)
-    assert not isinstance(known, Refused)
+    assert not isinstance(one, ClaimRefused)
+    assert not isinstance(two, ClaimRefused)
+    assert not isinstance(known, ClaimRefused)
     assert one.salt == two.salt != known.salt
     assert (len(one.salt), one.iterations) == (len(known.salt), known.iterations)
     assert one.nonce != two.nonce
@@ -69,7 +69,7 @@ NOT_FOR_THIS = [
 async def test_it_opens_only_what_it_is_for(door: Door, use: dict[str, object], reason: str | None) -> None:
     _, password = await door.new_app(**use)
     for sign_in in (door.type, door.prove):
-        assert await sign_in("suda@opm.go.th", password) == (Refused(reason) if reason else PERSON)  # type: ignore[arg-type]
+        assert await sign_in("suda@opm.go.th", password) == (ClaimRefused(reason) if reason else PERSON)  # type: ignore[arg-type]
 
 
 async def test_a_mapped_address_is_within_its_network(door: Door) -> None:
@@ -82,13 +82,13 @@ async def test_a_mapped_address_is_within_its_network(door: Door) -> None:
 async def test_a_revoked_one_opens_nothing_though_its_row_or_its_key_is_late(door: Door) -> None:
     app_id, password = await door.new_app()
     await door.keys.forget(app_passwords.app_password_name(app_id))
-    assert await door.type("suda@opm.go.th", password) == Refused("password")
+    assert await door.type("suda@opm.go.th", password) == ClaimRefused("password")
     app_id, password = await door.new_app()
     verifiers = await door.sign_ins.verifiers("suda@opm.go.th", "192.0.2.1")
-    assert not isinstance(verifiers, Refused)
+    assert not isinstance(verifiers, ClaimRefused)
     door.apps.clear()  # between the challenge and the proof
     claim = ProofClaim("suda@opm.go.th", app_id)
-    assert await door.sign_ins.check(claim, ORIGIN) == Refused("password")
+    assert await door.sign_ins.check(claim, ORIGIN) == ClaimRefused("password")
 
 
 PROVIDER = IdentityProvider("https://id.example.org", "saraban")
@@ -116,14 +116,14 @@ async def test_a_token_opens_to_whom_its_agencys_provider_gave_it(
     door.identity = provider
     await door.keys.put("identity.ag_opm", b"ours")
     found = await door.sign_ins.check(TokenClaim(username, token), ORIGIN)
-    assert found == (Refused(reason) if reason else PERSON)  # type: ignore[arg-type]
+    assert found == (ClaimRefused(reason) if reason else PERSON)  # type: ignore[arg-type]
     assert getattr(await door.last(), "reason", None) == reason
 
 
 async def test_who_has_to_wait_is_given_no_challenge(door: Door) -> None:
     for _ in range(5):
-        assert await door.prove("suda@opm.go.th", "wrong") == Refused("password")
-    assert await door.prove("suda@opm.go.th", "wrong") == Refused("throttled")
-    assert await door.prove("suda@opm.go.th", "wrong", replace(ORIGIN, remote_ip="198.51.100.1")) == Refused(
-        "password"
-    )
+        assert await door.prove("suda@opm.go.th", "wrong") == ClaimRefused("password")
+    assert await door.prove("suda@opm.go.th", "wrong") == ClaimRefused("throttled")
+    assert await door.prove(
+        "suda@opm.go.th", "wrong", replace(ORIGIN, remote_ip="198.51.100.1")
+    ) == ClaimRefused("password")

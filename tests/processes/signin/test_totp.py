@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from gateway.mail.address import parse_address
-from gateway.processes.signin.signin import Refused
+from gateway.processes.signin.signin import ClaimRefused
 from gateway.processes.signin.totp import STEP_S, Codes, address_of_secret, new_secret
 from tests.processes.signin.world import ORIGIN, OWN, PERSON, Door
 
@@ -62,7 +62,7 @@ async def test_who_has_an_authenticator_shows_its_code_to_administer(
     await door.keys.put("totp.acc_suda", secret.encode())
     code = code_of(secret, door.clock.now())
     found = await door.sign_ins.check(door.claim(OWN), WEB, code)
-    assert found == (Refused(reason) if reason else PERSON)  # type: ignore[arg-type]
+    assert found == (ClaimRefused(reason) if reason else PERSON)  # type: ignore[arg-type]
     assert await door.sign_ins.check(door.claim(OWN), ORIGIN) == PERSON, "a mail program shows none"
     await door.keys.put("totp.acc_suda", b"")
     assert await door.sign_ins.check(door.claim(OWN), WEB) == PERSON

@@ -11,7 +11,7 @@ from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Position, TokenHolder
 from gateway.processes.signin import app_passwords
-from gateway.processes.signin.signin import Origin, Refused, SignIns
+from gateway.processes.signin.signin import ClaimRefused, Origin, SignIns
 from gateway.protocols.sasl.exchange import (
     Challenge,
     Claim,
@@ -64,12 +64,12 @@ class Door:
         self.apps.append(replace(row, **use))  # type: ignore[arg-type]
         return app_id, password
 
-    async def prove(self, username: str, password: str, origin: Origin = ORIGIN) -> Person | Refused:
+    async def prove(self, username: str, password: str, origin: Origin = ORIGIN) -> Person | ClaimRefused:
         """Sign in by SCRAM."""
         exchange, bare = Scram(), f"n={username},r=abc".encode()
         assert exchange.answer(b"n,," + bare) == VerifiersWanted(username)
         verifiers = await self.sign_ins.verifiers(username, origin.remote_ip)
-        if isinstance(verifiers, Refused):
+        if isinstance(verifiers, ClaimRefused):
             return verifiers
         first = exchange.found(verifiers).octets
         step = exchange.answer(final_message(b"n,,", bare, first, password, b""))
@@ -77,7 +77,7 @@ class Door:
         assert isinstance(claim, ProofClaim)
         return await self.sign_ins.check(claim, replace(origin, mechanism="SCRAM-SHA-256"))
 
-    async def type(self, username: str, password: str, origin: Origin = ORIGIN) -> Person | Refused:
+    async def type(self, username: str, password: str, origin: Origin = ORIGIN) -> Person | ClaimRefused:
         claim: Claim = PasswordClaim(username, password)
         return await self.sign_ins.check(claim, origin)
 

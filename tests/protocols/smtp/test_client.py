@@ -15,8 +15,8 @@ from gateway.protocols.smtp.client import (
     ClientConfig,
     ClientEffect,
     Concluded,
+    HostRefused,
     Ready,
-    Refused,
     SendContent,
     TlsUse,
 )
@@ -51,7 +51,7 @@ class Relay:
         self.client = Client(config or ClientConfig("relay.example"))
         self.sent = b""
         self.concluded: list[tuple[Answer, ...]] = []
-        self.refused: Refused | None = None
+        self.refused: HostRefused | None = None
         self.close: Close | None = None
         self.is_tls_wanted = False
         self.mails = list(mails)
@@ -76,7 +76,7 @@ class Relay:
                     self.do(self.client.content_ended())
                 case Concluded(answers):
                     self.concluded.append(answers)
-                case Refused():
+                case HostRefused():
                     self.refused = effect
                 case StartTls():
                     self.is_tls_wanted = True
