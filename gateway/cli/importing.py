@@ -17,6 +17,7 @@ from gateway.cli.invitations import open_invitations
 from gateway.cli.output import as_json, cell, fail, print_json
 from gateway.cli.registering import importing
 from gateway.domain.importing import LINE_OCTETS_MAX, Header, RefusedRow, Row
+from gateway.domain.registration import Refused
 from gateway.mail.address import Address
 from gateway.ports import Unavailable
 from gateway.processes.registry.importing import Report
@@ -63,8 +64,11 @@ async def import_(desk: Desk, file: Path, is_check: bool, invitations: Path | No
         async with desk.pool.rows() as rows:
             return await claims_of(rows, names)
 
-    async def keep_nothing(codes: Mapping[Address, str]) -> None:
-        raise AssertionError("somebody is invited after all")
+    async def nowhere(codes: Mapping[Address, str]) -> None:
+        raise Refused(
+            f"an import that was killed has invited {len(codes)} whose codes are not written yet: "
+            "say with --invitations FILE where"
+        )
 
     last = await desk.log.last()
     if not await reached(desk.pool, DirectoryModel, last, ROWS_TIMEOUT_S):
@@ -74,7 +78,7 @@ async def import_(desk: Desk, file: Path, is_check: bool, invitations: Path | No
         octets = stack.enter_context(file.open("rb"))
         progress = stack.enter_context(_progress())
         bar = progress.add_task("checked" if is_check else "added", total=lines)
-        work = importing(desk, digest, find_claims, codes.keep if codes else keep_nothing)
+        work = importing(desk, digest, find_claims, codes.keep if codes else nowhere)
 
         def advance(line: int) -> None:
             progress.update(bar, completed=line)

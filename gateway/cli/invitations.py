@@ -1,7 +1,7 @@
 """The file with the codes of invitations: `address,code`, one a line, read by its owner alone.
 
-A line is on the disk before its account is in the log, and an import that is taken up again may give an
-address another code: the last line of an address is the one that counts, and the end leaves that alone.
+A line is written when its account is in the log; an import that takes up a killed one may write it a second
+time. The last line of an address is the one that counts, and the end leaves that alone.
 """
 
 import asyncio

@@ -22,10 +22,11 @@ from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
-from gateway.processes.registry.importing import FindClaims, Importing, KeepCodes
+from gateway.processes.registry.importing import FindClaims, Importing
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
+from gateway.processes.registry.unfinished import KeepCodes
 from gateway.processes.signin.passwords import make_verifier
 from gateway.protocols.sasl.exchange import prepare_password
 from gateway.wiring.desk import Desk

@@ -62,12 +62,23 @@ def test_an_import_killed_midway_is_run_again_and_complete(own_gateway: Gateway,
 def test_bad_rows_are_told_with_their_lines_and_the_others_go_in(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "some.csv"
     file.write_text(
-        "credential,address\nopenid,good@opdc.go.th\nopenid,no address\nopenid,stranger@example.org\n",
+        "credential,address\ninvite,good@opdc.go.th\ninvite,no address\ninvite,stranger@example.org\n",
         "utf-8",
     )
+    codes = tmp_path / "codes.csv"
     for check in (("--check",), ()):
         done = subprocess.run(
-            [*SARABAN, "--data", str(gateway.data), "--json", "import", str(file), *check],
+            [
+                *SARABAN,
+                "--data",
+                str(gateway.data),
+                "--json",
+                "import",
+                str(file),
+                "--invitations",
+                codes,
+                *check,
+            ],
             env=gateway.environment(),
             capture_output=True,
             timeout=120,
@@ -80,6 +91,9 @@ def test_bad_rows_are_told_with_their_lines_and_the_others_go_in(gateway: Gatewa
         gateway.wait(gateway.is_idle, "the rows know")
         found = [row["address"] for row in gateway.found("account", "list")]
         assert ("good@opdc.go.th" in found) is not bool(check)
+    header, *invited = codes.read_text("utf-8").splitlines()
+    assert header == "address,code"
+    assert [line.partition(",")[0] for line in invited] == ["good@opdc.go.th"], "nobody who was refused"
 
 
 def write_accounts(file: Path) -> dict[str, str]:

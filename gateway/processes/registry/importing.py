@@ -1,9 +1,9 @@
 """Accounts by the hundred thousand: many rows of a file in one append, each row whole or not at all.
 
-Keys and credentials first, then the codes of invitations, then the events: an account that is there has all
-it needs. The accounts under way are named in the KeyStore before their keys are made; a later import forgets
-the keys of those whose events never came. Only one import goes on at a time: each append is guarded by the
-history `import`, and whoever begins moves it on.
+Keys and credentials first, then the events: an account that is there has all it needs; then the codes of
+invitations are written down, for those that are there. What a killed import leaves, the next one finishes
+(unfinished.py). Only one import goes on at a time: each append is guarded by the history `import`, and
+whoever begins moves it on.
 
 Source: issue 2/9 (`saraban import`); architecture §4 (Subjects, guards, at most 500 events in one write).
 """
@@ -43,21 +43,19 @@ from gateway.domain.registration import (
 )
 from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
 from gateway.domain.signin import access_history
-from gateway.mail.address import Address, normalise_domain
+from gateway.mail.address import normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
-from gateway.ports import START, Conflict, Deposed, KeyForgotten, Position, leaves
+from gateway.ports import START, Conflict, Deposed, Position, leaves
 from gateway.processes.registry.deciding import DECISIONS_MAX, Deciding
+from gateway.processes.registry.unfinished import KeepCodes, Unfinished, some_at_a_time
 from projections.directory.claims import ClaimRow
 
-UNFINISHED: Final = "import.unfinished"  # the KeyStore's name of the accounts under way
 INVITATIONS_LAST: Final = timedelta(days=30)
 CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
-LOOKED_UP_AT_ONCE: Final = 50
 PARTS_LOOKED_UP: Final = 16  # some 2,000 accounts
 
 FindClaims = Callable[[Sequence[str]], Awaitable[Mapping[str, ClaimRow]]]  # projections.directory.claims
 Advance = Callable[[int], None]
-KeepCodes = Callable[[Mapping[Address, str]], Awaitable[None]]  # durable when it returns
 
 
 @dataclass(slots=True)
@@ -116,6 +114,7 @@ class Importing(Deciding):
     def prepare(self, digest: str, find_claims: FindClaims, keep_codes: KeepCodes) -> None:
         """digest: hex SHA-256 of the file."""
         self._digest, self._find_claims, self._keep_codes = digest, find_claims, keep_codes
+        self._unfinished = Unfinished(self._log, self._keys)
         self._report = Report()
         self._homes: dict[str, _Home | None] = {}  # by domain; None: no agency has it
         self._known: dict[str, Holding] = {}  # by name, of addresses that somebody has or had
@@ -144,7 +143,7 @@ class Importing(Deciding):
                 await self._add_all(rows, group, advance)
         except BaseExceptionGroup as errors:
             raise next(leaves(errors)) from errors
-        await self._keys.put(UNFINISHED, b"")
+        await self._unfinished.name({})
         return self._report
 
     async def _add_all(
@@ -155,7 +154,9 @@ class Importing(Deciding):
         under_way: list[_Asked] = []
         for parts in _stretches(self._parts(rows)):
             new = await self._new(parts)
-            await self._name_unfinished([*under_way, *(each for asked in new for each in asked)])
+            named = [*under_way, *(each for asked in new for each in asked)]
+            if named:
+                await self._unfinished.name({each.account_id: each.code for each in named})
             for part, asked in zip(parts, new, strict=True):
                 await self._keep_secrets(asked)
                 if adding is not None:
@@ -241,20 +242,14 @@ class Importing(Deciding):
         async def look(name: str) -> None:
             self._known[name] = await self._reading.holding_of(name)
 
-        await _some_at_a_time([partial(look, name) for name in names])
+        await some_at_a_time([partial(look, name) for name in names])
 
     # --- what is secret -------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        """Move a former import out of the way, then forget the keys that it made for nothing."""
+        """Move a former import out of the way, then finish what it left."""
         self._begun_at = await self._move_on()
-        try:
-            unfinished = await self._keys.get(UNFINISHED)
-        except KeyError:
-            return
-        ids = [AccountId(each) for each in unfinished.decode().split()]
-        await _some_at_a_time([partial(self._forget_unless_there, each) for each in ids])
-        await self._keys.put(UNFINISHED, b"")
+        await self._unfinished.settle(self._keep_codes, self._clock.now())
 
     async def _move_on(self) -> Position:
         """Where this import begins: a former one appends nothing after that."""
@@ -267,26 +262,8 @@ class Importing(Deciding):
                 continue
         raise Conflict("imports are begun all the time")
 
-    async def _forget_unless_there(self, account_id: AccountId) -> None:
-        if await self._log.latest(history_of(account_id)) is None:
-            await self._forget(account_id)
-
-    async def _forget(self, account_id: AccountId) -> None:
-        """The secrets of an account that never came to be."""
-        for name in (account_key_name(account_id), verifier_name(account_id), invitation_name(account_id)):
-            try:
-                await self._keys.get(name)
-            except (KeyError, KeyForgotten):
-                continue
-            await self._keys.forget(name)
-
-    async def _name_unfinished(self, asked: Sequence[_Asked]) -> None:
-        """Before their keys are made, so that a later import finds those that were made for nothing."""
-        if asked:
-            await self._keys.put(UNFINISHED, " ".join(each.account_id for each in asked).encode())
-
     async def _keep_secrets(self, asked: Sequence[_Asked]) -> None:
-        """Make the keys, and put the codes where they are read."""
+        """Make the keys, and what credentials are checked by."""
         expires_at = self._clock.now() + INVITATIONS_LAST
         secrets: dict[str, bytes] = {}
         for each in asked:
@@ -296,8 +273,6 @@ class Importing(Deciding):
             elif each.code:
                 secrets[invitation_name(each.account_id)] = encode_invitation(each.code, expires_at)
         await self._keys.put_new(secrets)
-        if codes := {each.row.address: each.code for each in asked if each.code}:
-            await self._keep_codes(codes)
 
     # --- accounts to the log --------------------------------------------------------------------------
 
@@ -308,8 +283,11 @@ class Importing(Deciding):
             if decided.added and not await self._is_appended(decided):
                 await self._read_again(asked)
                 continue
+            added = [each for each in asked if each.account_id in decided.added]
+            if codes := {each.row.address: each.code for each in added if each.code}:
+                await self._keep_codes(codes)
             left = [each.account_id for each in asked if each.account_id not in decided.added]
-            await _some_at_a_time([partial(self._forget, account_id) for account_id in left])
+            await some_at_a_time([partial(self._unfinished.forget, account_id) for account_id in left])
             self._conclude(part, decided, advance)
             return
         raise Conflict("addresses of the file are given out by others all the time")
@@ -412,11 +390,6 @@ class Importing(Deciding):
                 site_key=self._site_key,
                 nonce=self._entropy(NONCE_OCTETS),
             )
-
-
-async def _some_at_a_time(work: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    for start in range(0, len(work), LOOKED_UP_AT_ONCE):
-        await asyncio.gather(*(each() for each in work[start : start + LOOKED_UP_AT_ONCE]))
 
 
 def _stretches(parts: Iterable[_Part]) -> Iterator[list[_Part]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from gateway.domain.account import Account, account_key_name
+from gateway.domain.account_status import own_address
 from gateway.domain.addresses import AddressClaimed
 from gateway.domain.aggregate import replay
 from gateway.domain.credentials import decode_invitation, invitation_name, verifier_name
@@ -14,7 +15,8 @@ from gateway.domain.importing import Hashed, ImportAdvanced, RefusedRow, Row
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Deposed, KeyForgotten, Unavailable
-from gateway.processes.registry.importing import UNFINISHED, Importing, Report
+from gateway.processes.registry.importing import Importing, Report
+from gateway.processes.registry.unfinished import UNFINISHED
 from projections.directory.claims import ClaimRow
 from tests.processes.registry.desk import AT, Desk
 
@@ -135,11 +137,11 @@ async def test_a_row_that_cannot_be_added_is_told_and_the_others_go_in(
     keys = await office.secrets()
     office.rows_know = rows_know
     rows = [
-        row(0),
-        row(1, address=chai),
+        row(0, credential="invite"),
+        row(1, address=chai, credential="invite"),
         row(2, aliases=(suda,)),
         row(3, address=parse_address("left@opm.go.th")),
-        row(4, address=parse_address("a@example.org")),
+        row(4, address=parse_address("a@example.org"), credential="invite"),
         row(5, aliases=(parse_address("b@example.org"),)),
         row(6, quota_octets=0),
         row(7, display_name="\n"),
@@ -165,7 +167,8 @@ async def test_a_row_that_cannot_be_added_is_told_and_the_others_go_in(
     }
     if rows_know:
         assert checked == report
-    assert len(await office.secrets()) == len(keys) + 2, "the keys of the others are forgotten"
+    assert office.codes.keys() == {parse_address("u0@opm.go.th")}, "who is not there is not invited"
+    assert len(await office.secrets()) == len(keys) + 3, "the keys of the others are forgotten"
 
 
 async def test_a_check_changes_nothing(office: Office) -> None:
@@ -205,13 +208,40 @@ async def test_killed_between_keys_and_events_it_leaves_no_key_behind(office: Of
     assert await office.secrets() == {account_key_name(account_id), invitation_name(account_id)}
 
 
+async def test_killed_between_events_and_codes_the_next_import_writes_them(office: Office) -> None:
+    """Also one of another file; whoever has accepted meanwhile is not told of."""
+
+    async def die(codes: Mapping[Address, str]) -> None:
+        raise Unavailable("disk", "killed here")
+
+    work = office.importing()
+    work.prepare("digest", office.find_claims, die)
+    with pytest.raises(Unavailable, match="killed here"):
+        await work.run([row(0, credential="invite"), row(1, credential="invite"), row(2)], lambda line: None)
+    by_address = {
+        str(own_address(account, await office.desk.keys.get(account_key_name(account_id)))): account_id
+        for account_id, account in (await office.accounts()).items()
+    }
+    await office.desk.keys.put(invitation_name(by_address["u1@opm.go.th"]), b"")
+
+    assert await office.run([row(2)]) == Report(already=1)
+    assert [str(address) for address in office.codes] == ["u0@opm.go.th"]
+    invitation = decode_invitation(await office.desk.keys.get(invitation_name(by_address["u0@opm.go.th"])))
+    assert invitation is not None
+    assert invitation.is_for(office.codes[parse_address("u0@opm.go.th")], AT)
+    office.codes.clear()
+    assert await office.run([row(0, credential="invite")]) == Report(already=1)
+    assert office.codes == {}, "they are written once"
+
+
 async def test_of_two_imports_the_former_stops(office: Office) -> None:
     former = office.importing()
 
-    async def another(codes: Mapping[Address, str]) -> None:
+    async def find_and_begin_another(names: Sequence[str]) -> Mapping[str, ClaimRow]:
         assert await office.run([row(0)]) == Report(added=1)
+        return await office.find_claims(names)
 
-    former.prepare("digest", office.find_claims, another)
+    former.prepare("digest", find_and_begin_another, office.keep_codes)
     with pytest.raises(Deposed, match="another import has begun"):
         await former.run([row(1, credential="invite")], lambda line: None)
     assert len(await office.accounts()) == 1
