@@ -148,7 +148,7 @@ def parse_command(line: bytes, hostname: str) -> Command:
     except UnicodeDecodeError:
         raise PeerError(replies.NOT_PRINTABLE, "command is not UTF-8") from None
     verb, _, arguments = text.partition(" ")
-    verb = verb.upper()
+    verb = grammar.capitals(verb)
     read = _READERS.get(verb)
     if read is not None:
         return read(arguments, hostname)
@@ -167,8 +167,8 @@ def _mail(arguments: str, hostname: str) -> Mail:
                 octets = int(value)
             case "SIZE", _:
                 raise PeerError(replies.BAD_ARGUMENTS, "SIZE is not a number")
-            case "BODY", str() if value.upper() in _BODIES:
-                body = Body(value.upper())
+            case "BODY", str() if (written := grammar.capitals(value)) in _BODIES:
+                body = Body(written)
             case "SMTPUTF8", None:
                 pass
             case "AUTH", str() if grammar.is_xtext(value):
@@ -213,7 +213,7 @@ def _auth(arguments: str, hostname: str) -> Auth:
 
 def _path(arguments: str, keyword: str, bad_path: Reply) -> tuple[str, dict[str, str | None]]:
     """The path after FROM: or TO:, and the parameters."""
-    if arguments[: len(keyword)].upper() != keyword:
+    if grammar.capitals(arguments[: len(keyword)]) != keyword:
         raise PeerError(replies.BAD_ARGUMENTS, f"no {keyword}")
     try:
         path, parameters = grammar.parse_path(arguments[len(keyword) :])

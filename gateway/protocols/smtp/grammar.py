@@ -41,11 +41,11 @@ def parse_forward_path(path: str, hostname: str) -> Address:
 def parse_parameters(text: str) -> dict[str, str | None]:
     """ESMTP parameters by keyword in upper case. Raises ValueError on bad syntax and on one given twice."""
     parameters: dict[str, str | None] = {}
-    for item in text.split():
+    for item in filter(None, text.split(" ")):
         found = _PARAMETER.fullmatch(item)
         if found is None:
             raise ValueError("a parameter is a keyword, or a keyword, = and a value")
-        keyword = found[1].upper()
+        keyword = capitals(found[1])
         if keyword in parameters:
             raise ValueError("a parameter stands once")
         parameters[keyword] = found[2]
@@ -55,6 +55,11 @@ def parse_parameters(text: str) -> dict[str, str | None]:
 def _without_route(path: str) -> str:
     route = _SOURCE_ROUTE.match(path)
     return path if route is None else path[route.end() :]
+
+
+def capitals(text: str) -> str:
+    """A keyword in its one form. Keywords are ASCII (RFC 5321 §2.4): "ı" never becomes "I"."""
+    return text.encode().upper().decode()
 
 
 def is_xtext(text: str) -> bool:

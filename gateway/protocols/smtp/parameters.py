@@ -22,6 +22,7 @@ from gateway.mail.dsn_options import (
 from gateway.mail.reply import PeerError
 from gateway.mail.valid_since import parse_valid_since
 from gateway.protocols.smtp import replies
+from gateway.protocols.smtp.grammar import capitals
 
 MAIL_KEYWORDS: Final = frozenset({"RET", "ENVID"})
 RCPT_KEYWORDS: Final = frozenset({"NOTIFY", "ORCPT", "RRVS"})
@@ -80,7 +81,7 @@ def rcpt_parameters(options: DsnOptions, place: int, *, is_smtputf8: bool) -> st
 
 
 def _read_ret(value: str | None) -> Ret:
-    ret = _RETS.get((value or "").upper())
+    ret = _RETS.get(capitals(value or ""))
     if ret is None:
         raise ValueError("RET is FULL or HDRS")
     return ret
@@ -94,7 +95,7 @@ def _read_envid(value: str | None) -> str:
 
 
 def _read_notify(value: str | None) -> str:
-    keywords = (value or "").upper().split(",")
+    keywords = capitals(value or "").split(",")
     if keywords == [NEVER]:
         return NEVER
     if not set(keywords) <= set(_EVENTS):
