@@ -95,12 +95,13 @@ class Shell:
     kept: list[tuple[Envelope, str, bytes]] = field(default_factory=list)
     close: Close | None = None
     is_tls_wanted: bool = False
+    channel_binding: bytes | None = None
 
     def __post_init__(self) -> None:
         self.session = Session(self.config, BEGAN_AT)
         self._message: list[bytes] = []
         self._begin: MessageBegin | None = None
-        self._do(self.session.connected())
+        self._do(self.session.connected(self.channel_binding))
 
     def feed(self, octets: bytes) -> None:
         self._do(self.session.feed(octets))
@@ -108,7 +109,7 @@ class Shell:
     def start_tls(self) -> None:
         assert self.is_tls_wanted, "no STARTTLS was agreed on"
         self.is_tls_wanted = False
-        self._do(self.session.tls_started())
+        self._do(self.session.tls_started(self.channel_binding))
 
     def _do(self, effects: list[Effect]) -> None:
         pending = list(effects)

@@ -17,6 +17,7 @@ with atheris.instrument_imports(include=["gateway.protocols", "gateway.mail"]):
 
 # RFC 5321 §4.2: what a server says is lines of a code, a separator and text, each ended by CRLF.
 REPLIES: Final = re.compile(rb"(?:[2-5][0-9]{2}(?:-[^\r\n]*\r\n[2-5][0-9]{2})*(?: [^\r\n]*)?\r\n)*")
+BINDING: Final = b"binding"
 CONFIGS: Final = (
     SessionConfig("mx.example", message_octets_max=1_000, recipients_max=3, line_octets_max=200),
     SessionConfig("mx.example", message_octets_max=1_000, offers_starttls=True),
@@ -24,8 +25,7 @@ CONFIGS: Final = (
         "mx.example",
         message_octets_max=1_000,
         is_tls=True,
-        mechanisms=offered(b"binding"),
-        channel_binding=b"binding",
+        mechanisms=offered(BINDING),
         needs_sign_in=True,
         hold_s_max=3600,
     ),
@@ -46,7 +46,7 @@ def one(octets: bytes) -> None:
         return
     config = CONFIGS[octets[0] % len(CONFIGS)]
     sent = PREFIXES[octets[0] // len(CONFIGS) % len(PREFIXES)] + octets[1:]
-    whole, split = Shell(config), Shell(config)
+    whole, split = Shell(config, channel_binding=BINDING), Shell(config, channel_binding=BINDING)
     whole.feed(sent)
     for at in range(0, len(sent), 7):
         if split.close is None:
