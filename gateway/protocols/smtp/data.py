@@ -1,7 +1,7 @@
 """The message on the wire: out of what follows DATA or BDAT, and into what follows DATA.
 
 Source: RFC 5321 §4.1.1.4 (DATA), §4.5.2 (transparency), §2.3.8 (lines end in CRLF, and in nothing else);
-RFC 3030 §2 (BDAT), §3 (BINARYMIME).
+RFC 2045 §2.7 and §2.8 (no NUL); RFC 3030 §2 (BDAT), §3 (BINARYMIME).
 Both directions work on whole chunks with searches of the bytes type; there is no step per line (ADR 0003).
 """
 
@@ -29,7 +29,7 @@ class MessageDecoder(ABC):
     def feed(self, octets: bytes) -> bytes:
         """Take received octets, give the message octets they complete.
 
-        Raises PeerError on a bare CR, a bare LF or an endless line; the session must then close.
+        Raises PeerError on a bare CR, a bare LF, a NUL or an endless line; the session must then close.
         """
         step = self._line_octets_max  # no line can begin and end too long within one step
         return b"".join(
@@ -58,6 +58,8 @@ class MessageDecoder(ABC):
         pairs = message.count(CRLF)
         if len(message) - len(message.translate(None, CRLF)) != 2 * pairs:
             raise PeerError(replies.BARE_NEWLINE, "bare CR or LF in the message")
+        if b"\0" in message:
+            raise PeerError(replies.NULL_OCTET, "NUL in the message")
         first = message.find(CRLF)
         if first < 0:
             self._line_octets += len(message)

@@ -43,6 +43,9 @@ TOO_MANY_SIGN_INS = reply(421, "4.7.0", "Too many failed sign-ins, closing conne
 
 # RFC 5321 §2.3.8 forbids both in what is sent; hosts that see line ends in them are open to smuggling.
 BARE_NEWLINE = reply(550, "5.6.0", "Bare CR or LF is not allowed")
+# RFC 2045 §2.7 and §2.8: 7bit and 8bit data has none; hosts that drop it see other lines. IMAP cannot send it
+# as text either (RFC 9051 §9, CHAR8). Precedent: Cyrus IMAP lmtpd.
+NULL_OCTET = reply(550, "5.6.0", "NUL is allowed in a binary body alone")
 NOT_SMTP = reply(554, "5.5.1", "This is SMTP")
 TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors, closing connection")
 TOO_FAR_AHEAD = reply(421, "4.7.0", "Too much sent ahead of our replies, closing connection")

@@ -52,8 +52,8 @@ MESSAGES = [
     # Empty lines, also at the end.
     (b"\r\n.\r\n", b"\r\n"),
     (b"a\r\n\r\n\r\n.\r\n", b"a\r\n\r\n\r\n"),
-    # Any octet but CR and LF stands for itself.
-    (bytes(set(range(256)) - {10, 13}) + b"\r\n.\r\n", bytes(set(range(256)) - {10, 13}) + b"\r\n"),
+    # Any octet but NUL, CR and LF stands for itself.
+    (bytes(set(range(1, 256)) - {10, 13}) + b"\r\n.\r\n", bytes(set(range(1, 256)) - {10, 13}) + b"\r\n"),
 ]
 
 
@@ -77,11 +77,14 @@ BROKEN = [
     b".\n",
     b"\n\r\n",
     b"\r.\r\n",
+    b"a\0b\r\n",
+    b"\0.\r\n",
+    b".\0\r\n",
 ]
 
 
 @pytest.mark.parametrize("sent", BROKEN)
-def test_a_bare_cr_or_lf_is_refused(sent: bytes) -> None:
+def test_a_bare_cr_or_lf_or_a_nul_is_refused(sent: bytes) -> None:
     octets = [sent[i : i + 1] for i in range(len(sent))]
     for chunks in ([sent + b"x"], [*octets, b"x"]):
         with pytest.raises(PeerError) as caught:
@@ -140,12 +143,12 @@ def test_chunks_give_what_was_sent_or_a_fault_in_any_split(
     assert outcome([octets[i : i + 1] for i in range(len(octets))]) == whole
     assert outcome(splits(octets, places)) == whole
     lines = octets.split(b"\r\n")
-    is_sound = all(b"\r" not in line and b"\n" not in line for line in lines)
+    is_sound = not any(set(line) & set(b"\0\r\n") for line in lines)
     assert (whole == octets) == (is_sound and max(map(len, lines)) <= line_octets_max)
 
 
 LINES = st.lists(
-    st.binary(max_size=30).map(lambda line: line.replace(b"\r", b".").replace(b"\n", b".")), max_size=20
+    st.binary(max_size=30).map(lambda line: line.translate(bytes.maketrans(b"\0\r\n", b"..."))), max_size=20
 )
 
 
@@ -196,7 +199,7 @@ def test_a_binary_message_in_any_split_is_the_same_and_only_its_header_has_lines
     """RFC 3030 §3."""
     decoder = BinaryDecoder(LINE_OCTETS_MAX)
     header = (b"\r\n" + octets).partition(b"\r\n\r\n")[0]
-    is_sound = len(header) - len(header.translate(None, b"\r\n")) == 2 * header.count(b"\r\n")
+    is_sound = len(header) - len(header.translate(None, b"\0\r\n")) == 2 * header.count(b"\r\n")
     try:
         message = b"".join(decoder.feed(piece) for piece in splits(octets, places))
         decoder.finish()
