@@ -16,10 +16,10 @@ from tests.contracts.leases import LeasesContract, Lose
 
 @pytest.fixture
 async def bucket(link: Link) -> AsyncIterator[str]:
-    name = "LEASE_TEST"
-    await streams.change(link, "CREATE", {**streams.lease_configuration(), "name": name})
-    yield name
-    await link.api(f"STREAM.DELETE.{name}")
+    """The stream itself, which tests before this one may have made: its subjects are one stream's alone."""
+    await streams.change(link, "CREATE", streams.lease_configuration())
+    yield streams.LEASES
+    await link.api(f"STREAM.PURGE.{streams.LEASES}")
 
 
 @pytest.fixture
