@@ -49,6 +49,7 @@ from gateway.domain.events import Event
 from gateway.domain.mailboxtree import TreeCreated
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Recorded
+from projections.directory import search
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 
@@ -128,7 +129,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 3
+    version = 4  # since what accounts are called stands in a table of its own
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -142,6 +143,7 @@ class DirectoryModel(ReadModel):
             for topic, events in wave.items():
                 values = [_row(event.event, keys) for event in events]
                 await rows.execute(FOLD[topic], *map(list, zip(*values, strict=True)))
+        await search.fold(batch, rows)
 
 
 def _waves(batch: Sequence[Recorded]) -> list[dict[str, list[Recorded]]]:

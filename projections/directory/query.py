@@ -1,6 +1,5 @@
 """Whose mailbox an address is, and who is registered."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from gateway.domain.routing import Whereabouts as Whereabouts
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from projections.directory.project import DirectoryModel
+from projections.directory.search import FOLDED
 from projections.quota.project import QuotaModel
 from projections.readmodel import Rows, schema_of
 
@@ -253,19 +253,20 @@ async def find_accounts(
 
     text: "" for all; agencies: None for all; after: the last id of the page before.
     """
-    wanted: list[str] = ["account_id > $1"]
+    wanted = ["account_id > $1"]
     asked: list[object] = [after, limit]
     if agencies is not None:
         asked.append(list(agencies))
-        wanted.append(f"a.agency_id = ANY(${len(asked)}::text[])")
+        wanted.append(f"agency_id = ANY(${len(asked)}::text[])")
     if text:
-        asked.append(
-            "%" + re.sub(r"([\\%_])", r"\\\1", text.replace("\0", "\N{REPLACEMENT CHARACTER}")) + "%"
-        )
-        pattern = f"lower(${len(asked)}::text)"
-        aliases = f"SELECT account_id FROM {_SCHEMA}.address AS c WHERE is_alias AND released_at IS NULL"
-        wanted.append(f"(searched LIKE {pattern} OR account_id IN ({aliases} AND c.address LIKE {pattern}))")
-    found = await rows.fetch(f"{_ACCOUNT} WHERE {' AND '.join(wanted)} ORDER BY account_id LIMIT $2", *asked)
+        asked.append(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+        wanted.append(f"position({FOLDED.format(f'${len(asked)}::text')} IN called) > 0")
+    found = await rows.fetch(
+        f"""WITH found AS MATERIALIZED (SELECT account_id FROM {_SCHEMA}.search
+            WHERE {" AND ".join(wanted)} ORDER BY account_id LIMIT $2)
+        {_ACCOUNT} JOIN found USING (account_id) ORDER BY account_id""",
+        *asked,
+    )
     return [_account(row) for row in found]
 
 

@@ -33,10 +33,16 @@ CREATE TABLE account (
     display_name text        NOT NULL,  -- blank when erased
     created_at   timestamptz NOT NULL,
     status       text        NOT NULL DEFAULT 'active',  -- its own: active, suspended, closed
-    reason       text        NOT NULL DEFAULT '',        -- why; blank when erased
-    searched     text        GENERATED ALWAYS AS (lower(address || E'\n' || display_name)) STORED
+    reason       text        NOT NULL DEFAULT ''         -- why; blank when erased
 );
 CREATE INDEX account_agency ON account (agency_id, account_id);
+-- What an account is looked for by, folded: a narrow table, because a search that finds nothing reads all of it.
+CREATE TABLE search (
+    account_id text PRIMARY KEY,
+    agency_id  text NOT NULL,
+    called     text NOT NULL           -- address, display name and aliases
+);
+CREATE INDEX search_agency ON search (agency_id, account_id);
 CREATE TABLE inbox (
     account_id text PRIMARY KEY,
     mailbox_id text NOT NULL

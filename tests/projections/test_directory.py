@@ -243,6 +243,27 @@ async def test_accounts_are_found_by_a_part_of_what_they_are_called(gateway: Gat
         assert len(await list_aliases(rows, agencies=[gateway.opdc])) == 1
 
 
+async def test_an_account_is_found_by_the_aliases_it_has_however_they_came(gateway: Gateway) -> None:
+    """Given up, given to somebody else, and in the same batch as the account itself."""
+    world, ann = gateway.world, gateway.ann
+    world.alias(ann, "desk@opm.go.th")
+    zoe = world.account(gateway.opm, "zoe@opm.go.th", "น้ำทิพย์")
+    world.alias(zoe, "Counter@opm.go.th")
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+
+        async def ids(text: str) -> list[str]:
+            return [row.account_id for row in await find_accounts(rows, text=text)]
+
+        assert await ids("desk") == [ann.account_id]
+        assert await ids("COUNTER") == await ids("น้ำ") == await ids("ท") == [zoe.account_id]
+        assert await ids("น้\N{THAI CHARACTER NIKHAHIT}\N{THAI CHARACTER SARA AA}") == [zoe.account_id]
+        world.close(ann)
+        await gateway.catch_up()
+        assert await ids("desk") == []
+        assert await ids("ann@") == [ann.account_id], "by what it was made with it can still be found"
+
+
 async def test_a_role_is_held_until_it_is_revoked_or_the_account_is_closed(gateway: Gateway) -> None:
     world, opm, ann, bee = gateway.world, gateway.opm, gateway.ann, gateway.bee
     world.grant(ann, "agency-admin", opm)

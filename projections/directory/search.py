@@ -1,0 +1,43 @@
+"""What accounts are looked for by: one folded text each, of address, display name and aliases.
+
+A part of a text may be one letter, and Thai has no spaces between words: indexes of words or of three letters
+help little. So a search reads all texts, by position() and not by LIKE: over UTF-8 it compares octets, and
+skips ahead. docs/bench.md has how long it takes.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.domain.account import AccountCreated
+from gateway.domain.addresses import AddressClaimed, AddressReleased
+from gateway.ports import Recorded
+from projections.readmodel import Rows
+
+# Compatibility forms, and SARA AM with its parts, are one spelling; capitals are small ones.
+FOLDED: Final = "lower(normalize({}, NFKC))"
+
+_CALLED: Final = r"concat_ws(E'\n', address, display_name, aliases)"
+_FOLD: Final = f"""INSERT INTO search
+    SELECT account_id, agency_id, {FOLDED.format(_CALLED)}
+    FROM account LEFT JOIN (
+        SELECT account_id, string_agg(written, E'\\n' ORDER BY name) AS aliases FROM address
+        WHERE is_alias AND released_at IS NULL AND account_id = ANY($1::text[]) GROUP BY account_id
+    ) AS further USING (account_id)
+    WHERE account_id = ANY($1::text[])
+    ON CONFLICT (account_id) DO UPDATE SET called = excluded.called"""
+
+
+async def fold(batch: Sequence[Recorded], rows: Rows) -> None:
+    """After the batch is in the other tables: what it has changed of accounts' texts, from their rows."""
+    changed = {account_id for event in batch if (account_id := _account_of(event)) is not None}
+    if changed:
+        await rows.execute(_FOLD, sorted(changed))
+
+
+def _account_of(recorded: Recorded) -> str | None:
+    match recorded.event:
+        case AccountCreated(originator_id=account_id):
+            return account_id
+        case AddressClaimed(account_id=account_id) | AddressReleased(account_id=account_id):
+            return account_id
+    return None
