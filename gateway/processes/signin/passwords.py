@@ -12,7 +12,8 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from gateway.ports import Clock, Entropy
+from gateway.domain.credentials import split_verifiers
+from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
 from gateway.processes.recent import Recent
 
 HASHES_AT_ONCE: Final = 2
@@ -30,6 +31,20 @@ NOBODYS: Final = b"$".join(
 def make_verifier(password: str) -> bytes:
     """What is kept instead of the password. Takes some 50 ms: call it in a thread."""
     return _hasher.hash(password).encode()
+
+
+async def verifier_of(keys: KeyStore, name: str) -> bytes | None:
+    """What the KeyStore has of the password under that name; None: nothing. Raises Unavailable."""
+    try:
+        verifiers = split_verifiers(await keys.get(name))
+    except (KeyError, KeyForgotten):
+        return None
+    return verifiers[0] if verifiers else None
+
+
+async def mark_of(keys: KeyStore, name: str) -> bytes:
+    """Stands for that password: another one, or the same set anew, has another mark. Raises Unavailable."""
+    return hashlib.sha256(await verifier_of(keys, name) or b"").digest()
 
 
 class Passwords:

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from gateway.domain.agency import identity_secret_name
 from gateway.domain.app_passwords import Protocol
-from gateway.domain.credentials import operator_verifier_name, split_verifiers, verifier_name
+from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.signin import (
     SIGN_INS,
@@ -34,7 +34,7 @@ from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.recent import Recent
 from gateway.processes.signin import app_passwords
 from gateway.processes.signin.bans import Bans
-from gateway.processes.signin.passwords import Passwords
+from gateway.processes.signin.passwords import Passwords, mark_of, verifier_of
 from gateway.processes.signin.people import People
 from gateway.processes.signin.throttle import Throttle
 from gateway.processes.signin.totp import Codes, secret_name
@@ -108,6 +108,13 @@ class SignIns:
                 self._recent.keep(person.account_id, found)
         return found if found is not None and found.status == "active" else None
 
+    async def mark(self, username: str) -> bytes:
+        """Stands for the password that user name has now (`mark_of`). Raises Unavailable."""
+        if "@" not in username:
+            return await mark_of(self._keys, operator_verifier_name(username))
+        person = await self._person(username)
+        return b"" if person is None else await mark_of(self._keys, verifier_name(person.account_id))
+
     async def verifiers(self, username: str, remote_ip: str) -> Verifiers | ClaimRefused:
         """What SCRAM goes on with; of somebody who is not here it looks the same. Raises Unavailable."""
         if self._has_to_wait(username, remote_ip):
@@ -155,7 +162,8 @@ class SignIns:
         """
         if self._has_to_wait(claim.username, origin.remote_ip):
             return ClaimRefused("throttled")
-        verifier = await self._verifier(operator_verifier_name(claim.username)) if is_appointed else None
+        name = operator_verifier_name(claim.username)
+        verifier = await verifier_of(self._keys, name) if is_appointed else None
         reason: Refusal | None = None
         if await self._passwords.is_right(claim.password, verifier):
             self._throttle.succeeded(_name(claim.username), origin.remote_ip)
@@ -249,16 +257,9 @@ class SignIns:
     async def _has_own_password(self, claim: Claim, person: Person | None) -> bool:
         if not isinstance(claim, PasswordClaim):
             return False
-        verifier = None if person is None else await self._verifier(verifier_name(person.account_id))
+        name = None if person is None else verifier_name(person.account_id)
+        verifier = None if name is None else await verifier_of(self._keys, name)
         return await self._passwords.is_right(claim.password, verifier)
-
-    async def _verifier(self, name: str) -> bytes | None:
-        """What is kept of a password, under the KeyStore's name."""
-        try:
-            verifiers = split_verifiers(await self._keys.get(name))
-        except (KeyError, KeyForgotten):
-            return None
-        return verifiers[0] if verifiers else None
 
     async def _record(
         self,

@@ -22,17 +22,18 @@ async def sign_in(office: Office, request: Request, asked: bodies.SignInRequest)
     except BadResponse as error:
         raise malformed(str(error)) from error
     origin = Origin("web", MECHANISM, request.client.host if request.client else "")
+    mark = await office.sign_ins.mark(asked.username)  # before the check: a password set meanwhile ends it
     if "@" not in asked.username:
         is_appointed = asked.username in await office.operators()
         if (
             refused := await office.sign_ins.check_operator(claim, origin, is_appointed=is_appointed)
         ) is None:
-            return await office.tokens.issue(Holder(operator=asked.username))
+            return await office.tokens.issue(Holder(operator=asked.username), mark)
         raise _refusal(refused)
     found = await office.sign_ins.check(claim, origin, asked.code)
     if isinstance(found, ClaimRefused):
         raise _refusal(found)
-    return await office.tokens.issue(Holder(account_id=found.account_id))
+    return await office.tokens.issue(Holder(account_id=found.account_id), mark)
 
 
 def _refusal(refused: ClaimRefused) -> Problem:

@@ -1,6 +1,10 @@
 """Bearer tokens: 32 random octets, of which the KeyStore holds the SHA-256 alone, for twelve hours.
 
-Source: RFC 6750 (bearer tokens); OWASP ASVS 5.0 §7.2 (opaque tokens of at least 128 bits).
+A token holds as long as the password does that was the account's when it was given: another one, whoever
+set it, ends it everywhere (as soon as the KeyStore's readers notice: two seconds).
+
+Source: RFC 6750 (bearer tokens); OWASP ASVS 5.0 §7.2 (opaque tokens of at least 128 bits), §7.4 (another
+password ends sessions).
 """
 
 import base64
@@ -12,8 +16,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.mail.ids import AccountId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
+from gateway.processes.signin.passwords import mark_of
 
 TOKEN_OCTETS: Final = 32
 HOLDS_FOR: Final = timedelta(hours=12)  # a working day
@@ -30,6 +36,7 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
 class _Kept(msgspec.Struct, frozen=True):
     holder: Holder
     expires_at: datetime
+    mark: bytes = b""  # of the holder's password (mark_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +53,23 @@ class Tokens:
     def __init__(self, keys: KeyStore, clock: Clock, entropy: Entropy) -> None:
         self._keys, self._clock, self._entropy = keys, clock, entropy
 
-    async def issue(self, holder: Holder) -> Token:
+    async def issue(self, holder: Holder, mark: bytes | None = None) -> Token:
+        """mark: of the password that the holder has shown to know; None: of the one that is set now."""
+        mark = await self._mark(holder) if mark is None else mark
         text = base64.urlsafe_b64encode(self._entropy(TOKEN_OCTETS)).rstrip(b"=").decode()
         token = Token(text, self._clock.now() + HOLDS_FOR)
-        await self._keys.put(_name(text), msgspec.json.encode(_Kept(holder, token.expires_at)))
+        await self._keys.put(_name(text), msgspec.json.encode(_Kept(holder, token.expires_at, mark)))
         return token
 
     async def holder(self, text: str) -> Holder | None:
-        """None: it is no token, has ended or was ended. One that has ended is forgotten."""
+        """None: it is no token, has ended or was ended, also by another password. It is forgotten then."""
         if _TEXT.fullmatch(text) is None:
             return None
         try:
             kept = msgspec.json.decode(await self._keys.get(_name(text)), type=_Kept)
         except (KeyError, KeyForgotten):
             return None
-        if kept.expires_at <= self._clock.now():
+        if kept.expires_at <= self._clock.now() or kept.mark != await self._mark(kept.holder):
             await self._keys.forget(_name(text))
             return None
         return kept.holder
@@ -68,6 +77,11 @@ class Tokens:
     async def end(self, text: str) -> None:
         """From now on it is no token; elsewhere within seconds (KeyStore)."""
         await self._keys.forget(_name(text))
+
+    async def _mark(self, holder: Holder) -> bytes:
+        if holder.account_id is None:
+            return await mark_of(self._keys, operator_verifier_name(holder.operator))
+        return await mark_of(self._keys, verifier_name(holder.account_id))
 
 
 def _name(text: str) -> str:

@@ -3,14 +3,17 @@
 import hashlib
 import os
 from datetime import timedelta
+from typing import Any
 
 import pyotp
 import pytest
 
 from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.domain.events import Actor
 from gateway.domain.signin import SignInAccepted, SignInRefused
 from gateway.mail.ids import AccountId
+from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.totp import new_secret, secret_name
 from gateway.processes.web.tokens import HOLDS_FOR, Holder, Tokens
 from tests.processes.registry.desk import MovedClock
@@ -108,6 +111,40 @@ async def test_a_token_that_was_ended_holds_no_more(world: World) -> None:
     again = await world.ask("member", "GET", "/me")
     assert (again.status, again.headers["www-authenticate"]) == (401, 'Bearer realm="saraban"')
     assert (await world.ask("member", "DELETE", "/token")).status == 401
+
+
+@pytest.mark.parametrize("who", ["clerk", "root"])
+async def test_another_password_ends_the_tokens_given_before(world: World, who: str) -> None:
+    """OWASP ASVS 5.0 §7.4.3. Everybody else's stay, and who knows the new password gets another one."""
+    me = (await world.ask(who, "GET", "/me")).body
+    name = verifier_name(me["account_id"]) if me["account_id"] else operator_verifier_name(who)
+    await world.ask("member", "GET", "/me")
+    for password in ("another battery", PASSWORD):
+        former = await world.token(who)
+        await world.keys.put(name, make_verifier(password))
+        assert (await world.ask(who, "GET", "/me")).status == 401
+        asked = {"username": me["username"], "password": password}
+        world.tokens[who] = (await world.ask("", "POST", "/token", asked)).body["token"]
+        assert world.tokens[who] != former
+        assert (await world.ask(who, "GET", "/me")).status == 200
+    assert (await world.ask("member", "GET", "/me")).status == 200
+
+
+async def test_a_password_set_while_somebody_signs_in_ends_the_token_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account_id = (await world.ask("malee", "GET", "/me")).body["account_id"]
+    check = world.office.sign_ins.check
+
+    async def check_and_change(*claim: Any) -> Any:
+        found = await check(*claim)
+        await world.keys.put(verifier_name(account_id), make_verifier("set in between"))
+        return found
+
+    monkeypatch.setattr(world.office.sign_ins, "check", check_and_change)
+    asked = {"username": PEOPLE["malee"][0], "password": PASSWORD}
+    world.tokens["malee"] = (await world.ask("", "POST", "/token", asked)).body["token"]
+    assert (await world.ask("malee", "GET", "/me")).status == 401
 
 
 async def test_without_a_token_nothing_is_done(world: World) -> None:
