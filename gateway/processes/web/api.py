@@ -4,7 +4,6 @@ Source: RFC 9110 (HTTP), RFC 9457 (problem details), RFC 6750 (bearer tokens).
 """
 
 import asyncio
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -22,6 +21,7 @@ from gateway.processes import maillog
 from gateway.processes.web import bodies, openapi
 from gateway.processes.web.office import Asked, Office, Operation
 from gateway.processes.web.operations import OPERATIONS, PREFIX
+from gateway.processes.web.peers import is_private
 from gateway.processes.web.problems import (
     Problem,
     against_the_rules,
@@ -93,7 +93,7 @@ class Administration:
         if path == DESCRIPTION:
             _allowed(request.method, {"GET": None})
             return answer(openapi.description())
-        if request.scope["scheme"] != "https" and not _is_loopback(request):
+        if not is_private(request):
             raise forbidden("passwords and tokens are taken over TLS only: use https")
         if path == TOKEN:
             _allowed(request.method, {"POST": None, "DELETE": None})
@@ -171,13 +171,6 @@ def _allowed(method: str, methods: Mapping[str, Operation | None]) -> Operation 
             HTTPStatus.METHOD_NOT_ALLOWED, f"{method} is not done here", {"allow": ", ".join(allowed)}
         )
     return methods[asked]
-
-
-def _is_loopback(request: Request) -> bool:
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bearer(request: Request) -> str:

@@ -64,6 +64,18 @@ class Office:
             return None
         return Caller(Actor("account", account.account_id), account, grants)
 
+    def deciding(self, kind: type[D], actor: Actor) -> D:
+        """What decides, in somebody's name."""
+        return kind(
+            log=self.log,
+            keys=self.keys,
+            count_accounts=partial(count_accounts, self.log, self.pool),
+            clock=self.clock,
+            entropy=self.entropy,
+            actor=actor,
+            by=self.by,
+        )
+
     async def follow(self) -> None:
         """Wait a little until the rows know what was just changed."""
         await reached(self.pool, DirectoryModel, await self.log.last(), ROWS_TIMEOUT_S)
@@ -81,16 +93,7 @@ class Asked:
 
     def registry(self, kind: type[D]) -> D:
         """What decides, in the caller's name."""
-        office = self.office
-        return kind(
-            log=office.log,
-            keys=office.keys,
-            count_accounts=partial(count_accounts, office.log, office.pool),
-            clock=office.clock,
-            entropy=office.entropy,
-            actor=self.caller.actor,
-            by=office.by,
-        )
+        return self.office.deciding(kind, self.caller.actor)
 
     def agency(self, right: Right, text: str | None = None) -> AgencyId:
         """The agency in the path, or in `text`, if the caller has this right there. Raises Problem."""

@@ -62,6 +62,13 @@ class Caller:
     def may(self, right: Right, agency_id: AgencyId) -> bool:
         return any(grant.covers(agency_id) and right in RIGHTS[grant.role] for grant in self.grants)
 
+    @property
+    def own_account(self) -> AccountRow:
+        """What everybody may see and use. Raises Problem, 403, for an operator without an account."""
+        if self.account is None:
+            raise forbidden("an operator of `saraban init` has no account")
+        return self.account
+
     def check(self, right: Right) -> None:
         """Raises Problem, 403, for who has this right nowhere; a member has none."""
         if not self.grants:

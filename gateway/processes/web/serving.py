@@ -1,4 +1,4 @@
-"""The HTTP side of the gateway: /healthz and /metrics, and the administration's API below /api/v1."""
+"""The HTTP side of the gateway: /healthz and /metrics, the API below /api/v1, the account page."""
 
 import asyncio
 import ssl
@@ -21,6 +21,7 @@ from gateway.processes.web.api import Administration
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.operations import PREFIX
+from gateway.processes.web.pages.site import AccountPage, is_here
 
 TIMEOUT_S: Final = 10.0
 
@@ -33,7 +34,9 @@ class SecureListener:
     tls: ssl.SSLContext
 
 
-def application(gauge: Gauge, administration: Administration | None = None) -> ASGIApp:
+def application(
+    gauge: Gauge, administration: Administration | None = None, account_page: AccountPage | None = None
+) -> ASGIApp:
     """GET /healthz: 200 with figures, 503 when a server is away or a consumer far behind. GET /metrics."""
 
     async def healthz(_: Request) -> Response:
@@ -55,8 +58,13 @@ def application(gauge: Gauge, administration: Administration | None = None) -> A
     rest = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        is_ours = scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/")
-        await (administration if administration and is_ours else rest)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        if account_page is not None and is_here(path):
+            await account_page(scope, receive, send)
+        elif administration is not None and path.startswith(f"{PREFIX}/"):
+            await administration(scope, receive, send)
+        else:
+            await rest(scope, receive, send)
 
     return dispatch
 
@@ -71,7 +79,7 @@ async def serve(
 ) -> None:
     """Serve until cancelled. The role's own loop stops it: uvicorn leaves the signals alone.
 
-    office: None: without administration. Raises Deposed when another process takes our lane.
+    office: None: without administration and account page. Raises Deposed when another process takes our lane.
     """
     deposed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -79,7 +87,10 @@ async def serve(
         if not deposed.done():
             deposed.set_exception(error)
 
-    app = application(gauge, Administration(office, end) if office else None)
+    if office is None:
+        app = application(gauge)
+    else:
+        app = application(gauge, Administration(office, end), AccountPage(office, end))
     servers, listening = [_Server(_config(app))], [listen(address)]
     if secure is not None:
         servers.append(_Server(_config(app, secure.tls)))

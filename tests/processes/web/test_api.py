@@ -13,7 +13,7 @@ from gateway.domain.events import Actor
 from gateway.domain.sealing import unseal
 from gateway.ports import Deposed, Unavailable
 from gateway.processes.up.certificates import self_made
-from gateway.processes.web import api
+from gateway.processes.web import peers
 from gateway.processes.web.api import BODY_OCTETS_MAX
 from projections.readmodel import open_pool
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted, running
@@ -181,7 +181,7 @@ async def test_in_the_clear_only_this_machine_is_listened_to(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.token("admin")
-    monkeypatch.setattr(api, "_is_loopback", lambda request: False)
+    monkeypatch.setattr(peers, "is_loopback", lambda request: False)
     for who, method, path in (("", "POST", "/token"), ("admin", "GET", "/me"), ("admin", "DELETE", "/token")):
         refused = await world.ask(who, method, path, {} if method == "POST" else None)
         assert (refused.status, refused.detail) == (

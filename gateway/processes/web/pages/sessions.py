@@ -1,0 +1,75 @@
+"""Sessions of browsers: 32 random octets in a cookie, of which the KeyStore holds the SHA-256 alone.
+
+Source: RFC 6265bis §4.1.3.2 (`__Host-`); OWASP ASVS 5.0 §7.
+"""
+
+import base64
+import hashlib
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from gateway.mail.ids import AccountId
+from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
+
+TOKEN_OCTETS: Final = 32
+HOLDS_FOR: Final = timedelta(hours=2)
+COOKIE: Final = "__Host-saraban"
+_TEXT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who signed in with a browser, and until when. As the KeyStore has it."""
+
+    account_id: AccountId
+    expires_at: datetime
+
+
+class Sessions:
+    """Makes sessions, and knows whose one is. All raise Unavailable."""
+
+    def __init__(self, keys: KeyStore, clock: Clock, entropy: Entropy) -> None:
+        self._keys, self._clock, self._entropy = keys, clock, entropy
+
+    async def begin(self, account_id: AccountId) -> str:
+        """The text for the cookie."""
+        text = new_secret(self._entropy)
+        await self.keep(text, Session(account_id, self._clock.now() + HOLDS_FOR))
+        return text
+
+    async def keep(self, text: str, session: Session) -> None:
+        await self._keys.put(session_name(text), msgspec.json.encode(session))
+
+    async def find(self, text: str) -> Session | None:
+        """None: it is none, has ended or was ended. One that has ended is forgotten."""
+        if _TEXT.fullmatch(text) is None:
+            return None
+        try:
+            session = msgspec.json.decode(await self._keys.get(session_name(text)), type=Session)
+        except (KeyError, KeyForgotten):
+            return None
+        if session.expires_at <= self._clock.now():
+            await self.end(text)
+            return None
+        return session
+
+    async def end(self, text: str) -> None:
+        await self._keys.forget(session_name(text))
+
+
+def session_name(text: str) -> str:
+    """The KeyStore's name of a session."""
+    return f"session.{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def new_secret(entropy: Entropy) -> str:
+    """43 characters that nobody guesses."""
+    return base64.urlsafe_b64encode(entropy(TOKEN_OCTETS)).rstrip(b"=").decode()
+
+
+def cookie(name: str, value: str, holds_for: timedelta | None = None) -> str:
+    """A Set-Cookie that only this host over TLS gets back, and no script reads. holds_for: 0 ends it."""
+    age = "" if holds_for is None else f"; Max-Age={int(holds_for.total_seconds())}"
+    return f"{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}"

@@ -1,0 +1,182 @@
+"""Every text of the account page, in Thai and in English; and which of the two somebody wants.
+
+Source: RFC 9110 §12.5.4 (Accept-Language), RFC 4647 §3.4 (lookup).
+"""
+
+from typing import Final, Literal, NamedTuple
+
+Language = Literal["th", "en"]
+LANGUAGES: Final[dict[Language, str]] = {"th": "ไทย", "en": "English"}
+FIRST: Final[Language] = "th"  # who wants neither
+
+
+class Text(NamedTuple):
+    """`{name}` in it is filled in by `say`."""
+
+    th: str
+    en: str
+
+
+TEXTS: Final[dict[str, Text]] = {
+    # --- the frame
+    "title": Text("บัญชีอีเมลของฉัน", "My mail account"),
+    "languages": Text("ภาษา", "Language"),
+    "skip": Text("ข้ามไปยังเนื้อหา", "Skip to the content"),
+    "sign-out": Text("ออกจากระบบ", "Sign out"),
+    "home": Text("กลับไปหน้าบัญชีของฉัน", "Back to my account"),
+    "again": Text("กลับไปหน้าลงชื่อเข้าใช้", "Back to signing in"),
+    # --- signing in
+    "sign-in": Text("ลงชื่อเข้าใช้", "Sign in"),
+    "address": Text("ที่อยู่อีเมล", "Mail address"),
+    "continue": Text("ดำเนินการต่อ", "Continue"),
+    "password": Text("รหัสผ่าน", "Password"),
+    "password-hint": Text(
+        "รหัสผ่านของบัญชี ไม่ใช่รหัสผ่านสำหรับแอป",
+        "The password of your account; an app password does not do here.",
+    ),
+    "code": Text("รหัสจากแอปยืนยันตัวตน (ถ้ามี)", "Code of your authenticator (if you have one)"),
+    "no-address": Text("ที่อยู่อีเมลต้องเป็นเช่น somchai@opm.go.th", "A mail address is such as somchai@opm.go.th."),
+    "wrong": Text("ที่อยู่อีเมลหรือรหัสผ่านไม่ถูกต้อง", "The address or the password is wrong."),
+    "wrong-code": Text(
+        "ต้องใช้รหัสปัจจุบันจากแอปยืนยันตัวตน โปรดพิมพ์รหัสผ่านและรหัสอีกครั้ง",
+        "The code that your authenticator shows now is needed: type password and code again.",
+    ),
+    "throttled": Text(
+        "ลงชื่อเข้าใช้ผิดพลาดหลายครั้งเกินไป โปรดลองใหม่ในอีกสักครู่",
+        "There were too many failed sign-ins: try again later.",
+    ),
+    "suspended": Text(
+        "บัญชีนี้ถูกระงับ โปรดติดต่อผู้ดูแลอีเมลของหน่วยงาน", "The account is suspended: ask your agency's administrator."
+    ),
+    "closed": Text(
+        "บัญชีนี้ถูกปิดแล้ว โปรดติดต่อผู้ดูแลอีเมลของหน่วยงาน", "The account is closed: ask your agency's administrator."
+    ),
+    "banned": Text(
+        "บัญชีนี้ถูกห้ามใช้งานชั่วคราว โปรดติดต่อผู้ดูแลระบบ", "The account is banned for a time: ask your administrator."
+    ),
+    "ended": Text("การลงชื่อเข้าใช้สิ้นสุดแล้ว โปรดลงชื่อเข้าใช้ใหม่", "You are not signed in any more: sign in again."),
+    "signed-out": Text("ออกจากระบบแล้ว", "You are signed out."),
+    # --- the account
+    "account": Text("บัญชีของฉัน", "My account"),
+    "name": Text("ชื่อ", "Name"),
+    "addresses": Text("ที่อยู่อีเมลทั้งหมด", "Addresses"),
+    "used": Text("พื้นที่ที่ใช้", "Room used"),
+    "used-of": Text(
+        "{used} จาก {quota} ({percent}%) อีเมล {messages} ฉบับ",
+        "{used} of {quota} ({percent}%), {messages} messages",
+    ),
+    # --- app passwords
+    "app-passwords": Text("รหัสผ่านสำหรับแอป", "App passwords"),
+    "app-passwords-what": Text(
+        "โปรแกรมหรือโทรศัพท์แต่ละเครื่องใช้รหัสผ่านของตัวเอง หากเครื่องหายให้เพิกถอนเฉพาะรหัสผ่านนั้น",
+        "Each program or phone has a password of its own; when one is lost, that one alone is revoked.",
+    ),
+    "none": Text("ยังไม่มี", "None yet."),
+    "label": Text("ใช้กับ", "What it is for"),
+    "label-hint": Text("เช่น Thunderbird ที่บ้าน", "Such as: Thunderbird at home"),
+    "made": Text("สร้างเมื่อ", "Made"),
+    "ends": Text("ใช้ได้ถึง", "Ends"),
+    "never": Text("ไม่มีกำหนด", "never"),
+    "protocols": Text("โพรโทคอล", "Protocols"),
+    "protocols-hint": Text("ไม่เลือกหมายถึงทุกโพรโทคอล", "None chosen means all of them."),
+    "networks": Text("เครือข่าย", "Networks"),
+    "networks-hint": Text(
+        "เช่น 192.0.2.0/24 คั่นด้วยช่องว่าง เว้นว่างหมายถึงจากทุกที่",
+        "Such as 192.0.2.0/24, with spaces between; empty means from anywhere.",
+    ),
+    "days": Text("ใช้ได้กี่วัน", "For how many days"),
+    "days-hint": Text(
+        "ตั้งแต่ 1 ถึง 3650 วัน เว้นว่างหมายถึงไม่มีกำหนด", "From 1 to 3650; empty means that it does not end."
+    ),
+    "all": Text("ทั้งหมด", "all"),
+    "make": Text("สร้างรหัสผ่านใหม่", "Make an app password"),
+    "made-title": Text("รหัสผ่านใหม่", "The new app password"),
+    "made-once": Text(
+        "รหัสผ่านนี้แสดงเพียงครั้งเดียว โปรดพิมพ์ลงในโปรแกรมเดี๋ยวนี้ รวมทั้งขีดด้วย ชื่อผู้ใช้คือที่อยู่อีเมลของท่าน",
+        "It is shown once: type it into the program now, dashes too. The user name is your address.",
+    ),
+    "revoke": Text("เพิกถอน", "Revoke"),
+    "revoke-title": Text("เพิกถอนรหัสผ่านสำหรับแอป", "Revoke an app password"),
+    "revoke-sure": Text(
+        "โปรแกรมที่ใช้รหัสผ่าน “{label}” จะลงชื่อเข้าใช้ไม่ได้อีก และเรียกคืนไม่ได้",
+        "No program will sign in with “{label}” any more; this cannot be undone.",
+    ),
+    "revoked": Text("เพิกถอนรหัสผ่านแล้ว", "The app password is revoked."),
+    "bad-label": Text(
+        "คำอธิบายต้องยาว 1 ถึง {most} ตัวอักษรในบรรทัดเดียว",
+        "What it is for takes from 1 to {most} characters on one line.",
+    ),
+    "bad-days": Text(
+        "จำนวนวันต้องเป็นเลขตั้งแต่ 1 ถึง 3650 หรือเว้นว่าง", "The days are a number from 1 to 3650, or empty."
+    ),
+    "bad-networks": Text(
+        "เครือข่ายต้องเป็นเช่น 192.0.2.0/24 หรือ 2001:db8::/32",
+        "A network is such as 192.0.2.0/24 or 2001:db8::/32.",
+    ),
+    "too-many": Text(
+        "หนึ่งบัญชีมีรหัสผ่านสำหรับแอปได้ไม่เกิน {most} รหัส โปรดเพิกถอนก่อน",
+        "An account has at most {most} app passwords: revoke one first.",
+    ),
+    "no-app-password": Text(
+        "ไม่มีรหัสผ่านนี้ อาจถูกเพิกถอนไปแล้ว", "There is no such app password; it may be revoked already."
+    ),
+    # --- what is not done
+    "error": Text("ทำรายการไม่ได้", "This was not done"),
+    "not-here": Text("ไม่มีหน้านี้", "There is no such page."),
+    "not-done": Text("หน้านี้ทำแบบนั้นไม่ได้", "This is not done here."),
+    "too-large": Text("แบบฟอร์มใหญ่เกินไป", "The form is too large."),
+    "no-form": Text("ข้อมูลที่ส่งมาไม่ใช่แบบฟอร์มของหน้านี้", "What was sent is no form of this page."),
+    "forged": Text(
+        "แบบฟอร์มนี้หมดอายุหรือไม่ได้มาจากหน้านี้ จึงไม่มีอะไรเปลี่ยนแปลง โปรดเปิดหน้าใหม่แล้วลองอีกครั้ง",
+        "The form is too old, or not of this page; nothing was changed. Open the page again and repeat it.",
+    ),
+    "use-https": Text(
+        "หน้านี้ใช้ได้ผ่าน HTTPS เท่านั้น โปรดเปิดด้วย https://", "This page is there over TLS only: open it with https."
+    ),
+    "refused": Text("ระบบไม่ยอมรับรายการนี้", "The gateway refused this."),
+    "unavailable": Text(
+        "ขณะนี้ระบบทำรายการนี้ไม่ได้ โปรดลองใหม่ในอีกสักครู่", "The gateway cannot do this now: try again in a while."
+    ),
+    "mistake": Text(
+        "ระบบเกิดข้อผิดพลาด โปรดแจ้งผู้ดูแลระบบ", "The gateway made a mistake: tell your administrator."
+    ),
+}
+
+
+def say(name: str, language: Language, **values: object) -> str:
+    """A text in a language. A name that is none is our own mistake: KeyError."""
+    text: str = getattr(TEXTS[name], language)
+    return text.format(**values) if values else text
+
+
+def wanted(*said: str) -> Language:
+    """The first of ours that somebody asks for: by a choice, a cookie, or Accept-Language; "": nothing."""
+    *chosen, accepted = said
+    for each in chosen:
+        if each in LANGUAGES:
+            return "th" if each == "th" else "en"
+    return _accepted(accepted)
+
+
+def _accepted(header: str) -> Language:
+    """By Accept-Language: the highest weight, the first among equals."""
+    best: tuple[float, Language] = (0.0, FIRST)
+    for part in header.split(",")[:20]:
+        tag, _, parameter = part.partition(";")
+        tag = tag.strip().lower().partition("-")[0]
+        weight = _weight(parameter.strip())
+        if tag in LANGUAGES and weight > best[0]:
+            best = weight, "th" if tag == "th" else "en"
+    return best[1]
+
+
+def _weight(parameter: str) -> float:
+    """RFC 9110 §12.4.2; what is no weight is none."""
+    if not parameter:
+        return 1.0
+    name, _, value = parameter.partition("=")
+    try:
+        weight = float(value) if name.strip() == "q" else 0.0
+    except ValueError:
+        return 0.0
+    return weight if 0.0 <= weight <= 1.0 else 0.0
