@@ -260,7 +260,8 @@ async def find_accounts(
         wanted.append(f"agency_id = ANY(${len(asked)}::text[])")
     if text:
         asked.append(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
-        wanted.append(f"position({FOLDED.format(f'${len(asked)}::text')} IN called) > 0")
+        once = f"(SELECT {FOLDED.format(f'${len(asked)}::text')})"  # and not for each row
+        wanted.append(f"position({once} IN called) > 0")
     found = await rows.fetch(
         f"""WITH found AS MATERIALIZED (SELECT account_id FROM {_SCHEMA}.search
             WHERE {" AND ".join(wanted)} ORDER BY account_id LIMIT $2)
