@@ -158,14 +158,14 @@ class Gateway:
         """`saraban --json …` on this data folder: its one JSON document."""
         return json.loads(self.cli_octets("--json", *arguments))
 
-    def cli_octets(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def cli_octets(self, *arguments: str, stdin: bytes = b"", patience_s: float = 300) -> bytes:
         """A command's standard output as it is. Raises CommandFailed."""
         done = subprocess.run(
             [*SARABAN, "--data", str(self.data), *arguments],
             env=self.environment(),
             input=stdin,
             capture_output=True,
-            timeout=300,
+            timeout=patience_s,
             check=False,
         )
         if done.returncode:
