@@ -119,6 +119,19 @@ async def _agencies(desk: Where) -> list[dict[str, Any]]:
     return [asdict(row) | {"next_hop": str(row.next_hop) if row.next_hop else None} for row in found]
 
 
+@agency.command("rename")
+@click.argument("agency_id")
+@click.argument("name")
+@administering
+async def rename(desk: Where, agency_id: str, name: str) -> None:
+    """Give an agency another name; its domains and addresses stay. `agency list --json` has the former ones.
+
+    Example: saraban agency rename ag_01… 'สำนักนายกรัฐมนตรี (ใหม่)'
+    """
+    named = await agencies_at(desk).rename(AgencyId(agency_id), name)
+    say(f"{agency_id} is {named}", agency_id=agency_id, name=named)
+
+
 @agency.command("suspend")
 @click.argument("agency_id")
 @reason_option("Why is this agency suspended")

@@ -115,6 +115,10 @@ class RemoteAgencies:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
+    async def rename(self, agency_id: AgencyId, name: str) -> str:
+        named = await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/name", {"name": name})
+        return str(named["name"])
+
     async def suspend(self, agency_id: AgencyId, reason: str) -> None:
         await self._remote.ask("POST", f"/agencies/{quote(agency_id)}/suspend", {"reason": reason})
 

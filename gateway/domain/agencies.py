@@ -16,12 +16,13 @@ from gateway.domain.agency import (
     AgencyContactSet,
     AgencyIdentitySet,
     AgencyLimitsSet,
+    AgencyRenamed,
     AgencySuspended,
     IdentityProvider,
 )
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
-from gateway.domain.registration import Refused, Registration
+from gateway.domain.registration import Refused, Registration, agency_name
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId
 
@@ -33,6 +34,15 @@ BOUNDS: Final = {
     "message_octets_max": ("octets of a message", 64 * 1024, 1024**3),
     "attachment_octets_max": ("octets of attachments", 0, 1024**3),
 }
+
+
+def rename_agency(agency: Agency, position: int, name: str, stamp: Stamp) -> Registration:
+    """It has another name from here on; its domains and addresses stay as they are. Raises Refused."""
+    name = agency_name(name)
+    if name == agency.name:
+        raise Refused(f"the agency's name is {name} already")
+    agency.trigger(AgencyRenamed, stamp, name=name)
+    return _registration(agency, position)
 
 
 def suspend_agency(agency: Agency, position: int, stamp: Stamp, *, reason: bytes) -> Registration:

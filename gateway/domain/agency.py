@@ -54,6 +54,17 @@ class AgencyCreated(CreatedEvent, frozen=True, kw_only=True):
     relay_to: NextHop | None = None
 
 
+class AgencyRenamed(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: this is its name from here on; what happened before keeps the one of its time."""
+
+    TOPIC: ClassVar[str] = "agency.renamed/1"
+
+    name: str
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.name = self.name
+
+
 class AgencySuspended(AggregateEvent, frozen=True, kw_only=True):
     """agency.<agency_id>: none of its accounts signs in or sends; their mail still comes in."""
 

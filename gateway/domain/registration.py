@@ -101,10 +101,7 @@ def register_agency(
 
     Raises Refused for a name, domain or next hop nobody can use.
     """
-    if not name.strip():
-        raise Refused("an agency has a name")
-    if len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
-        raise Refused(NAME_RULE)
+    name = agency_name(name)
     if relay_to is not None and not (relay_to.host and 1 <= relay_to.port <= 65535):
         raise Refused(f"{relay_to} is no host and port")
     labels = [_domain(domain) for domain in domains]
@@ -113,7 +110,7 @@ def register_agency(
     if len(set(labels)) < len(labels):
         raise Refused("a domain is named twice")
 
-    agency = Agency.create(agency_id, stamp, name=name.strip(), relay_to=relay_to)
+    agency = Agency.create(agency_id, stamp, name=name, relay_to=relay_to)
     claims = tuple(
         Fact(domain_history(label), DomainClaimed(domain=label, agency_id=agency_id, **stamp.fields()))
         for label in labels
@@ -223,6 +220,15 @@ def release_of(name: str, account: Account, stamp: Stamp) -> Fact:
     """The fact that an address is nobody's any more."""
     released = AddressReleased(name=name, account_id=AccountId(account.id), **stamp.fields())
     return Fact(address_history(name), released)
+
+
+def agency_name(text: str) -> str:
+    """A name an agency may have. Raises Refused."""
+    if not text.strip():
+        raise Refused("an agency has a name")
+    if len(text) > NAME_CHARACTERS_MAX or not text.isprintable():
+        raise Refused(NAME_RULE)
+    return text.strip()
 
 
 def _domain(text: str) -> str:

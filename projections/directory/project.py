@@ -36,6 +36,7 @@ from gateway.domain.agency import (
     AgencyCreated,
     AgencyIdentitySet,
     AgencyLimitsSet,
+    AgencyRenamed,
     AgencySuspended,
     agency_key_name,
 )
@@ -78,6 +79,10 @@ FOLD: Final = {
         $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING""",
     TreeCreated.TOPIC: """INSERT INTO inbox SELECT * FROM unnest($1::text[], $2::text[])
         ON CONFLICT DO NOTHING""",
+    AgencyRenamed.TOPIC: """UPDATE agency SET name = changed.name,
+            former_names = agency.former_names || agency.name
+        FROM unnest($1::text[], $2::text[]) AS changed (agency_id, name)
+        WHERE agency.agency_id = changed.agency_id""",
     AgencySuspended.TOPIC: _AGENCY_STATUS,
     AgencyActivated.TOPIC: _AGENCY_STATUS,
     AgencyContactSet.TOPIC: """UPDATE agency SET contact_id = changed.contact_id
@@ -129,7 +134,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 4  # since what accounts are called stands in a table of its own
+    version = 5  # since agencies have former names
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -168,6 +173,8 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
         case AgencyCreated(originator_id=agency_id, name=name, relay_to=hop):
             assert hop is not None, event
             return agency_id, clear(name), hop.host, hop.port, event.at
+        case AgencyRenamed():
+            return event.originator_id, clear(event.name)
         case DomainClaimed():
             return event.domain, event.agency_id
         case AccountCreated():

@@ -168,6 +168,7 @@ async def identity_provider_of(rows: Rows, agency_id: AgencyId) -> IdentityProvi
 class AgencyRow:
     agency_id: AgencyId
     name: str
+    former_names: tuple[str, ...]  # oldest first
     next_hop: NextHop | None  # None: its mailboxes are here
     domains: tuple[str, ...]
     accounts: int  # without those that are closed
@@ -191,6 +192,7 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
         AgencyRow(
             AgencyId(row["agency_id"]),
             row["name"],
+            tuple(row["former_names"]),
             NextHop(row["relay_host"], row["relay_port"]) if row["relay_host"] is not None else None,
             tuple(row["domains"]),
             row["accounts"],

@@ -17,7 +17,8 @@ CREATE TABLE agency (
     issuer    text,
     audience  text,
     client_id text,
-    claim     text
+    claim     text,
+    former_names text[] NOT NULL DEFAULT '{}'           -- oldest first
 );
 CREATE TABLE domain (
     domain    text PRIMARY KEY,        -- A-labels, lower case

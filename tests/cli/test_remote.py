@@ -75,6 +75,7 @@ async def test_an_operator_adds_an_agency_and_suspends_it(world: World) -> None:
     await login(world, "operator")
     made = await told("agency", "add", "DLD", "--domain", "dld.go.th", "--relay-to", "mx.example.org:25")
     assert {row["next_hop"] for row in await told("agency", "list")} == {None, "mx.example.org:25"}
+    assert (await told("agency", "rename", made["agency_id"], "กรมปศุสัตว์"))["name"] == "กรมปศุสัตว์"
     for command in ("suspend", "activate"):
         yes = ("--yes",) if command == "suspend" else ()
         await told("agency", command, made["agency_id"], *WHY, *yes)

@@ -48,6 +48,15 @@ async def test_recipients_are_found_in_the_order_asked_whatever_their_spelling(g
     ]
 
 
+async def test_a_renamed_agency_has_its_former_names(gateway: Gateway) -> None:
+    for name in ("สร.", "สำนักนายกฯ"):
+        gateway.world.rename(gateway.opm, name)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        (opm,) = [row for row in await list_agencies(rows) if row.agency_id == gateway.opm]
+    assert (opm.name, opm.former_names) == ("สำนักนายกฯ", ("สำนักนายกรัฐมนตรี", "สร."))
+
+
 async def test_agencies_and_accounts_are_listed(gateway: Gateway) -> None:
     async with gateway.pool.rows() as rows:
         agencies = await list_agencies(rows)

@@ -15,7 +15,7 @@ from gateway.domain import codec
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account, AccountKind, Role
 from gateway.domain.account_status import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
-from gateway.domain.agencies import activate_agency, set_contact, set_limits, suspend_agency
+from gateway.domain.agencies import activate_agency, rename_agency, set_contact, set_limits, suspend_agency
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
@@ -277,6 +277,10 @@ class World:
         sealed = self._reason(reason, f"agency.{agency_id}", agency_id)
         self.add(*activate_agency(agency, position, self.stamp(), reason=sealed).facts)
 
+    def rename(self, agency_id: AgencyId, name: str) -> None:
+        agency, position = self.aggregate(Agency, agency_id)
+        self.add(*rename_agency(agency, position, name, self.stamp()).facts)
+
     def contact(self, owner: Owner) -> None:
         agency, position = self.aggregate(Agency, owner.agency_id)
         account, _ = self.aggregate(Account, owner.account_id)
@@ -520,6 +524,7 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             _change_hands(world, late, f"office{number}@opdc.go.th")
             world.suspend_agency(opdc)
             world.activate_agency(opdc)
+            world.rename(opdc, f"OPDC {number}")
             world.limit(opdc, accounts_max=1_000 + number, recipients_max=None)
             if world.aggregate(Account, late.account_id)[0].status != "closed":
                 world.contact(late)

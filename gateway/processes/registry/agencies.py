@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gateway.domain.agencies import (
     activate_agency,
+    rename_agency,
     set_contact,
     set_identity,
     set_limits,
@@ -12,6 +13,7 @@ from gateway.domain.agencies import (
 from gateway.domain.agency import (
     AgencyContactSet,
     AgencyLimitsSet,
+    AgencyRenamed,
     IdentityProvider,
     Limits,
     agency_key_name,
@@ -25,6 +27,17 @@ from gateway.processes.registry.deciding import Deciding
 
 class Agencies(Deciding):
     """Each call is durable when it returns; rows follow. All raise Refused, Unavailable."""
+
+    async def rename(self, agency_id: AgencyId, name: str) -> str:
+        """Another name from here on: the one it has then."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            return rename_agency(found.agency, found.position, name, self._stamp())
+
+        (decided,) = (await self._decide(agency_id, decide)).facts
+        assert isinstance(decided.event, AgencyRenamed), decided
+        return decided.event.name
 
     async def suspend(self, agency_id: AgencyId, reason: str) -> None:
         """None of its accounts signs in or sends; mail still comes in."""

@@ -32,6 +32,11 @@ async def add_agency(asked: Asked) -> bodies.AgencyMade:
     return bodies.AgencyMade(agency_id)
 
 
+async def rename_agency(asked: Asked) -> bodies.AgencyNamed:
+    agency_id = asked.agency("govern")
+    return bodies.AgencyNamed(agency_id, await asked.registry(Agencies).rename(agency_id, asked.body.name))
+
+
 async def suspend_agency(asked: Asked) -> bodies.AgencyChanged:
     agency_id = asked.agency("govern")
     await asked.registry(Agencies).suspend(agency_id, asked.body.reason)
@@ -72,6 +77,7 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
     return bodies.Agency(
         agency_id=row.agency_id,
         name=row.name,
+        former_names=list(row.former_names),
         domains=list(row.domains),
         next_hop=str(row.next_hop) if row.next_hop else None,
         accounts=row.accounts,

@@ -62,6 +62,7 @@ class Agency(Struct):
 
     agency_id: AgencyId
     name: str
+    former_names: list[str]
     domains: list[str]
     next_hop: str | None
     accounts: int
@@ -84,6 +85,15 @@ class NewAgency(Struct, forbid_unknown_fields=True):
 
 class AgencyMade(Struct):
     agency_id: AgencyId
+
+
+class NewName(Struct, forbid_unknown_fields=True):
+    name: Text
+
+
+class AgencyNamed(Struct):
+    agency_id: AgencyId
+    name: str
 
 
 class AgencyChanged(Struct):

@@ -34,6 +34,14 @@ OPERATIONS: Final = (
         right="govern",
     ),
     Operation(
+        "PUT",
+        f"{_AGENCY}/name",
+        "Give an agency another name; its domains and addresses stay.",
+        agencies.rename_agency,
+        bodies.AgencyNamed,
+        bodies.NewName,
+    ),
+    Operation(
         "POST",
         f"{_AGENCY}/suspend",
         "Let none of an agency's accounts sign in or send; their mail still comes in.",

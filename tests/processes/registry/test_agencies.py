@@ -42,6 +42,20 @@ async def test_an_agency_is_suspended_and_activated_and_the_log_says_why(desk: D
         await desk.agencies.activate(opm, "again")
 
 
+async def test_an_agency_gets_another_name(desk: Desk, opm: AgencyId) -> None:
+    assert await desk.agencies.rename(opm, " สำนักนายกรัฐมนตรี ") == "สำนักนายกรัฐมนตรี"
+    assert (await agency(desk, opm)).name == "สำนักนายกรัฐมนตรี"
+    for name, said in (
+        ("สำนักนายกรัฐมนตรี", "is สำนักนายกรัฐมนตรี already"),
+        (" ", "has a name"),
+        ("\x07", "printable"),
+    ):
+        with pytest.raises(Refused, match=said):
+            await desk.agencies.rename(opm, name)
+    with pytest.raises(Unknown, match="there is no agency"):
+        await desk.agencies.rename(NOBODY, "OPM")
+
+
 @pytest.mark.parametrize("agency_id", [NOBODY, "ag_*.>", "opm.go.th"])
 async def test_an_agency_that_is_not_here_is_unknown(desk: Desk, agency_id: str) -> None:
     for change in (desk.agencies.suspend, desk.agencies.activate):

@@ -46,6 +46,7 @@ TABLE = [
     Row("GET", "/me", {}),
     Row("GET", "/agencies", LISTING),
     Row("POST", "/agencies", {**GOVERNING, "stranger": 403}, {"name": "DLD", "domains": ["dld.go.th"]}),
+    Row("PUT", "/agencies/{agency_id}/name", GOVERNING, {"name": "Cabinet Office"}),
     Row("POST", "/agencies/{agency_id}/suspend", GOVERNING, WHY),
     Row(
         "POST",
