@@ -116,6 +116,11 @@ def write_ahead_purged(*, below: int) -> None:
     _log.info("write_ahead_purged", below=below)
 
 
+def rows_retired(*, schema: str, newer: str) -> None:
+    """Rows of an older version of a model were dropped; the newer schema has all of them."""
+    _log.info("rows_retired", schema=schema, newer=newer)
+
+
 def orphans_removed(*, objects: int) -> None:
     _log.info("orphans_removed", objects=objects)
 

@@ -26,7 +26,7 @@ from gateway.processes.router.directory import DirectoryRows
 from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
-from gateway.processes.steward import expiring, release, sweep
+from gateway.processes.steward import expiring, release, retiring, sweep
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.serving import SecureListener, serve
@@ -194,6 +194,7 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
                 ),
                 name="release mails",
             )
+            group.create_task(retiring.run(pool, READ_MODELS, g.clock, leases), name="retire rows")
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
