@@ -130,8 +130,17 @@ def _tell_refused(refusals: list[RefusalRow]) -> None:
             f"{refused.position:>10}  {refused.at:%Y-%m-%d %H:%M:%S.%f}  {RecipientRefused.TOPIC:<18}"
             f"  {cell(refused.rcpt_to)}  {refused.code} {refused.status} {refused.reason}:"
             f" {cell(refused.mail_from) or '<>'} means who had it on {refused.valid_since:%Y-%m-%d %H:%M:%S},"
-            f" the owner has it since {refused.owner_since:%Y-%m-%d %H:%M:%S}"
+            f" {_owner(refused)}"
         )
+
+
+def _owner(refused: RefusalRow) -> str:
+    if refused.owner_since is None:
+        return "it is nobody's own"
+    since = f"{refused.owner_since:%Y-%m-%d %H:%M:%S}"
+    if refused.reason == "owner-unknown":
+        return f"the owner has it since {since}, and nobody is on record before"
+    return f"the owner has it since {since}"
 
 
 @click.group()

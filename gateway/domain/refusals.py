@@ -3,7 +3,8 @@
 A refusal at RCPT is no mail: this is all there is of it. Who and to whom is sealed under the key of the
 recipient's agency and month, as the traffic log is, and goes with it.
 
-Source: RFC 7293 §5 (an address with another owner); architecture §4 (Subjects, Sealed).
+Source: RFC 7293 §5.1 (an address with another owner), §9 (one whose owner then is unknown);
+architecture §4 (Subjects, Sealed).
 """
 
 from typing import ClassVar, Final, Literal
@@ -29,11 +30,11 @@ class RecipientRefused(Event, frozen=True, kw_only=True):
     TOPIC: ClassVar[str] = "recipient.refused/1"
 
     agency_id: AgencyId  # the recipient's
-    reason: Literal["owner-changed"]
+    reason: Literal["owner-changed", "owner-unknown"]
     code: int
     status: str  # RFC 3463
     valid_since: Instant  # what the sender asked for
-    owner_since: Instant  # since when the address is whose it is
+    owner_since: Instant | None = None  # since when the address is whose it is; None: nobody's own
     sealed: bytes  # RefusalSecret
     sealed_key: str  # "traffic.ag_….202611"
     unrecorded: int = 0

@@ -4,7 +4,7 @@ Pure: the directory's answers, keys and nonces are arguments. The message goes o
 open it changes, so its data key is wrapped again for each holder.
 
 Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); RFC 3461 §5.2 (DSN options go on);
-RFC 7293 §5 (an address with another owner); architecture §2.2.
+RFC 7293 §5.1 (an address with another owner); architecture §2.2.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -35,6 +35,7 @@ from gateway.mail.address import parse_address
 from gateway.mail.dsn_options import SUCCESS, chosen, wants
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId
 from gateway.mail.reply import Reply, reply
+from gateway.mail.valid_since import NOBODYS, Owner
 
 NO_SUCH_MAILBOX: Final = reply(550, "5.1.1", "No such mailbox here")
 TOO_LATE: Final = reply(554, "5.4.7", "The time by which the mail was to be delivered is over")
@@ -48,8 +49,7 @@ class Hosted:
     account_id: AccountId
     mailbox_id: MailboxId  # INBOX
     room: Room | None = field(default=None, compare=False)  # None: not known
-    # Since when the address has been this account's alone; None: it has no owner of its own (postmaster).
-    owner_since: datetime | None = field(default=None, compare=False)
+    owner: Owner = field(default=NOBODYS, compare=False)  # what is on record of the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class Expanding:
     account_id: AccountId
     version: int
     members: int
+    owner: Owner = field(default=NOBODYS, compare=False)  # what is on record of its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,8 @@ def decide(
                 refused.setdefault(TOO_LATE, []).append(recipient)
             case Hosted() if _is_erased(where, means):
                 refused.setdefault(NO_SUCH_MAILBOX, []).append(recipient)
-            case Hosted() if _is_of_another(mail, recipient, where):
-                refused.setdefault(valid_since.OWNER_CHANGED, []).append(recipient)
+            case Hosted() | Expanding() if (said := _not_meant(mail, recipient, where)) is not None:
+                refused.setdefault(said, []).append(recipient)
             case Hosted(account_id=account_id) if account_id in full:
                 refused.setdefault(FULL, []).append(recipient)
             case Hosted():
@@ -229,13 +230,12 @@ def _is_erased(hosted: Hosted, means: Means) -> bool:
     return account_key_name(hosted.account_id) not in means.holder_keys
 
 
-def _is_of_another(mail: OpenedMail, recipient: int, hosted: Hosted) -> bool:
-    """True when the address has another owner than the one the sender means (RFC 7293 §5)."""
+def _not_meant(mail: OpenedMail, recipient: int, where: Hosted | Expanding) -> Reply | None:
+    """What is said when the address is not (known to be) of whom the sender means (RFC 7293 §5.1, §9)."""
     asked = mail.accepted.recipients[recipient].rrvs
     if not asked:
-        return False
-    address = parse_address(mail.envelope.rcpt_to[recipient])
-    return valid_since.refusal(address, asked, hosted.owner_since) is not None
+        return None
+    return valid_since.refusal(parse_address(mail.envelope.rcpt_to[recipient]), asked, where.owner)
 
 
 def _report_success(
@@ -254,7 +254,7 @@ def _report_success(
         and isinstance(where, Hosted)
         and not _is_erased(where, means)
         and where.account_id not in full
-        and not _is_of_another(mail, recipient.id, where)
+        and _not_meant(mail, recipient.id, where) is None
     )
 
 
@@ -377,5 +377,6 @@ def _reason(why: Reply) -> Literal["mailbox", "full", "policy", "expired"]:
         return "full"
     if why is TOO_LATE:
         return "expired"
-    is_policy = why.status is not None and why.status.subject == 7 and why is not valid_since.OWNER_CHANGED
-    return "policy" if is_policy else "mailbox"
+    is_policy = why.status is not None and why.status.subject == 7
+    is_owners = why in (valid_since.OWNER_CHANGED, valid_since.NOT_ON_RECORD)
+    return "policy" if is_policy and not is_owners else "mailbox"

@@ -1,7 +1,7 @@
 """The header of a mail that a list passes on: what we add, what of other lists goes, and whose it was before.
 
 Source: RFC 2919 (List-Id), RFC 2369 (List-Post; fields of another list are removed), RFC 9228 (Delivered-To,
-by which a loop is seen), RFC 5321 §3.9.2 (return path).
+by which a loop is seen), RFC 5321 §3.9.2 (return path), RFC 7293 §8.1 (what was asked of the list's owner).
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,12 @@ from gateway.mail import headers
 from gateway.mail.address import Address
 from gateway.mail.presented import HIDDEN_RANGES_MAX
 
-# What a list says of itself, in lower case.
+# What a list says of itself, and what a sender asks of its address alone; in lower case.
 OF_A_LIST = frozenset(
     {
         "list-id", "list-post", "list-help", "list-owner", "list-archive",
         "list-subscribe", "list-unsubscribe", "list-unsubscribe-post", "precedence",
+        "require-recipient-valid-since",
     }
 )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Since when a recipient must have been the same person: what senders ask, and the answer.
 
-Source: RFC 7293 §3 (header field Require-Recipient-Valid-Since, RCPT parameter RRVS), §5 (who checks what,
-role accounts), RFC 2142 (role accounts), RFC 3339 §5.6 (date-time).
+Source: RFC 7293 §3 (RCPT parameter RRVS, header field Require-Recipient-Valid-Since), §5 (who checks what,
+role accounts), §6 (hosts without RRVS), §9 (an owner's time may be unknown), §15.3 (status codes); RFC 2142
+(role accounts), RFC 3339 §5.6 (date-time).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,9 @@ FIELD: Final = "require-recipient-valid-since"
 FIELDS_MAX: Final = 100  # of a header; more are not read
 
 OWNER_CHANGED: Final = reply(550, "5.7.17", "The mailbox has another owner since that date")
-# RFC 7293 §5: a host that does not offer RRVS cannot be asked, and the sender did not say to go on (";C").
+# RFC 7293 §9, §15.3: nobody noted whose it was then, and the sender did not say to go on (";C").
+NOT_ON_RECORD: Final = reply(550, "5.7.19", "Whose mailbox it was on that date is not on record")
+# RFC 7293 §6: the same of a host that does not offer RRVS and cannot be asked.
 CANNOT_BE_ASKED: Final = reply(550, "5.7.19", "The host cannot tell since when the mailbox has its owner")
 
 # RFC 7293 §5.1 exempts the mailboxes of RFC 2142: they are an office's, whoever holds it.
@@ -46,13 +49,27 @@ ROLES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ValidSince:
-    """at: aware, UTC, whole seconds. goes_on: the mail may pass a host that cannot tell (";C")."""
+    """at: aware, UTC, whole seconds. goes_on: the mail may pass where nobody can tell (";C")."""
 
     at: datetime
     goes_on: bool = False
 
     def __str__(self) -> str:
         return date_time(self.at) + (";C" if self.goes_on else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What is on record of whose an address is. is_first: of nobody before.
+
+    since: of the account that has it; None: no account has it for its own, as what a catch-all takes.
+    """
+
+    since: datetime | None
+    is_first: bool = False
+
+
+NOBODYS: Final = Owner(None)
 
 
 def parse_valid_since(text: str) -> ValidSince:
@@ -97,14 +114,19 @@ def asked_of(recipients: Sequence[Address], said: Sequence[str], header: bytes) 
     return tuple(asked) if any(asked) else ()
 
 
-def refusal(address: Address, asked: str, owner_since: datetime | None) -> Reply | None:
+def refusal(address: Address, asked: str, owner: Owner | None) -> Reply | None:
     """Why the mail is not for whoever has the address now; None: it is, or nothing was asked.
 
-    owner_since: None when the address has no owner of its own, as postmaster's.
+    owner: None when it is not for us to say, but for the next hop.
     """
-    if not asked or owner_since is None or is_role(address):
+    if not asked or owner is None or is_role(address):
         return None
-    return OWNER_CHANGED if owner_since > parse_valid_since(asked).at else None
+    wanted = parse_valid_since(asked)
+    if owner.since is not None and owner.since <= wanted.at:
+        return None
+    if owner.since is not None and not owner.is_first:
+        return OWNER_CHANGED
+    return None if wanted.goes_on else NOT_ON_RECORD
 
 
 def is_role(address: Address) -> bool:

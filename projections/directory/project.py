@@ -111,12 +111,13 @@ FOLD: Final = {
             AND role.agency_id = revoked.agency_id""",
     # An account that takes back what it had given up was its only owner meanwhile.
     AddressClaimed.TOPIC: """INSERT INTO address
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
-            $7::timestamptz[])
+        SELECT claimed.*, true FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+            $6::boolean[], $7::timestamptz[]) AS claimed
         ON CONFLICT (name) DO UPDATE SET address = excluded.address, written = excluded.written,
             account_id = excluded.account_id, agency_id = excluded.agency_id, is_alias = excluded.is_alias,
             owner_since = CASE WHEN address.account_id = excluded.account_id THEN address.owner_since
                 ELSE excluded.owner_since END,
+            is_first = address.is_first AND address.account_id = excluded.account_id,
             released_at = NULL""",
     AddressReleased.TOPIC: """UPDATE address SET released_at = released.at
         FROM unnest($1::text[], $2::timestamptz[]) AS released (name, at)
@@ -134,7 +135,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 5  # since agencies have former names
+    version = 6  # since addresses know whether somebody had them before
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:

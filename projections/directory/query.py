@@ -17,6 +17,7 @@ from gateway.domain.routing import UnknownHere as UnknownHere
 from gateway.domain.routing import Whereabouts as Whereabouts
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
+from gateway.mail.valid_since import NOBODYS, Owner
 from projections.directory.project import DirectoryModel
 from projections.directory.search import FOLDED
 from projections.quota.project import QuotaModel
@@ -42,7 +43,7 @@ class Addressing:
 ADDRESSING: Final = Addressing()
 
 FIND = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since,
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since, is_first,
     quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
@@ -57,7 +58,7 @@ ORDER BY nth
 # agency's contact, or else its oldest account. $3: the postmaster at this gateway's own name; where that
 # is no agency's domain, the oldest hosted agency answers.
 FIND_POSTMASTERS = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since,
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since, is_first,
     quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
@@ -116,7 +117,11 @@ def _whereabouts(row: asyncpg.Record) -> Whereabouts:
     if row["account_id"] is None:
         return UnknownHere(agency_id)
     account_id, mailbox_id = AccountId(row["account_id"]), MailboxId(row["mailbox_id"])
-    return Hosted(agency_id, account_id, mailbox_id, _room(row), row["owner_since"])
+    return Hosted(agency_id, account_id, mailbox_id, _room(row), _owner(row))
+
+
+def _owner(row: asyncpg.Record) -> Owner:
+    return Owner(row["owner_since"], row["is_first"]) if row["owner_since"] is not None else NOBODYS
 
 
 def _room(row: asyncpg.Record) -> Room | None:

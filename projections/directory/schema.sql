@@ -56,6 +56,7 @@ CREATE TABLE address (
     agency_id   text        NOT NULL,
     is_alias    boolean     NOT NULL,
     owner_since timestamptz NOT NULL,     -- no other account had it since (RFC 7293)
+    is_first    boolean     NOT NULL,     -- no other account is known to have had it before
     released_at timestamptz               -- NULL: it is given out
 );
 CREATE INDEX address_account ON address (account_id);

@@ -62,7 +62,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 2
+    version = 3  # since an address may be nobody's own
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (

@@ -64,7 +64,7 @@ class RefusalRow:
     code: int
     status: str
     valid_since: datetime
-    owner_since: datetime
+    owner_since: datetime | None  # None: it is nobody's own
     mail_from: str
     rcpt_to: str
     remote_ip: str

@@ -96,7 +96,7 @@ CREATE TABLE refusal (
     code         int         NOT NULL,
     status       text        NOT NULL,
     valid_since  timestamptz NOT NULL,      -- what the sender asked for (RFC 7293)
-    owner_since  timestamptz NOT NULL,      -- since when the address is whose it is
+    owner_since  timestamptz,               -- since when the address is whose it is; NULL: nobody's own
     mail_from    text        NOT NULL,      -- this and what follows: blank when erased
     sender_key   text        NOT NULL,      -- normalised, as recipient_key is
     rcpt_to      text        NOT NULL,

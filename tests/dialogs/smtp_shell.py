@@ -1,7 +1,8 @@
 """A shell around the SMTP server core, in memory: answers its questions at once and keeps what it does.
 
 Its directory: everybody at example.org is known, except nobody (550), later (451) and closing (421); all
-other domains are not ours. moved@example.org has had its owner since 2020-03-01 only (RFC 7293). A sender
+other domains are not ours. moved@example.org has had its owner since 2020-03-01 only, as has
+first@example.org, where nobody is on record before; catchall@example.org is nobody's own (RFC 7293). A sender
 at refused.example is refused, one at full.example has no space.
 Sessions begin on 2026-11-23. suda@example.org signs in with the password "right"; nobody can say of
 later@example.org.
@@ -38,6 +39,11 @@ from gateway.protocols.smtp.server import Session
 SALT = bytes(16)
 BEGAN_AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 MOVED_AT = datetime(2020, 3, 1, 9, tzinfo=UTC)
+OWNERS = {
+    "moved": valid_since.Owner(MOVED_AT),
+    "first": valid_since.Owner(MOVED_AT, is_first=True),
+    "catchall": valid_since.NOBODYS,
+}
 KEPT = reply(250, "2.0.0", "Kept")
 VERDICTS = {
     "nobody@example.org": reply(550, "5.1.1", "No such mailbox"),
@@ -47,8 +53,7 @@ VERDICTS = {
 
 
 def recipient_verdict(address: Address, rrvs: str) -> Reply:
-    owner_since = MOVED_AT if address.local_part == "moved" else None
-    if (refused := valid_since.refusal(address, rrvs, owner_since)) is not None:
+    if (refused := valid_since.refusal(address, rrvs, OWNERS.get(address.local_part))) is not None:
         return refused
     known = VERDICTS.get(str(address.normalise()))
     if known is not None:

@@ -58,7 +58,8 @@ def test_a_mail_that_was_there_is_known_again(header: bytes, was_there: bool) ->
 
 
 def test_what_another_list_said_of_itself_is_hidden() -> None:
-    header = b"From: a\r\nList-Id: <x>\r\nList-Post:\r\n <y>\r\nPrecedence: bulk\r\nSubject: List-Id\r\n\r\n"
+    header = b"From: a\r\nList-Id: <x>\r\nList-Post:\r\n <y>\r\nPrecedence: bulk\r\n"
+    header += b"Require-Recipient-Valid-Since: x\r\nSubject: List-Id\r\n\r\n"  # RFC 7293 §8.1
     ((start, end),) = hidden_of_lists(header, ())
     assert header[:start] + header[end:] == b"From: a\r\nSubject: List-Id\r\n\r\n"
     assert hidden_of_lists(header, ((0, 9),)) == ((0, end),)

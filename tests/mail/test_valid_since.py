@@ -4,8 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.mail.address import parse_address
-from gateway.mail.valid_since import OWNER_CHANGED, asked_of, fields_of, parse_valid_since, refusal
+from gateway.mail.address import Address, parse_address
+from gateway.mail.reply import Reply
+from gateway.mail.valid_since import (
+    NOBODYS,
+    NOT_ON_RECORD,
+    OWNER_CHANGED,
+    Owner,
+    asked_of,
+    fields_of,
+    parse_valid_since,
+    refusal,
+)
 
 BOB, EVE = parse_address("bob@example.org"), parse_address("eve@example.org")
 
@@ -44,21 +54,31 @@ def test_what_rcpt_asks_counts_before_what_the_message_asks() -> None:
 
 
 AT = datetime(2020, 3, 1, 9, tzinfo=UTC)
+SECOND, FIRST = Owner(AT), Owner(AT, is_first=True)
+POSTMASTER = parse_address("Postmaster@example.org")
 ANSWERS = [
-    (BOB, "2020-03-01T09:00:00Z", AT, True),
-    (BOB, "2020-03-01T08:59:59Z", AT, False),
-    (BOB, "", AT, True),
-    (BOB, "2020-03-01T08:59:59Z", None, True),
+    (BOB, "2020-03-01T09:00:00Z", SECOND, None),
+    (BOB, "2020-03-01T08:59:59Z", SECOND, OWNER_CHANGED),
+    (BOB, "2020-03-01T08:59:59Z;C", SECOND, OWNER_CHANGED),
+    (BOB, "", SECOND, None),
+    (BOB, "2020-03-01T08:59:59Z", None, None),
+    # RFC 7293 §9: the answer may be unknown, and what is done then is for us to say.
+    (BOB, "2020-03-01T09:00:00Z", FIRST, None),
+    (BOB, "2020-03-01T08:59:59Z", FIRST, NOT_ON_RECORD),
+    (BOB, "2020-03-01T08:59:59Z;C", FIRST, None),
+    (BOB, "2020-03-01T08:59:59Z", NOBODYS, NOT_ON_RECORD),
+    (BOB, "2020-03-01T08:59:59Z;C", NOBODYS, None),
     # RFC 7293 §5.1 with RFC 2142: an office's, whoever holds it.
-    (parse_address("Postmaster@example.org"), "2020-03-01T08:59:59Z", AT, True),
+    (POSTMASTER, "2020-03-01T08:59:59Z", SECOND, None),
+    (POSTMASTER, "2020-03-01T08:59:59Z", NOBODYS, None),
 ]
 
 
-@pytest.mark.parametrize(("address", "asked", "owner_since", "is_meant"), ANSWERS)
-def test_an_address_that_changed_hands_is_not_whom_the_sender_means(
-    address: object, asked: str, owner_since: datetime | None, *, is_meant: bool
+@pytest.mark.parametrize(("address", "asked", "owner", "said"), ANSWERS)
+def test_who_has_an_address_is_whom_the_sender_means_or_not_or_nobody_knows(
+    address: Address, asked: str, owner: Owner | None, said: Reply | None
 ) -> None:
-    assert refusal(address, asked, owner_since) == (None if is_meant else OWNER_CHANGED)  # type: ignore[arg-type]
+    assert refusal(address, asked, owner) == said
 
 
 def test_what_is_written_is_read_again() -> None:

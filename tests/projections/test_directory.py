@@ -8,6 +8,7 @@ from gateway.domain.agency import Limits
 from gateway.domain.app_passwords import Use
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
+from gateway.mail.valid_since import Owner
 from projections.checkpoint import create
 from projections.directory.query import (
     AppPasswordRow,
@@ -129,6 +130,9 @@ async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         assert [alias.owner_since for alias in await list_aliases(rows)] == [first]
+        (hosted,) = await find_recipients(rows, [parse_address("office@opm.go.th")])
+    assert isinstance(hosted, Hosted)
+    assert hosted.owner == Owner(first, is_first=True)
     world.unalias(ann, "office@opm.go.th")
     world.now += ADDRESS_RESTS
     world.alias(other, "office@opm.go.th")
@@ -138,7 +142,7 @@ async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(
         (hosted,) = await find_recipients(rows, [parse_address("office@opm.go.th")])
     assert (alias.account_id, alias.owner_since) == (other.account_id, world.now)
     assert isinstance(hosted, Hosted)
-    assert hosted.owner_since == world.now
+    assert hosted.owner == Owner(world.now, is_first=False)
 
 
 async def test_a_suspended_account_gets_its_mail_and_says_why_it_is(gateway: Gateway) -> None:

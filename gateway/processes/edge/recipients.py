@@ -5,7 +5,6 @@ again from the log; what the edge says is a courtesy to the sender, not a promis
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final, assert_never
 
 from gateway.domain.agency import Limits
@@ -13,6 +12,7 @@ from gateway.domain.quota import Room
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.mail.reply import Reply, reply
+from gateway.mail.valid_since import Owner
 from gateway.ports import START, Clock, Position, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.limits import AgencyLimits
@@ -37,7 +37,7 @@ class Checked:
 
     agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who signed in may send there.
     room: of its mailbox, if that is here; whether it is enough depends on the mail. limits: of its agency.
-    owner_since: as in Hosted.
+    owner: None when it is not for us to say.
     """
 
     verdict: Reply
@@ -45,7 +45,7 @@ class Checked:
     is_elsewhere: bool = False
     room: Room | None = None
     limits: Limits = Limits()  # noqa: RUF009  a frozen struct
-    owner_since: datetime | None = None
+    owner: Owner | None = None
 
 
 class Recipients:
@@ -101,8 +101,8 @@ class Recipients:
 
 def _verdict(found: directory.Whereabouts) -> Checked:
     match found:
-        case directory.Hosted(agency_id=agency_id, room=room, owner_since=owner_since):
-            return Checked(RECIPIENT_OK, agency_id, room=room, owner_since=owner_since)
+        case directory.Hosted(agency_id=agency_id, room=room, owner=owner):
+            return Checked(RECIPIENT_OK, agency_id, room=room, owner=owner)
         case directory.Relayed(agency_id=agency_id):
             return Checked(RECIPIENT_OK, agency_id)
         case directory.UnknownHere():

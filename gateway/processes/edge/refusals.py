@@ -1,6 +1,6 @@
 """Is the recipient still whom the sender means? A no is a fact of the log before the client hears it.
 
-Source: RFC 7293 §5; architecture §4 (`ev.access`).
+Source: RFC 7293 §5.1, §9; architecture §4 (`ev.access`).
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.domain.signin import access_history
 from gateway.mail.networks import network_of
 from gateway.mail.reply import Reply
-from gateway.mail.valid_since import parse_valid_since, refusal
+from gateway.mail.valid_since import OWNER_CHANGED, parse_valid_since, refusal
 from gateway.ports import Clock, Entropy, KeyStore, Lane, Unavailable
 from gateway.processes import maillog
 from gateway.processes.edge.recipients import CANNOT_ANSWER, Checked
@@ -40,13 +40,13 @@ class Refusals:
         self._minutes: OrderedDict[str, _Minute] = OrderedDict()
 
     async def check(self, asked: CheckRecipient, checked: Checked, remote_ip: str) -> Checked:
-        """The same answer, or a no when the address has changed hands; 451 when the log cannot take it.
+        """The same answer, or a no when the address is not (known to be) of whom the sender means.
 
-        Raises Deposed.
+        451 when the log cannot take it. Raises Deposed.
         """
         if not checked.verdict.is_success:
             return checked
-        said = refusal(asked.rcpt_to, asked.rrvs, checked.owner_since)
+        said = refusal(asked.rcpt_to, asked.rrvs, checked.owner)
         if said is None:
             return checked
         try:
@@ -58,7 +58,7 @@ class Refusals:
 
     async def _record(self, asked: CheckRecipient, checked: Checked, said: Reply, remote_ip: str) -> None:
         assert checked.agency_id is not None, asked
-        assert checked.owner_since is not None, asked
+        assert checked.owner is not None, asked
         minute = self._minute(network_of(remote_ip))
         if minute.recorded >= RECORDED_PER_MINUTE:
             minute.unrecorded += 1
@@ -72,11 +72,11 @@ class Refusals:
         event = RecipientRefused(
             **Stamp(at=at, actor=Actor("remote"), by=self._by).fields(),
             agency_id=checked.agency_id,
-            reason="owner-changed",
+            reason="owner-changed" if said is OWNER_CHANGED else "owner-unknown",
             code=said.code,
             status=str(said.status),
             valid_since=parse_valid_since(asked.rrvs).at,
-            owner_since=checked.owner_since,
+            owner_since=checked.owner.since,
             sealed=sealed,
             sealed_key=key_name,
             unrecorded=unrecorded,

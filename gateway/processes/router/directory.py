@@ -45,4 +45,4 @@ class DirectoryRows:
 
 
 def _listed(where: Hosted) -> Listed:
-    return Listed(where.agency_id, where.account_id, where.mailbox_id)
+    return Listed(where.agency_id, where.account_id, where.mailbox_id, where.room, where.owner)

@@ -101,7 +101,7 @@ class Lists:
         self, mail: OpenedMail, recipient: Address, listed: Listed
     ) -> Expanding | NotAllowed | Hosted:
         """What becomes of a list's recipient. Reports about its mails go to its own mailbox."""
-        inbox = Hosted(listed.agency_id, listed.account_id, listed.mailbox_id)
+        inbox = Hosted(listed.agency_id, listed.account_id, listed.mailbox_id, listed.room, listed.owner)
         found = await self._find(listed.account_id)
         if found is None or recipient.normalise() == bounces_of(found.address).normalise():
             return inbox
@@ -119,7 +119,8 @@ class Lists:
         if not found.mail_list.may_post(parse_address(mail.envelope.mail_from), found.key):
             return NotAllowed(listed.agency_id, "5.7.2", NO_POSTING)
         count = len(found.mail_list.members(found.key))
-        return Expanding(listed.agency_id, listed.account_id, found.mail_list.version, count)
+        version = found.mail_list.version
+        return Expanding(listed.agency_id, listed.account_id, version, count, listed.owner)
 
     async def on(self, recorded: Recorded, ended: Collection[int]) -> list[Fact]:
         """The mails to the members. ended: parts that are in the log already."""

@@ -1,7 +1,7 @@
 """One mail offered to one host: which lines to send, and what became of each recipient.
 
 Source: RFC 5321 §3.3 (transactions), RFC 6531 §3.2 (without SMTPUTF8), RFC 6152 §3 (without 8BITMIME),
-RFC 3461 §5.2 (with DSN and without), RFC 7293 §5 (with RRVS and without),
+RFC 3461 §5.2 (with DSN and without), RFC 7293 §5.1.1 and §6 (with RRVS and without),
 RFC 9422 §4 (LIMITS), RFC 3030 §3 (BINARYMIME goes by BDAT).
 """
 

@@ -57,7 +57,7 @@ async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapp
         answer = await asked.check(address)
         assert (answer.verdict, answer.agency_id) == (verdict, agency_id)
         assert answer.is_elsewhere == (verdict is NOT_OURS)
-        assert (answer.owner_since is not None) == (domain == "opm.go.th")
+        assert (answer.owner is not None) == (domain == "opm.go.th")
         assert asked.known(address) == answer
 
 

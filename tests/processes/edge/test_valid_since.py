@@ -6,7 +6,7 @@ from gateway.domain.events import MailAccepted
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.domain.sealing import unseal
 from gateway.processes.edge.refusals import RECORDED_PER_MINUTE
-from tests.processes.edge.world import OWNER_SINCE, EdgeWorld, away
+from tests.processes.edge.world import FIRST_HAND, OWNER_SINCE, EdgeWorld, away
 
 LATE = b"RCPT TO:<suda@opm.go.th> RRVS=2020-03-01T08:59:59Z\r\n"
 FIELD = b"Require-Recipient-Valid-Since: somchai@opm.go.th; Sun, 1 Mar 2020 08:59:59 +0000\r\n"
@@ -25,6 +25,17 @@ async def test_a_recipient_with_another_owner_is_refused_and_the_log_says_why(wo
     key = await world.keys.get(refused.sealed_key)
     secret = unseal(RefusalSecret, refused.sealed, key, label=REFUSALS)
     assert secret == RefusalSecret("ann@example.org", "suda@opm.go.th", "127.0.0.1", "client.example")
+
+
+async def test_a_recipient_whose_owner_then_is_not_on_record_is_refused_otherwise(world: EdgeWorld) -> None:
+    rcpt = LATE.replace(b"suda@opm.go.th", FIRST_HAND.encode())
+    async with world.running(), await world.client() as client:
+        await client.say(b"EHLO client.example\r\n")
+        await client.say(b"MAIL FROM:<ann@example.org>\r\n")
+        assert (await client.say(rcpt)).startswith(b"550 5.7.19 ")
+        assert (await client.say(rcpt.replace(b"Z\r\n", b"Z;C\r\n"))).startswith(b"250 ")
+    (refused,) = await world.events(RecipientRefused)
+    assert (refused.reason, refused.status, refused.owner_since) == ("owner-unknown", "5.7.19", OWNER_SINCE)
 
 
 async def test_a_refusal_that_cannot_be_recorded_is_none(world: EdgeWorld) -> None:

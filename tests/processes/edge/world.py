@@ -64,6 +64,7 @@ HOSTNAME = "mail.saraban.example"
 AGENCIES = {"opm.go.th": "ag_opm", "opdc.go.th": "ag_opdc", "dld.go.th": "ag_dld"}
 # Since when each mailbox has its owner.
 OWNER_SINCE = datetime(2020, 3, 1, 9, tzinfo=UTC)
+FIRST_HAND = "somchai@opm.go.th"  # nobody is on record who had it before
 MAILBOXES = ("suda@opm.go.th", "somchai@opm.go.th", "malee@opdc.go.th", "สมหญิง@opm.go.th")
 PROVIDER = IdentityProvider("https://id.example.org", "saraban")
 MESSAGE = b"From: ann@example.org\r\nSubject: hello\r\n\r\n.dotted\r\nHello.\r\n"
@@ -109,6 +110,7 @@ class DirectoryRows:
             "account_id": f"acc_{address}" if is_here else None,
             "mailbox_id": f"mbx_{address}" if is_here else None,
             "owner_since": OWNER_SINCE if is_here else None,
+            "is_first": address == FIRST_HAND if is_here else None,
         }
 
 

@@ -1,6 +1,6 @@
 """Mail to a list: for the members as they were, in parts, once, and not for ever."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from gateway.domain.routing import Listed, attempt_label, envelope_label, messag
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
+from gateway.mail.valid_since import OWNER_CHANGED, Owner
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from tests.processes.router.test_router import quiet, router, running
@@ -115,6 +116,18 @@ async def test_a_mail_goes_to_the_members_with_the_return_path_of_the_list(listi
     queued = [e for e in await world.of(MailQueued.TOPIC) if isinstance(e, MailQueued)]
     assert [(e.mail_id, e.recipients) for e in queued] == [(mail.mail_id, (1,))]
     assert mail.message.content == (await world.log.read(original)).event.message.content  # type: ignore[attr-defined]
+
+
+async def test_a_mail_that_means_who_had_the_address_before_the_list_bounces(listing: Listing) -> None:
+    """RFC 7293 §5.1; the list's address was a person's."""
+    await listing.lists.add_members(ALL, MEMBERS[:1])
+    listing.world.directory.people[str(ALL)] = replace(listing.listed, owner=Owner(AT))
+    await listing.world.accept(str(ALL), rrvs=("2026-11-23T04:05:05Z",))
+    async with running(router(listing.world)):
+        await listing.passed_on(0)
+        assert await listing.why() == [f"5.7.17 {OWNER_CHANGED.text[0]}"]
+        await listing.world.accept(str(ALL), rrvs=("2026-11-23T04:05:06Z",))
+        await listing.passed_on(1)
 
 
 async def test_who_is_a_recipient_beside_the_list_gets_it_once(listing: Listing) -> None:

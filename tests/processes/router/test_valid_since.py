@@ -7,6 +7,7 @@ import pytest
 from gateway.domain.events import AttemptSecret, MailBounced, MailDelivered, MailQueued
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import unseal, unwrap
+from gateway.mail.valid_since import Owner
 from tests.processes.router.test_dsn import reports, settled
 from tests.processes.router.test_router import router, running
 from tests.processes.world import AT, SOMCHAI, SUDA, World
@@ -18,9 +19,9 @@ BEFORE, AFTER = "2026-11-23T04:05:05Z", "2026-11-23T04:05:06Z"
 async def world() -> World:
     world = World()
     await world.know()
-    world.directory.people["suda@opm.go.th"] = replace(SUDA, owner_since=AT)
-    world.directory.people["su@opm.go.th"] = replace(SUDA, owner_since=AT.replace(year=2020))
-    world.directory.people["info@opm.go.th"] = replace(SOMCHAI, owner_since=AT)
+    world.directory.people["suda@opm.go.th"] = replace(SUDA, owner=Owner(AT))
+    world.directory.people["su@opm.go.th"] = replace(SUDA, owner=Owner(AT.replace(year=2020)))
+    world.directory.people["info@opm.go.th"] = replace(SOMCHAI, owner=Owner(AT))
     return world
 
 
@@ -35,6 +36,18 @@ async def test_a_mail_that_means_an_earlier_owner_bounces(world: World) -> None:
     said = unseal(AttemptSecret, bounced.sealed, data_key, label=attempt_label(bounced.mail_id))
     assert "another owner" in said.reply_text
     assert len(await reports(world)) == 1
+
+
+async def test_a_mail_that_means_somebody_who_is_not_on_record_bounces(world: World) -> None:
+    """RFC 7293 §9. By a header field it goes on where nobody can tell."""
+    world.directory.people["su@opm.go.th"] = replace(SUDA, owner=Owner(AT, is_first=True))
+    await world.accept("suda@opm.go.th", "su@opm.go.th", rrvs=("", BEFORE))
+    await world.accept("su@opm.go.th", rrvs=(f"{BEFORE};C",))
+    async with running(router(world)):
+        await settled(world)
+    (bounced,) = await world.of(MailBounced.TOPIC)
+    assert isinstance(bounced, MailBounced)
+    assert (bounced.recipients, bounced.status, bounced.reason) == ((1,), "5.7.19", "mailbox")
 
 
 async def test_a_mail_that_means_the_owner_there_is_gets_there(world: World) -> None:

@@ -176,7 +176,7 @@ SCRIPTS: dict[str, tuple[Envelope, str, list[str]]] = {
         "C: RCPT TO:<eve@dld.go.th>\nS: 550 5.1.1 no\nC: RSET\nS: 250 ok\n" + BYE,
         ["RCPT 550 5.7.17", "RCPT 550 5.1.1"],
     ),
-    "a recipient that must be asked is not sent to a host without RRVS (RFC 7293 §5)": (
+    "a recipient that must be asked is not sent to a host without RRVS (RFC 7293 §6)": (
         envelope("bob@dld.go.th", rrvs=("2020-03-01T09:00:00Z",)), PIPED + BYE, ["RCPT 550 5.7.19*"],
     ),
     "a binary message goes in one chunk (RFC 3030 §3)": (
