@@ -148,6 +148,9 @@ class Settings:
     # --- what goes out ---
     # RFC 5321 §4.5.4.1: "generally at least 4-5 days".
     relay_give_up_after_h: int = _number(120, 1, 24 * 30)
+    # Further authorities (PEM) that may say who a next hop is, for mails that require TLS (RFC 8689); read at
+    # start. Precedent: Postfix smtp_tls_CAfile, in place of the machine's; these are beside them.
+    relay_ca_file: Path | None = None
     # Precedent: Postfix default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
 

@@ -27,6 +27,7 @@ from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
 from gateway.processes.steward import expiring, release, retiring, sweep
+from gateway.processes.trusting import verifying_context
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.serving import SecureListener, serve
@@ -118,6 +119,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             hostname=settings.hostname,
             demo=settings.demo,
             connections_max=settings.relay_concurrency,
+            strict_tls_context=verifying_context(settings.relay_ca_file),
         )
         maillog.role_ready()
         serving()

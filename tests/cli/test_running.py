@@ -44,6 +44,16 @@ def test_a_wrong_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert told.stderr == "saraban: SARABAN_EDGES is 'many', expected a whole number from 1 to 64\n"
 
 
+def test_authorities_that_cannot_be_used_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARABAN_RELAY_CA_FILE", str(tmp_path / "ca.pem"))
+    told = saraban("up", "--ports", "ephemeral", data=tmp_path / "data")
+    assert told.exit_code == 1
+    assert told.stderr == (
+        f"saraban: the authorities in {tmp_path}/ca.pem (SARABAN_RELAY_CA_FILE) cannot be used: "
+        "No such file or directory\n"
+    )
+
+
 def test_up_refuses_a_folder_in_use(tmp_path: Path) -> None:
     with claim(tmp_path):
         told = saraban("up", data=tmp_path)

@@ -209,11 +209,6 @@ def opportunistic_context() -> ssl.SSLContext:
     return context
 
 
-def verifying_context() -> ssl.SSLContext:
-    """TLS with the host that is meant, by the authorities this machine trusts (or SSL_CERT_FILE names)."""
-    return ssl.create_default_context()
-
-
 async def connect(
     hop: NextHop, *, hostname: str, tls_context: ssl.SSLContext, timeouts: Timeouts
 ) -> Connection | HostRefused:

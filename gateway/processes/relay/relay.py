@@ -49,11 +49,11 @@ from gateway.processes.relay.connection import (
     is_about_mail,
     opportunistic_context,
     refused_all,
-    verifying_context,
 )
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.work import LEASE_S, Job, Queue
+from gateway.processes.trusting import verifying_context
 from gateway.protocols.smtp.client import LOST, HostRefused
 from gateway.protocols.smtp.transaction import Answer, Stage
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.processes.readiness import VARIABLE
+from gateway.processes.trusting import verifying_context
 from gateway.processes.up import certificates, orphans
 from gateway.processes.up.announcement import Announcement, Gateway, as_text
 from gateway.processes.up.children import Child, Launch, NotReady, StartFailed
@@ -127,6 +128,7 @@ class Supervisor:
             raise StartFailed("a TLS certificate and its key are set together (--tls-cert, --tls-key)")
         if settings.tls_cert and settings.tls_key:
             certificates.check(settings.tls_cert, settings.tls_key)
+        verifying_context(settings.relay_ca_file)
         self._authority = made.authority
         self._settings = replace(
             settings,

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.domain.agency import NextHop
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
-from gateway.processes.relay.connection import verifying_context
+from gateway.ports import BadCertificate
+from gateway.processes.trusting import verifying_context
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
@@ -40,8 +41,7 @@ def tls(certificates: Certificates) -> ssl.SSLContext:
 async def setting(certificates: Certificates) -> Setting:
     """A relay that trusts the authority which vouches for localhost."""
     setting = Setting()
-    trust = ssl.create_default_context(cafile=str(certificates.authority))
-    setting.means = replace(setting.means, strict_tls_context=trust)
+    setting.means = replace(setting.means, strict_tls_context=verifying_context(certificates.authority))
     return setting
 
 
@@ -107,10 +107,33 @@ async def test_tls_that_cannot_be_had_just_now_is_asked_for_again(
     assert (deferred.status, host.taken) == ("4.7.5", [])
 
 
-def test_a_certificate_is_looked_at_and_the_name_in_it() -> None:
-    context = verifying_context()
-    assert context.check_hostname
-    assert context.verify_mode is ssl.CERT_REQUIRED
+def test_a_certificate_is_looked_at_and_the_name_in_it(certificates: Certificates) -> None:
+    for context in (verifying_context(), verifying_context(certificates.authority)):
+        assert context.check_hostname
+        assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_authorities_of_ones_own_are_beside_those_of_the_machine(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with claim(tmp_path):
+        machines = self_made(tmp_path / "tls", tmp_path / "secrets", "localhost", datetime.now(UTC)).authority
+    monkeypatch.setenv("SSL_CERT_FILE", str(machines))
+    assert len(verifying_context(certificates.authority).get_ca_certs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [(None, "No such file or directory"), ("", "no certificate"), ("-----BEGIN", "no certificate")],
+)
+def test_authorities_that_cannot_be_used_are_told_at_start(
+    tmp_path: Path, text: str | None, why: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(BadCertificate, match=rf"{file} \(SARABAN_RELAY_CA_FILE\) cannot be used: .*{why}"):
+        verifying_context(file)
 
 
 async def test_mail_that_requires_nothing_goes_to_the_same_host_all_the_same(setting: Setting) -> None:
