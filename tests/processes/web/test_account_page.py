@@ -9,8 +9,10 @@ import pyotp
 import pytest
 
 from gateway.domain.app_passwords import APP_PASSWORDS_MAX
+from gateway.domain.credentials import verifier_name
 from gateway.domain.events import Actor
 from gateway.domain.signin import SignInAccepted, SignInRefused
+from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import ClaimRefused, Origin
 from gateway.processes.signin.totp import new_secret, secret_name
 from gateway.processes.web import peers
@@ -71,6 +73,16 @@ async def test_the_key_store_knows_a_session_by_its_digest_alone(world: World, b
     kept = await world.keys.get(f"session.{hashlib.sha256(token.encode()).hexdigest()}")
     assert token.encode() not in kept
     assert not [name for (_, name) in browser.cookies if name == BEFORE_COOKIE], "it begins anew"
+
+
+async def test_another_password_ends_the_sessions_there_are(world: World, browser: Browser) -> None:
+    await sign_in(browser)
+    account_id = (await world.ask("member", "GET", "/me")).body["account_id"]
+    await world.keys.put(verifier_name(account_id), make_verifier("another battery"))
+    page = await browser.get("/account")
+    assert page.path == "/account/sign-in"
+    assert said(page, "ended")
+    assert (await sign_in(browser, password="another battery")).path == "/account"
 
 
 async def test_a_session_ends_by_itself_and_a_copied_cookie_with_it(

@@ -40,10 +40,11 @@ async def take_password(visit: Visit) -> Response:
         return refused(visit, ClaimRefused("password"), str(address))
     claim = PasswordClaim(str(address), password)
     origin = Origin("web", MECHANISM, visit.remote_ip)
+    mark = await visit.office.sign_ins.mark(claim.username)
     found = await visit.office.sign_ins.check(claim, origin, field(visit.form, "code"))
     if isinstance(found, ClaimRefused):
         return refused(visit, found, str(address))
-    return visit.let_in(await visit.sessions.begin(found.account_id))
+    return visit.let_in(await visit.sessions.begin(found.account_id, mark))
 
 
 async def sign_out(visit: Visit) -> Response:

@@ -1,5 +1,7 @@
 """Sessions of browsers: 32 random octets in a cookie, of which the KeyStore holds the SHA-256 alone.
 
+Another password ends them, as it does tokens (`gateway.processes.web.tokens`).
+
 Source: RFC 6265bis §4.1.3.2 (`__Host-`); OWASP ASVS 5.0 §7.
 """
 
@@ -11,8 +13,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.credentials import verifier_name
 from gateway.mail.ids import AccountId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
+from gateway.processes.signin.passwords import mark_of
 
 TOKEN_OCTETS: Final = 32
 HOLDS_FOR: Final = timedelta(hours=2)
@@ -25,6 +29,7 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
 
     account_id: AccountId
     expires_at: datetime
+    mark: bytes = b""  # of that account's password then
 
 
 class Sessions:
@@ -33,30 +38,35 @@ class Sessions:
     def __init__(self, keys: KeyStore, clock: Clock, entropy: Entropy) -> None:
         self._keys, self._clock, self._entropy = keys, clock, entropy
 
-    async def begin(self, account_id: AccountId) -> str:
-        """The text for the cookie."""
+    async def begin(self, account_id: AccountId, mark: bytes | None = None) -> str:
+        """The text for the cookie. mark: of the password that was shown; None: of the one that is set now."""
         text = new_secret(self._entropy)
-        await self.keep(text, Session(account_id, self._clock.now() + HOLDS_FOR))
+        mark = await self._mark(account_id) if mark is None else mark
+        await self.keep(text, Session(account_id, self._clock.now() + HOLDS_FOR, mark))
         return text
 
     async def keep(self, text: str, session: Session) -> None:
         await self._keys.put(session_name(text), msgspec.json.encode(session))
 
     async def find(self, text: str) -> Session | None:
-        """None: it is none, has ended or was ended. One that has ended is forgotten."""
+        """None: it is none, has ended or was ended, also by another password. It is forgotten then."""
         if _TEXT.fullmatch(text) is None:
             return None
         try:
             session = msgspec.json.decode(await self._keys.get(session_name(text)), type=Session)
         except (KeyError, KeyForgotten):
             return None
-        if session.expires_at <= self._clock.now():
+        has_ended = session.expires_at <= self._clock.now()
+        if has_ended or session.mark != await self._mark(session.account_id):
             await self.end(text)
             return None
         return session
 
     async def end(self, text: str) -> None:
         await self._keys.forget(session_name(text))
+
+    async def _mark(self, account_id: AccountId) -> bytes:
+        return await mark_of(self._keys, verifier_name(account_id))
 
 
 def session_name(text: str) -> str:
