@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, get_args
 
 import click
 import msgspec
@@ -11,7 +11,7 @@ from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, re
 from gateway.cli.output import print_rows, say
 from gateway.cli.registering import Octets, agencies, agencies_at, registry_at
 from gateway.cli.remote import Remote
-from gateway.domain.agency import IdentityProvider, NextHop
+from gateway.domain.agency import ForwardingPolicy, IdentityProvider, NextHop
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
@@ -173,6 +173,32 @@ async def contact(desk: Where, agency_id: str, address: Address) -> None:
     """
     account_id = await agencies_at(desk).set_contact(AgencyId(agency_id), address)
     say(f"{address} answers for {agency_id}", agency_id=agency_id, account_id=account_id)
+
+
+@agency.command("forwarding")
+@click.argument("agency_id")
+@click.argument("policy", required=False, type=click.Choice(get_args(ForwardingPolicy)))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@administering
+async def forwarding(desk: Where, agency_id: str, policy: ForwardingPolicy | None, yes: bool) -> None:
+    """Say where an agency's accounts may forward their mail, or show it.
+
+    inside: to agencies of this gateway (the default); anywhere: to any address; none: nowhere. Rules that go
+    further stay, and stop working: `account show` says so, and their mail is in the mailbox again.
+
+    Example: saraban agency forwarding ag_01… none --yes
+    """
+    changed, identifier = agencies_at(desk), AgencyId(agency_id)
+    if policy is None:
+        policy = await changed.forwarding_policy(identifier)
+    else:
+        if policy != "anywhere":
+            confirm(f"Let the accounts of {agency_id} forward {_WHERE[policy]}?", yes=yes)
+        await changed.set_forwarding_policy(identifier, policy)
+    say(f"{agency_id}: accounts may forward {_WHERE[policy]}", agency_id=agency_id, policy=policy)
+
+
+_WHERE: Final = {"none": "nowhere", "inside": "to agencies of this gateway alone", "anywhere": "anywhere"}
 
 
 @agency.command("limits")

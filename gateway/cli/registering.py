@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.desk import Where, at_desk, operator, stamp
 from gateway.cli.output import fail, say
-from gateway.cli.remote import Remote, RemoteAgencies, RemoteRegistry, RemoteRoles
+from gateway.cli.remote import Remote, RemoteAgencies, RemoteForwarding, RemoteRegistry, RemoteRoles
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.domain.events import Fact, OperatorAppointed
@@ -22,6 +22,7 @@ from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.forwarding import Forwarding
 from gateway.processes.registry.importing import FindClaims, Importing
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
@@ -123,6 +124,11 @@ def registry_at(where: Where) -> Registry | RemoteRegistry:
 def agencies_at(where: Where) -> Agencies | RemoteAgencies:
     """What is changed about agencies."""
     return RemoteAgencies(where) if isinstance(where, Remote) else _for(Agencies, where)
+
+
+def forwarding_at(where: Where) -> Forwarding | RemoteForwarding:
+    """To whom accounts forward their mail."""
+    return RemoteForwarding(where) if isinstance(where, Remote) else _for(Forwarding, where)
 
 
 def roles_at(where: Where) -> Roles | RemoteRoles:

@@ -13,9 +13,9 @@ import msgspec
 
 from gateway.cli.session import Session
 from gateway.domain.account import Role
-from gateway.domain.agency import Limits, NextHop
+from gateway.domain.agency import ForwardingPolicy, Limits, NextHop
 from gateway.domain.registration import Refused, Unknown
-from gateway.mail.address import Address
+from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Unavailable
 
@@ -135,6 +135,38 @@ class RemoteAgencies:
     async def set_limits(self, agency_id: AgencyId, changes: Mapping[str, int | None]) -> Limits:
         path = f"/agencies/{quote(agency_id)}/limits"
         return msgspec.convert(await self._remote.ask("PATCH", path, changes), Limits)
+
+    async def forwarding_policy(self, agency_id: AgencyId) -> ForwardingPolicy:
+        told = await self._remote.ask("GET", f"/agencies/{quote(agency_id)}/forwarding")
+        policy: ForwardingPolicy = told["policy"]
+        return policy
+
+    async def set_forwarding_policy(self, agency_id: AgencyId, policy: ForwardingPolicy) -> None:
+        await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/forwarding", {"policy": policy})
+
+
+class RemoteForwarding:
+    """`Forwarding`, through the API: of one's own account as oneself, of others as their administrator."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def show(self, address: Address) -> dict[str, Any]:
+        return dict(await self._remote.ask("GET", await self._path(address)))
+
+    async def set(self, address: Address, targets: Sequence[Address], *, keeps_copy: bool) -> AccountId:
+        rule = {"to": list(map(str, targets)), "keep_copy": keeps_copy}
+        changed = await self._remote.ask("PUT", await self._path(address), rule)
+        return AccountId(changed["account_id"])
+
+    async def remove(self, address: Address) -> AccountId:
+        changed = await self._remote.ask("DELETE", await self._path(address))
+        return AccountId(changed["account_id"])
+
+    async def _path(self, address: Address) -> str:
+        me = await self._remote.ask("GET", "/me")
+        is_mine = me["account_id"] and parse_address(me["username"]).normalise() == address.normalise()
+        return "/me/forwarding" if is_mine else f"/accounts/{_quoted(address)}/forwarding"
 
 
 class RemoteRoles:

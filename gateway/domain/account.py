@@ -76,7 +76,7 @@ class AccountActivated(AggregateEvent, frozen=True, kw_only=True):
 class AccountClosed(AggregateEvent, frozen=True, kw_only=True):
     """account.<account_id>: nobody signs in or writes to it; its addresses are released beside it.
 
-    Its roles end, and do not come back with it.
+    Its roles and its forwarding end, and do not come back with it.
     """
 
     TOPIC: ClassVar[str] = "account.closed/1"
@@ -87,6 +87,7 @@ class AccountClosed(AggregateEvent, frozen=True, kw_only=True):
         aggregate.status = "closed"
         aggregate.aliases.clear()
         aggregate.roles.clear()
+        aggregate.forwarding = None
 
 
 class AliasAdded(AggregateEvent, frozen=True, kw_only=True):
@@ -152,6 +153,7 @@ class Account(Aggregate):
         self.aliases: set[str] = set()  # names of its further addresses
         self.app_passwords: set[str] = set()  # ids of those that open something
         self.roles: set[tuple[Role, AgencyId | None]] = set()
+        self.forwarding: tuple[bool, bytes] | None = None  # as in forwarding.set; None: it has no rule
 
     @classmethod
     def create(

@@ -14,10 +14,12 @@ from gateway.domain.agency import (
     Agency,
     AgencyActivated,
     AgencyContactSet,
+    AgencyForwardingSet,
     AgencyIdentitySet,
     AgencyLimitsSet,
     AgencyRenamed,
     AgencySuspended,
+    ForwardingPolicy,
     IdentityProvider,
 )
 from gateway.domain.events import Stamp
@@ -90,6 +92,18 @@ def set_limits(
     if limits == agency.limits:
         raise Refused(f"{agency.name} has these limits already")
     agency.trigger(AgencyLimitsSet, stamp, limits=limits)
+    return _registration(agency, position)
+
+
+def set_forwarding_policy(
+    agency: Agency, position: int, policy: ForwardingPolicy, stamp: Stamp
+) -> Registration:
+    """Where its accounts may forward their mail; rules that go further stop working. Raises Refused."""
+    if not agency.is_hosted:
+        raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
+    if policy == agency.forwarding:
+        raise Refused(f"the forwarding policy of {agency.name} is {policy} already")
+    agency.trigger(AgencyForwardingSet, stamp, policy=policy)
     return _registration(agency, position)
 
 

@@ -17,6 +17,11 @@ ATTACHMENT_OCTETS_MAX: Final = 26_214_400  # 25 MiB, what people know from elsew
 AgencyStatus = Literal["active", "suspended"]
 
 
+# Where its accounts may forward their mail: nowhere, to agencies of this gateway, or to any address.
+ForwardingPolicy = Literal["none", "inside", "anywhere"]
+FORWARDING_DEFAULT: Final[ForwardingPolicy] = "inside"
+
+
 class NextHop(Struct, frozen=True):
     """Where an agency's own mail server listens."""
 
@@ -120,6 +125,17 @@ class AgencyIdentitySet(AggregateEvent, frozen=True, kw_only=True):
         aggregate.provider = self.provider
 
 
+class AgencyForwardingSet(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: where its accounts may forward their mail; rules that go further stop working."""
+
+    TOPIC: ClassVar[str] = "agency.forwarding_set/1"
+
+    policy: ForwardingPolicy
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.forwarding = self.policy
+
+
 class Agency(Aggregate):
     TOPIC: ClassVar[str] = "agency"
 
@@ -130,6 +146,7 @@ class Agency(Aggregate):
         self.limits = Limits()
         self.contact_id: AccountId | None = None  # None: its oldest account answers for it
         self.provider: IdentityProvider | None = None
+        self.forwarding: ForwardingPolicy = FORWARDING_DEFAULT
 
     @classmethod
     def create(cls, agency_id: AgencyId, stamp: Stamp, *, name: str, relay_to: NextHop | None) -> Self:

@@ -34,6 +34,7 @@ from gateway.domain.agency import (
     AgencyActivated,
     AgencyContactSet,
     AgencyCreated,
+    AgencyForwardingSet,
     AgencyIdentitySet,
     AgencyLimitsSet,
     AgencyRenamed,
@@ -47,6 +48,12 @@ from gateway.domain.app_passwords import (
     app_password_label,
 )
 from gateway.domain.events import Event
+from gateway.domain.forwarding import (
+    ForwardingRemoved,
+    ForwardingSecret,
+    ForwardingSet,
+    forwarding_label,
+)
 from gateway.domain.mailboxtree import TreeCreated
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Recorded
@@ -93,6 +100,9 @@ FOLD: Final = {
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
             AS changed (agency_id, issuer, audience, client_id, claim)
         WHERE agency.agency_id = changed.agency_id""",
+    AgencyForwardingSet.TOPIC: """UPDATE agency SET forwarding = changed.policy
+        FROM unnest($1::text[], $2::text[]) AS changed (agency_id, policy)
+        WHERE agency.agency_id = changed.agency_id""",
     AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
             recipients_max = changed.recipients, message_octets_max = changed.message,
             attachment_octets_max = changed.attachment
@@ -101,7 +111,8 @@ FOLD: Final = {
         WHERE agency.agency_id = changed.agency_id""",
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
-    AccountClosed.TOPIC: f"""WITH ended AS (DELETE FROM role WHERE account_id = ANY($1::text[]))
+    AccountClosed.TOPIC: f"""WITH ended AS (DELETE FROM role WHERE account_id = ANY($1::text[])),
+            no_rule AS (DELETE FROM forwarding WHERE account_id = ANY($1::text[]))
         {_ACCOUNT_STATUS}""",
     RoleGranted.TOPIC: """INSERT INTO role SELECT * FROM
         unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING""",
@@ -129,13 +140,20 @@ FOLD: Final = {
         FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[],
             $7::text[]) AS made (app_id, account_id, label, made_at, expires_at, protocols, networks)
         ON CONFLICT DO NOTHING""",
+    ForwardingSet.TOPIC: r"""INSERT INTO forwarding
+        SELECT account_id, keeps_copy, string_to_array(targets, E'\n'), set_at, set_by
+        FROM unnest($1::text[], $2::boolean[], $3::text[], $4::timestamptz[], $5::text[])
+            AS rule (account_id, keeps_copy, targets, set_at, set_by)
+        ON CONFLICT (account_id) DO UPDATE SET keeps_copy = excluded.keeps_copy,
+            targets = excluded.targets, set_at = excluded.set_at, set_by = excluded.set_by""",
+    ForwardingRemoved.TOPIC: """DELETE FROM forwarding WHERE account_id = ANY($1::text[])""",
     AppPasswordRevoked.TOPIC: """DELETE FROM app_password WHERE app_id = ANY($1::text[])""",
 }
 
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 6  # since addresses know whether somebody had them before
+    version = 7  # since accounts forward
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -191,6 +209,12 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
         case AgencyIdentitySet():
             assert event.provider is not None, event
             return event.originator_id, *map(clear, msgspec.structs.astuple(event.provider))
+        case AgencyForwardingSet():
+            return event.originator_id, event.policy
+        case ForwardingSet():
+            return _forwarding(event, keys)
+        case ForwardingRemoved():
+            return (event.originator_id,)
         case AgencyLimitsSet():
             return event.originator_id, *msgspec.structs.astuple(event.limits)
         case RoleGranted() | RoleRevoked():
@@ -247,6 +271,14 @@ def _app_password(event: AppPasswordMade, keys: Keys) -> tuple[object, ...]:
     )
 
 
+def _forwarding(event: ForwardingSet, keys: Keys) -> tuple[object, ...]:
+    account_id = AccountId(event.originator_id)
+    name, label = account_key_name(account_id), forwarding_label(account_id)
+    secret = keys.unseal_with(ForwardingSecret, event.sealed, name, label=label)
+    targets = "\n".join(map(clear, secret.targets)) if secret else ""
+    return account_id, event.keeps_copy, targets, event.at, event.actor.id
+
+
 def _status(event: StatusEvent, keys: Keys) -> tuple[object, ...]:
     identifier = event.originator_id
     (key_name,) = _keys_of(event)
@@ -257,7 +289,9 @@ def _status(event: StatusEvent, keys: Keys) -> tuple[object, ...]:
 def _keys_of(event: Event) -> list[str]:
     """The name of the key the event wants opened."""
     match event:
-        case AccountCreated() | AccountSuspended() | AccountActivated() | AccountClosed() | AppPasswordMade():
+        case AccountCreated() | AccountSuspended() | AccountActivated() | AccountClosed():
+            return [account_key_name(AccountId(event.originator_id))]
+        case AppPasswordMade() | ForwardingSet():
             return [account_key_name(AccountId(event.originator_id))]
         case AgencySuspended() | AgencyActivated():
             return [agency_key_name(AgencyId(event.originator_id))]

@@ -18,7 +18,8 @@ CREATE TABLE agency (
     audience  text,
     client_id text,
     claim     text,
-    former_names text[] NOT NULL DEFAULT '{}'           -- oldest first
+    former_names text[] NOT NULL DEFAULT '{}',          -- oldest first
+    forwarding text NOT NULL DEFAULT 'inside'  -- where its accounts may forward: none, inside, anywhere
 );
 CREATE TABLE domain (
     domain    text PRIMARY KEY,        -- A-labels, lower case
@@ -77,4 +78,11 @@ CREATE TABLE role (
     agency_id  text        NOT NULL,  -- where; blank: everywhere, an operator's alone
     granted_at timestamptz NOT NULL,
     PRIMARY KEY (account_id, role, agency_id)
+);
+CREATE TABLE forwarding (
+    account_id text        PRIMARY KEY,
+    keeps_copy boolean     NOT NULL,
+    targets    text[]      NOT NULL,  -- as they were written; none when erased
+    set_at     timestamptz NOT NULL,
+    set_by     text        NOT NULL   -- id of the actor
 );

@@ -71,6 +71,39 @@ async def test_an_administrator_works_through_the_api(world: World) -> None:
     await told("account", "revoke-role", CLERK, "helpdesk", *WHY, "--yes")
 
 
+async def test_mail_is_forwarded_as_the_agency_allows(world: World) -> None:
+    await login(world, "admin")
+    opm = world.agencies["opm.go.th"]
+    refused = await run("account", "forward", CLERK, "--to", "clerk@example.org")
+    assert refused.exit_code == 1
+    assert "its policy is inside, to agencies of this gateway alone" in refused.stderr
+    assert (await told("agency", "forwarding", opm, "anywhere"))["policy"] == "anywhere"
+    await told("account", "forward", CLERK, "--to", "clerk@example.org", "--to", MALEE, "--no-copy")
+    await told("agency", "forwarding", opm, "inside", "--yes")
+    assert (await told("agency", "forwarding", opm))["policy"] == "inside"
+    shown = (await told("account", "show", CLERK))["forwarding"]
+    assert [(target["address"], target["refusal"]) for target in shown["targets"]] == [
+        ("clerk@example.org", "policy"),
+        (MALEE, None),
+    ]
+    said = (await run("account", "show", CLERK)).stdout
+    assert "clerk@example.org: not allowed by its agency" in said
+    await told("account", "forward", "remove", CLERK, "--yes")
+    assert (await told("account", "show", CLERK))["forwarding"]["targets"] == []
+
+
+async def test_a_member_forwards_its_own_mail_and_nobody_elses(world: World) -> None:
+    own = PEOPLE["member"][0]
+    await login(world, "member")
+    made = await told("account", "forward", own, "--to", MALEE)
+    assert (await told("account", "forward", "show", own))["set_by"] == made["account_id"]
+    other = await run("account", "forward", CLERK, "--to", MALEE)
+    assert other.stderr == "saraban: a member sees /api/v1/me and nothing else\n"
+    await told("account", "forward", "remove", own, "--yes")
+    none = await run("account", "forward", "remove", own, "--yes")
+    assert (none.exit_code, none.stderr) == (3, "saraban: the account forwards its mail to nobody\n")
+
+
 async def test_an_operator_adds_an_agency_and_suspends_it(world: World) -> None:
     await login(world, "operator")
     made = await told("agency", "add", "DLD", "--domain", "dld.go.th", "--relay-to", "mx.example.org:25")

@@ -7,6 +7,7 @@ import pytest
 from projections.checkpoint import Projection, create, drop
 from projections.readmodel import Pool
 from tests.projections.banning import ban_some
+from tests.projections.forwarding import forward_some
 from tests.projections.rows import Table, all_models, fold, tables
 from tests.projections.world import World, busy_world
 from tests.sizes import size
@@ -27,6 +28,7 @@ async def _rows(pool: Pool, world: World, batch: int = 1_000) -> dict[str, Table
 async def test_dropped_and_rebuilt_rows_are_the_same(pool: Pool) -> None:
     world = busy_world(1, MAILS)
     ban_some(world, 20)
+    forward_some(world)
     await create(pool, all_models(world.keys))
     rows = await _rows(pool, world)
     assert {name for name, table in rows.items() if not table} == {"trace_v2.expired"}
@@ -37,6 +39,7 @@ async def test_dropped_and_rebuilt_rows_are_the_same(pool: Pool) -> None:
 async def test_how_the_log_is_cut_into_batches_does_not_matter(pool: Pool, batch: int) -> None:
     world = busy_world(2, 60)
     ban_some(world, 20)
+    forward_some(world)
     await create(pool, all_models(world.keys))
     assert await _rows(pool, world, batch) == await _rows(pool, world)
 
@@ -44,6 +47,7 @@ async def test_how_the_log_is_cut_into_batches_does_not_matter(pool: Pool, batch
 async def test_the_same_events_twice_change_nothing(pool: Pool) -> None:
     world, chance = busy_world(3, 80), random.Random(3)
     ban_some(world, 20)
+    forward_some(world)
     models = all_models(world.keys)
     await create(pool, models)
     once = await _rows(pool, world)

@@ -6,6 +6,7 @@ from gateway.domain.agencies import (
     activate_agency,
     rename_agency,
     set_contact,
+    set_forwarding_policy,
     set_identity,
     set_limits,
     suspend_agency,
@@ -14,6 +15,7 @@ from gateway.domain.agency import (
     AgencyContactSet,
     AgencyLimitsSet,
     AgencyRenamed,
+    ForwardingPolicy,
     IdentityProvider,
     Limits,
     agency_key_name,
@@ -96,6 +98,19 @@ class Agencies(Deciding):
         (decided,) = (await self._decide(agency_id, decide)).facts
         assert isinstance(decided.event, AgencyLimitsSet), decided
         return decided.event.limits
+
+    async def forwarding_policy(self, agency_id: AgencyId) -> ForwardingPolicy:
+        """Where its accounts may forward their mail, as the log says now."""
+        return (await self._reading.agency(agency_id)).agency.forwarding
+
+    async def set_forwarding_policy(self, agency_id: AgencyId, policy: ForwardingPolicy) -> None:
+        """Rules that go further stay and stop working."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            return set_forwarding_policy(found.agency, found.position, policy, self._stamp())
+
+        await self._decide(agency_id, decide)
 
     async def _agency_reason(self, reason: str, agency_id: AgencyId) -> bytes:
         return self._reason(reason, agency_id, await self._keys.get_or_make(agency_key_name(agency_id)))

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, Role
-from gateway.domain.agency import AgencyStatus
+from gateway.domain.agency import AgencyStatus, ForwardingPolicy
+from gateway.domain.forwarding import TARGETS_MAX, ForwardingRefusal
 from gateway.mail.ids import AccountId, AgencyId
 from projections.directory.query import EffectiveStatus
 
@@ -252,3 +253,52 @@ class RoleChanged(Struct):
     address: str
     role: Role
     agency_id: AgencyId | None
+
+
+# --- forwarding -------------------------------------------------------------------------------------------
+
+
+class ForwardingTarget(Struct):
+    """refusal: why mail does not go there now; null: it does. policy: the agency does not allow it."""
+
+    address: str
+    refusal: ForwardingRefusal | None
+
+
+class Forwarding(Struct):
+    """Where an account's mail goes. keep_copy: it comes into the mailbox as well. policy: of its agency."""
+
+    account_id: AccountId
+    address: str
+    policy: ForwardingPolicy
+    targets: list[ForwardingTarget]
+    keep_copy: bool
+    set_at: datetime | None
+    set_by: str | None
+
+
+class ForwardingRule(Struct, forbid_unknown_fields=True):
+    """Mail goes to these from now on, whatever was set before."""
+
+    to: Annotated[list[MailAddress], Meta(min_length=1, max_length=TARGETS_MAX)]
+    keep_copy: bool = True
+
+
+class ForwardingChanged(Struct):
+    """to: empty where the rule was removed."""
+
+    account_id: AccountId
+    address: str
+    to: list[str]
+    keep_copy: bool
+
+
+class ForwardingPolicyChange(Struct, forbid_unknown_fields=True):
+    """Where an agency's accounts may forward: nowhere, to agencies of this gateway, or to any address."""
+
+    policy: ForwardingPolicy
+
+
+class ForwardingPolicyOf(Struct):
+    agency_id: AgencyId
+    policy: ForwardingPolicy

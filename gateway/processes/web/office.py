@@ -116,6 +116,12 @@ class Asked:
             self.caller.check_rank(grants, found.agency_id)
         return found
 
+    def own_account(self) -> AccountRow:
+        """The caller's own. Raises Problem for an operator without one."""
+        if self.caller.account is None:
+            raise not_here("you have no account here, so no mailbox either")
+        return self.caller.account
+
     async def agency_of(self, address: Address) -> AgencyId | None:
         """Whose domain it is; None: no agency's."""
         async with self.office.pool.rows() as rows:

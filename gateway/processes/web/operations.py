@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.domain.agency import Limits
-from gateway.processes.web import accounts, agencies, bodies, signing_in
+from gateway.processes.web import accounts, agencies, bodies, forwarding, signing_in
 from gateway.processes.web.office import Operation
 
 PREFIX: Final = "/api/v1"
@@ -116,6 +116,65 @@ OPERATIONS: Final = (
         accounts.close_account,
         bodies.AccountChanged,
         bodies.Reason,
+    ),
+    # --- forwarding
+    Operation(
+        "GET", f"{_ACCOUNT}/forwarding", "Where an account's mail goes.", forwarding.show, bodies.Forwarding
+    ),
+    Operation(
+        "PUT",
+        f"{_ACCOUNT}/forwarding",
+        "Let an account's mail go to other addresses, as far as its agency's policy allows.",
+        forwarding.put,
+        bodies.ForwardingChanged,
+        bodies.ForwardingRule,
+    ),
+    Operation(
+        "DELETE",
+        f"{_ACCOUNT}/forwarding",
+        "Let an account's mail come into its mailbox and nowhere else.",
+        forwarding.remove,
+        bodies.ForwardingChanged,
+    ),
+    Operation(
+        "GET",
+        "/me/forwarding",
+        "Where one's own mail goes.",
+        forwarding.show_mine,
+        bodies.Forwarding,
+        right=None,
+    ),
+    Operation(
+        "PUT",
+        "/me/forwarding",
+        "Let one's own mail go to other addresses, as far as one's agency allows.",
+        forwarding.put_mine,
+        bodies.ForwardingChanged,
+        bodies.ForwardingRule,
+        right=None,
+    ),
+    Operation(
+        "DELETE",
+        "/me/forwarding",
+        "Let one's own mail come into the mailbox and nowhere else.",
+        forwarding.remove_mine,
+        bodies.ForwardingChanged,
+        right=None,
+    ),
+    Operation(
+        "GET",
+        f"{_AGENCY}/forwarding",
+        "Where an agency's accounts may forward their mail.",
+        forwarding.show_policy,
+        bodies.ForwardingPolicyOf,
+    ),
+    Operation(
+        "PUT",
+        f"{_AGENCY}/forwarding",
+        "Say where an agency's accounts may forward. Rules that go further stay and stop working.",
+        forwarding.set_policy,
+        bodies.ForwardingPolicyOf,
+        bodies.ForwardingPolicyChange,
     ),
     # --- aliases
     Operation(

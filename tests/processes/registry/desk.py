@@ -16,6 +16,7 @@ from gateway.mail.ids import AgencyId
 from gateway.ports import Recorded
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.forwarding import Forwarding
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 
@@ -49,6 +50,7 @@ class Desk:
         self.registry = self.another()
         self.agencies = self._for(Agencies)
         self.roles = self._for(Roles)
+        self.forwarding = self._for(Forwarding)
 
     def entropy(self, octets: int) -> bytes:
         return next(self._numbers).to_bytes(octets, "big")

@@ -17,6 +17,7 @@ from tests.processes.web.world import PEOPLE, Answer, World, quoted
 WHY = {"reason": "test"}
 CLERK, MALEE = PEOPLE["clerk"][0], PEOPLE["malee"][0]
 NOBODY = "nobody@opm.go.th"
+FORWARD = {"to": [PEOPLE["malee"][0]]}
 NO_AGENCY = "ag_" + "0" * 26
 # What a request on something of OPM's is answered with, by who asks; everybody else gets the success.
 SEEING = {"member": 403, "stranger": 404}
@@ -64,6 +65,26 @@ TABLE = [
     Row("POST", "/accounts/{address}/suspend", ATTENDING, WHY),
     Row("POST", "/accounts/{address}/activate", ATTENDING, WHY, ("POST", "/accounts/{address}/suspend", WHY)),
     Row("POST", "/accounts/{address}/close", CHANGING, WHY),
+    Row("GET", "/accounts/{address}/forwarding", SEEING),
+    Row("PUT", "/accounts/{address}/forwarding", CHANGING, FORWARD),
+    Row(
+        "DELETE",
+        "/accounts/{address}/forwarding",
+        CHANGING,
+        None,
+        ("PUT", "/accounts/{address}/forwarding", FORWARD),
+    ),
+    Row("GET", "/me/forwarding", {"root": 404}),
+    Row("PUT", "/me/forwarding", {"root": 404}, FORWARD),
+    Row(
+        "DELETE",
+        "/me/forwarding",
+        {"root": 404},
+        None,
+        ("PUT", f"/accounts/{quoted(PEOPLE['admin'][0])}/forwarding", FORWARD),
+    ),
+    Row("GET", "/agencies/{agency_id}/forwarding", SEEING),
+    Row("PUT", "/agencies/{agency_id}/forwarding", CHANGING, {"policy": "anywhere"}),
     Row("GET", "/aliases", LISTING),
     Row("POST", "/aliases", CHANGING, {"alias": "office@opm.go.th", "of": CLERK}),
     Row(
@@ -138,6 +159,8 @@ async def test_another_agencys_account_is_refused_as_one_that_is_not_there(world
         ("GET", "/agencies/{}/limits", None),
         ("PATCH", "/agencies/{}/limits", {"recipients_max": 100}),
         ("PUT", "/agencies/{}/contact", {"address": CLERK}),
+        ("GET", "/agencies/{}/forwarding", None),
+        ("PUT", "/agencies/{}/forwarding", {"policy": "anywhere"}),
         ("GET", "/accounts?agency={}", None),
     ],
 )
