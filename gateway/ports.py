@@ -8,7 +8,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Final, NewType, Protocol, TypeVar
@@ -398,6 +398,47 @@ class Tokens(Protocol):
 
         secret: ours at the provider; "": it is not asked about tokens. Raises Unavailable.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One browser's way to a provider and back. All but the first: secrets of this way alone."""
+
+    redirect_uri: str
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)  # RFC 7636
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whom a provider let in, and what it is asked with again."""
+
+    name: str  # the person's address, by the provider's word
+    subject: str  # who it is there
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)  # "": it gave none
+
+
+class CodeFlow(Protocol):
+    """Signing in at organisations' identity providers with a browser. All raise Unavailable.
+
+    secret: ours at the provider.
+    """
+
+    async def address(self, provider: IdentityProvider, attempt: Attempt, hint: str) -> str:
+        """Where the browser goes. hint: the address somebody has typed."""
+
+    async def admit(
+        self, provider: IdentityProvider, secret: str, attempt: Attempt, code: str, issuer: str
+    ) -> Admission | None:
+        """Who came back with this code; None: nobody whom this provider let in by this attempt.
+
+        issuer: as the answer names it; "": it does not.
+        """
+
+    async def still(self, provider: IdentityProvider, secret: str, admission: Admission) -> Admission | None:
+        """What to ask with the next time; None: it is shut out there, or nobody says that it is not."""
 
 
 # --- time, chance, roles ----------------------------------------------------------------------------

@@ -78,6 +78,9 @@ class Settings:
     listen_submissions: str = _address("127.0.0.1:2465")
     listen_http: str = _address("127.0.0.1:8025")  # health, metrics; administration from this machine alone
     listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
+    # What browsers reach listen_https by, such as https://mail.example.org: people come back there from their
+    # agency's identity provider. Empty: at the account page everybody signs in by password.
+    public_url: str = _url("https", "http")
     tls_cert: Path | None = None  # None: self-made, in the data folder
     tls_key: Path | None = None
     # Certificates for clients that ask for their names (RFC 6066 §3): *.pem, each with chain and key.

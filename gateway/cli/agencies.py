@@ -59,8 +59,8 @@ def agency() -> None:
 @click.option("--issuer", help="URL of its OpenID provider, exactly as in its tokens.")
 @click.option("--audience", default="", help="For whom its tokens are.")
 @click.option("--claim", default="email", show_default=True, help="Which claim is the address here.")
-@click.option("--client-id", default="", help="Ours there, to ask about tokens (introspection).")
-@click.option("--secret-file", type=click.File(), help="Our secret there, for introspection.")
+@click.option("--client-id", default="", help="Ours there: to ask about tokens, and for the account page.")
+@click.option("--secret-file", type=click.File(), help="Our secret there.")
 @click.option("--none", "nothing_more", is_flag=True, help="No provider any more.")
 @at_desk
 async def identity(

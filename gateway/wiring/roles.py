@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from gateway.adapters.code_flow import OpenIdCodeFlow
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
 from gateway.adapters.system import allow_open_files, entropy
@@ -29,7 +30,7 @@ from gateway.processes.router.router import Router
 from gateway.processes.steward import expiring, release, retiring, sweep
 from gateway.processes.trusting import verifying_context
 from gateway.processes.web.figures import Gauge
-from gateway.processes.web.office import Office
+from gateway.processes.web.office import CodeFlows, Office
 from gateway.processes.web.serving import SecureListener, serve
 from gateway.settings import Settings
 from gateway.wiring.edge import addressing, bans_of, edge, open_door, quota_rule, server_tls
@@ -207,7 +208,9 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
         bans_of(g, pool, lane).watching() as bans,
     ):
         sign_ins = open_door(g, pool, lane, bans)
-        office = Office(g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins)
+        url = settings.public_url.rstrip("/")
+        flows = CodeFlows(OpenIdCodeFlow(g.clock), url) if url else None
+        office = Office(g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins, flows)
         tls = server_tls(settings)
         secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None
         await serve(gauge(g, pool), settings.listen_http, serving, office=office, secure=secure)

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from joserfc.jwk import RSAKey
 
-from gateway.adapters.openid import ANSWER_OCTETS_MAX, ANSWER_S, KEYS_AGAIN_S, REMEMBERED, OpenIdTokens
+from gateway.adapters.openid import REMEMBERED, OpenIdTokens
+from gateway.adapters.openid_provider import ANSWER_OCTETS_MAX, ANSWER_S, KEYS_AGAIN_S
 from gateway.domain.agency import IdentityProvider
 from gateway.ports import Unavailable
 from tests.identity.provider import IdentityProviderOfTests, running_provider

@@ -1,5 +1,6 @@
 // An OpenID provider on loopback whose tokens a test asks for: PORT. Its keys and sessions are of this run alone.
 // POST /mint {email, resource, seconds} gives an access token; POST /close {email} shuts somebody out.
+// Browsers sign in by the pages it brings for development: any name, any password.
 import http from 'node:http';
 import Provider from 'oidc-provider';
 
@@ -14,9 +15,13 @@ const provider = new Provider(issuer, {
     { client_id: 'program', client_secret: 'programs-secret', redirect_uris: ['http://127.0.0.1/callback'] },
     { client_id: 'saraban', client_secret: 'ours', redirect_uris: [], response_types: [], grant_types: [] },
   ],
-  findAccount: (_, id) => (closed.has(id) ? undefined : { accountId: id, claims: async () => ({ sub: id }) }),
+  findAccount: (_, id) => (closed.has(id) ? undefined : {
+    accountId: id, claims: async () => ({ sub: id, email: id, email_verified: !id.startsWith('unverified') }),
+  }),
+  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+  issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
   features: {
-    devInteractions: { enabled: false },
+    registration: { enabled: true },
     introspection: { enabled: true, allowedPolicy: (_, client, token) => !closed.has(token.accountId) },
     resourceIndicators: {
       enabled: true,
@@ -25,7 +30,6 @@ const provider = new Provider(issuer, {
       }),
     },
   },
-  interactions: { url: () => '/' },
 });
 
 async function mint({ email, resource, seconds, audience = 'saraban' }) {

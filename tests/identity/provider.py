@@ -28,12 +28,22 @@ class IdentityProviderOfTests:
         said = {"email": email, "resource": resource, "seconds": seconds, "audience": audience}
         return self._post("/mint", said)
 
+    def register(self, redirect_uri: str, *, refreshes: bool) -> tuple[str, str]:
+        """A client for browsers (RFC 7591): its id and secret. refreshes: it gets refresh tokens."""
+        said = {
+            "redirect_uris": [redirect_uri],
+            "grant_types": ["authorization_code", *(["refresh_token"] if refreshes else [])],
+        }
+        told = json.loads(self._post("/reg", said))
+        return told["client_id"], told["client_secret"]
+
     def close(self, email: str) -> None:
         """Shut a person out: introspection knows its tokens no more."""
         self._post("/close", {"email": email})
 
     def _post(self, path: str, said: dict[str, object]) -> str:
         request = urllib.request.Request(f"{self.issuer}{path}", json.dumps(said).encode(), method="POST")
+        request.add_header("content-type", "application/json")
         with urllib.request.urlopen(request, timeout=30) as answer:
             return str(answer.read().decode())
 

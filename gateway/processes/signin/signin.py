@@ -28,7 +28,7 @@ from gateway.domain.signin import (
     access_history,
 )
 from gateway.mail.address import Address, parse_address
-from gateway.mail.ids import AccountId
+from gateway.mail.ids import AccountId, AgencyId
 from gateway.mail.networks import is_within, network_of
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane, Tokens
 from gateway.processes.recent import Recent
@@ -150,6 +150,25 @@ class SignIns:
         await self._record(claim.username, origin, person, finding)
         if finding.reason is not None:
             return ClaimRefused(finding.reason)
+        assert person is not None, "nobody is let in"
+        return person
+
+    async def check_vouched(
+        self, username: str, agency_id: AgencyId, origin: Origin
+    ) -> Person | ClaimRefused:
+        """Somebody whom this agency's provider has just named to us. Raises as `check`.
+
+        A provider speaks for its own agency: of another's people it is not believed.
+        """
+        if self._has_to_wait(username, origin.remote_ip):
+            return ClaimRefused("throttled")
+        person = await self._person(username)
+        if person is not None and person.agency_id != agency_id:
+            person = None
+        reason: Refusal | None = "unknown" if person is None else self._shut_out(person)
+        await self._record(username, origin, person, _Finding(reason))
+        if reason is not None:
+            return ClaimRefused(reason)
         assert person is not None, "nobody is let in"
         return person
 

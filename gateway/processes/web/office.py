@@ -10,7 +10,7 @@ from gateway.domain.events import Actor, By, OperatorAppointed
 from gateway.domain.histories import operator_history
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Clock, Entropy, EventLog, KeyStore
+from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyStore
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.signin.signin import SignIns
@@ -30,8 +30,16 @@ D = TypeVar("D", bound=Deciding)
 
 
 @dataclass(frozen=True, slots=True)
+class CodeFlows:
+    """How people sign in at their agencies' providers. public_url: ours, as their browsers know it."""
+
+    flow: CodeFlow
+    public_url: str  # without a slash at its end
+
+
+@dataclass(frozen=True, slots=True)
 class Office:
-    """What all requests share."""
+    """What all requests share. code_flows: None: everybody signs in by password."""
 
     log: EventLog
     pool: Pool
@@ -40,6 +48,7 @@ class Office:
     entropy: Entropy
     by: By
     sign_ins: SignIns
+    code_flows: CodeFlows | None = None
 
     @property
     def tokens(self) -> Tokens:

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.adapters.code_flow import OpenIdCodeFlow
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.openid import OpenIdTokens
@@ -26,6 +27,7 @@ from gateway.domain.group import encode_group
 from gateway.domain.histories import operator_history
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId
+from gateway.ports import Clock
 from gateway.processes.listening import hold
 from gateway.processes.projector import following
 from gateway.processes.registry.registry import Registry
@@ -33,7 +35,7 @@ from gateway.processes.registry.roles import Roles
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
-from gateway.processes.web.office import Office
+from gateway.processes.web.office import CodeFlows, Office
 from gateway.processes.web.serving import SecureListener, serve
 from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
@@ -170,10 +172,13 @@ async def _settle(world: World) -> None:
 
 @asynccontextmanager
 async def running(
-    pool: Pool, tls: ssl.SSLContext | None = None, trusts: ssl.SSLContext | None = None
+    pool: Pool,
+    tls: ssl.SSLContext | None = None,
+    trusts: ssl.SSLContext | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[World]:
-    """tls: what an https listener shows; trusts: what its clients check it with."""
-    log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), SystemClock()
+    """tls: what an https listener shows; trusts: what its clients check it with. clock: the machine's."""
+    log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), clock or SystemClock()
     model = DirectoryModel(Keyring(keys))
     await create(pool, [model, QuotaModel()])  # who looks an address up sees its room
     async with contextlib.AsyncExitStack() as stack:
@@ -189,9 +194,10 @@ async def running(
             entropy=os.urandom,
             by=BY,
         )
-        office = Office(log, pool, keys, clock, os.urandom, BY, sign_ins)
         held = [stack.enter_context(hold("127.0.0.1:0")) for _ in range(2)]
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
+        flows = CodeFlows(OpenIdCodeFlow(clock), f"http://{addresses[0]}")
+        office = Office(log, pool, keys, clock, os.urandom, BY, sign_ins, flows)
         world = World(office, log, keys, f"http://{addresses[0]}", f"https://{addresses[1]}", trusts)
         await _settle(world)
         ready = asyncio.Event()

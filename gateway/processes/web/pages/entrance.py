@@ -1,4 +1,4 @@
-"""Signing in to the account page with address and password, and signing out."""
+"""Signing in to the account page: an address decides where; with a password it is here. And signing out."""
 
 from http import HTTPStatus
 from typing import Final
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from gateway.mail.address import Address, parse_address
 from gateway.processes.signin.signin import ClaimRefused, Origin
 from gateway.processes.web.pages.forms import field
+from gateway.processes.web.pages.provider import place_of, show_way
 from gateway.processes.web.pages.visit import HOME, SIGN_IN, Visit
 from gateway.processes.web.signing_in import MECHANISM, WAIT_S
 from gateway.protocols.sasl.exchange import BadResponse, PasswordClaim, prepare_password
@@ -21,10 +22,12 @@ async def ask_address(visit: Visit) -> Response:
 
 
 async def take_address(visit: Visit) -> Response:
-    """Where somebody of that domain signs in: with a password here."""
+    """Where somebody of that domain signs in: at the agency's provider, or with a password here."""
     address = _address(field(visit.form, "address"))
     if address is None:
         return _address_again(visit)
+    if (place := await place_of(visit.office, address)) is not None:
+        return await show_way(visit, place, address)
     return visit.page("password.html", address=str(address), here=SIGN_IN)
 
 
@@ -33,6 +36,8 @@ async def take_password(visit: Visit) -> Response:
     address = _address(field(visit.form, "address"))
     if address is None:
         return _address_again(visit)
+    if (place := await place_of(visit.office, address)) is not None:
+        return await show_way(visit, place, address)
     try:
         # Spaces at its ends are a password's own.
         password = prepare_password((visit.form.get("password") or [""])[0])

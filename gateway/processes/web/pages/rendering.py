@@ -84,5 +84,5 @@ def written_size(octets: int) -> str:
     return f"{octets} B"
 
 
-def _say(language: Language, name: str, **values: object) -> str:
+def _say(language: Language, name: str, /, **values: object) -> str:
     return say(name, language, **values)

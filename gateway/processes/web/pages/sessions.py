@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.domain.credentials import verifier_name
 from gateway.mail.ids import AccountId
-from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
+from gateway.ports import Admission, Clock, Entropy, KeyForgotten, KeyStore
 from gateway.processes.signin.passwords import mark_of
 
 TOKEN_OCTETS: Final = 32
@@ -24,12 +24,24 @@ COOKIE: Final = "__Host-saraban"
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
+class Vouched(msgspec.Struct, frozen=True):
+    """A provider let somebody in, and said so last at `said_at`."""
+
+    issuer: str
+    admission: Admission
+    said_at: datetime
+
+
 class Session(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who signed in with a browser, and until when. As the KeyStore has it."""
+    """Who signed in with a browser, and until when. As the KeyStore has it.
+
+    vouched: None: it was by password.
+    """
 
     account_id: AccountId
     expires_at: datetime
     mark: bytes = b""  # of that account's password then
+    vouched: Vouched | None = None
 
 
 class Sessions:
@@ -38,11 +50,13 @@ class Sessions:
     def __init__(self, keys: KeyStore, clock: Clock, entropy: Entropy) -> None:
         self._keys, self._clock, self._entropy = keys, clock, entropy
 
-    async def begin(self, account_id: AccountId, mark: bytes | None = None) -> str:
+    async def begin(
+        self, account_id: AccountId, mark: bytes | None = None, vouched: Vouched | None = None
+    ) -> str:
         """The text for the cookie. mark: of the password that was shown; None: of the one that is set now."""
         text = new_secret(self._entropy)
         mark = await self._mark(account_id) if mark is None else mark
-        await self.keep(text, Session(account_id, self._clock.now() + HOLDS_FOR, mark))
+        await self.keep(text, Session(account_id, self._clock.now() + HOLDS_FOR, mark, vouched))
         return text
 
     async def keep(self, text: str, session: Session) -> None:

@@ -14,7 +14,7 @@ from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.web.office import Office
-from gateway.processes.web.pages import entrance, own, rendering
+from gateway.processes.web.pages import entrance, own, provider, rendering
 from gateway.processes.web.pages.faults import NotSignedIn, PageFault
 from gateway.processes.web.pages.forms import read_form
 from gateway.processes.web.pages.visit import HOME, SIGN_IN, Door, Visit
@@ -29,6 +29,7 @@ DOORS: Final = (
     Door("POST", SIGN_IN, entrance.take_address, is_inside=False),
     Door("GET", "/account/password", entrance.start_again, is_inside=False),
     Door("POST", "/account/password", entrance.take_password, is_inside=False),
+    Door("GET", provider.RETURN, provider.come_back, is_inside=False),
     Door("POST", "/account/sign-out", entrance.sign_out),
     Door("GET", "/account/app-passwords", entrance.start_again),
     Door("POST", "/account/app-passwords", own.make),
@@ -46,7 +47,7 @@ class AccountPage:
 
     def __init__(self, office: Office, deposed: Callable[[Deposed], None]) -> None:
         self._office, self._deposed = office, deposed
-        self._doors = _doors()
+        self._doors, self._asking = _doors(), provider.AskingAgain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -69,7 +70,8 @@ class AccountPage:
         except (Unavailable, Conflict, TimeoutError) as error:
             service = getattr(error, "service", "log")
             maillog.service_unavailable(service=service, reason=str(error), doing="account page")
-            return _told(visit, PageFault(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"))
+            text = "provider-away" if service == "identity provider" else "unavailable"
+            return _told(visit, PageFault(HTTPStatus.SERVICE_UNAVAILABLE, text))
         except Deposed as error:
             self._deposed(error)
             return _told(visit, PageFault(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"))
@@ -87,7 +89,7 @@ class AccountPage:
             return rendering.style()
         door, visit.parts = self._find(request)
         if door.is_inside:
-            await visit.enter()
+            await visit.enter(self._asking.still)
         if door.method == "POST":
             visit.form = await read_form(request)
             visit.check_form()

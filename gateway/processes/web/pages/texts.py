@@ -54,6 +54,27 @@ TEXTS: Final[dict[str, Text]] = {
     "banned": Text(
         "บัญชีนี้ถูกห้ามใช้งานชั่วคราว โปรดติดต่อผู้ดูแลระบบ", "The account is banned for a time: ask your administrator."
     ),
+    "provider-what": Text(
+        "บุคลากรของหน่วยงานนี้ลงชื่อเข้าใช้ที่ {host} ด้วยรหัสผ่านของที่นั่น",
+        "People of this agency sign in at {host}, with their password there.",
+    ),
+    "provider-go": Text("ลงชื่อเข้าใช้ที่ {host}", "Sign in at {host}"),
+    "wrong-way": Text(
+        "การลงชื่อเข้าใช้นี้ไม่ได้เริ่มจากเบราว์เซอร์นี้ หรือนานเกินไปแล้ว โปรดเริ่มใหม่",
+        "This sign-in was not begun by this browser, or too long ago: begin again.",
+    ),
+    "not-let-in": Text(
+        "ผู้ให้บริการยืนยันตัวตนของหน่วยงานไม่ยืนยันการลงชื่อเข้าใช้นี้ โปรดเริ่มใหม่ หรือติดต่อผู้ดูแลอีเมลของหน่วยงาน",
+        "Your agency's identity provider does not confirm this: begin again, or ask your administrator.",
+    ),
+    "not-ours": Text(
+        "ผู้ให้บริการยืนยันตัวตนรู้จักท่านในชื่อ {name} ซึ่งไม่ใช่ที่อยู่อีเมลของบัญชีในหน่วยงานนี้ โปรดติดต่อผู้ดูแลอีเมล",
+        "The provider knows you as {name}, which is no account's address here: ask your administrator.",
+    ),
+    "provider-away": Text(
+        "ผู้ให้บริการยืนยันตัวตนของหน่วยงานไม่ตอบ โปรดลองใหม่ในอีกสักครู่",
+        "Your agency's identity provider does not answer: try again in a while.",
+    ),
     "ended": Text("การลงชื่อเข้าใช้สิ้นสุดแล้ว โปรดลงชื่อเข้าใช้ใหม่", "You are not signed in any more: sign in again."),
     "signed-out": Text("ออกจากระบบแล้ว", "You are signed out."),
     # --- the account
@@ -143,7 +164,7 @@ TEXTS: Final[dict[str, Text]] = {
 }
 
 
-def say(name: str, language: Language, **values: object) -> str:
+def say(name: str, language: Language, /, **values: object) -> str:
     """A text in a language. A name that is none is our own mistake: KeyError."""
     text: str = getattr(TEXTS[name], language)
     return text.format(**values) if values else text

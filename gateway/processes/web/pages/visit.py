@@ -13,7 +13,7 @@ from gateway.processes.web.office import Office
 from gateway.processes.web.pages import forms, rendering, texts
 from gateway.processes.web.pages.faults import NotSignedIn
 from gateway.processes.web.pages.forms import Form
-from gateway.processes.web.pages.sessions import COOKIE, HOLDS_FOR, Sessions, cookie, new_secret
+from gateway.processes.web.pages.sessions import COOKIE, HOLDS_FOR, Session, Sessions, cookie, new_secret
 from gateway.processes.web.rights import Caller
 from gateway.processes.web.tokens import Holder
 
@@ -23,6 +23,9 @@ LANGUAGE_COOKIE: Final = "__Host-saraban-language"
 BEFORE_COOKIE: Final = "__Host-saraban-before"  # of who has not signed in: forms are bound to it
 YEAR: Final = timedelta(days=365)
 AT_ONCE: Final = timedelta(0)
+
+# The session of a cookie, if its holder may still come in where they signed in.
+Still = Callable[[Office, Sessions, str], Awaitable[Session | None]]
 
 
 @dataclass(slots=True)
@@ -61,11 +64,11 @@ class Visit:
     def remote_ip(self) -> str:
         return self.request.client.host if self.request.client else ""
 
-    async def enter(self) -> None:
+    async def enter(self, still: Still) -> None:
         """Know who it is, and what that person may do now. Raises NotSignedIn."""
         if not self.token:
             raise NotSignedIn
-        session, caller = await self.sessions.find(self.token), None
+        session, caller = await still(self.office, self.sessions, self.token), None
         if session is not None:
             caller = await self.office.caller(Holder(account_id=session.account_id))
         if caller is None:
@@ -124,7 +127,11 @@ class Visit:
             Response(status_code=HTTPStatus.SEE_OTHER, headers=rendering.HEADERS | {"location": path})
         )
 
-    def say(self, name: str, **values: object) -> str:
+    def set_cookie(self, said: str) -> None:
+        """said: as `sessions.cookie` makes it."""
+        self._set_cookies.append(said)
+
+    def say(self, name: str, /, **values: object) -> str:
         return texts.say(name, self.language, **values)
 
     def _with_cookies(self, response: Response) -> Response:
