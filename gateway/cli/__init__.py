@@ -37,7 +37,7 @@ FAMILIES: Final = {
     "mailbox": "mailboxes",
     "send": "sending",
     "trace": "tracing",
-    "queue": "tracing",
+    "queue": "queueing",
     "events": "events",
     "log": "events",
     "projection": "projecting",

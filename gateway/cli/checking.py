@@ -7,23 +7,15 @@ verified by digest, a sample or all.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import click
 
 from gateway.cli.desk import at_desk
 from gateway.cli.output import as_json, print_json
+from gateway.domain.books import Books
 from gateway.domain.codec import MalformedEvent, UnknownTopic
-from gateway.domain.events import (
-    Event,
-    MailAccepted,
-    MailBounced,
-    MailDelivered,
-    MailQueued,
-    MailRelayed,
-)
-from gateway.domain.maillist import ListExpanded
+from gateway.domain.events import MailAccepted
 from gateway.domain.sealing import BrokenSeal
 from gateway.mail.ids import MailId
 from gateway.ports import (
@@ -39,63 +31,11 @@ from gateway.processes.presenting import open_message
 from gateway.wiring.desk import Desk
 from gateway.wiring.ground import READ_MODELS
 from projections.checkpoint import position_of, reached
-from projections.queue import query as queue_rows
+from projections.queue import listing
 
 SAMPLE: Final = 500
 SETTLE_S: Final = 30.0
 FAULTS_SHOWN: Final = 20
-
-
-@dataclass(slots=True)
-class Books:
-    """Every recipient's way through the log. open: not decided yet; waiting: queued and not ended."""
-
-    events: int = 0
-    mails: int = 0
-    erased: int = 0
-    contents_read: int = 0
-    open: dict[MailId, set[int]] = field(default_factory=dict)
-    waiting: dict[MailId, set[int]] = field(default_factory=dict)
-    delivered: set[tuple[str, str]] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
-
-    def enter(self, position: Position, event: Event) -> None:
-        """Book one event; what does not follow from what came before is a fault."""
-        self.events += 1
-        match event:
-            case MailAccepted():
-                self.mails += 1
-                self.open[event.mail_id] = {recipient.id for recipient in event.recipients}
-            case MailDelivered():
-                self._end(self.open, position, event.mail_id, event.recipients)
-                if (once := (event.mail_id, event.account_id)) in self.delivered:
-                    self.faults.append(f"position {position}: {event.mail_id} was delivered there before")
-                self.delivered.add(once)
-            case ListExpanded():
-                self._end(self.open, position, event.mail_id, event.recipients)
-            case MailQueued():
-                self._end(self.open, position, event.mail_id, event.recipients)
-                self.waiting.setdefault(event.mail_id, set()).update(event.recipients)
-            case MailRelayed():
-                self._end(self.waiting, position, event.mail_id, event.recipients)
-            case MailBounced():
-                queued = self.waiting.get(event.mail_id, set()) & set(event.recipients)
-                self._end(self.waiting, position, event.mail_id, sorted(queued))
-                self._end(self.open, position, event.mail_id, sorted(set(event.recipients) - queued))
-            case _:
-                pass
-
-    def _end(
-        self, book: dict[MailId, set[int]], position: Position, mail_id: MailId, recipients: Sequence[int]
-    ) -> None:
-        left = book.get(mail_id, set())
-        if missing := set(recipients) - left:
-            self.faults.append(
-                f"position {position}: {mail_id} ends recipients {sorted(missing)} out of turn"
-            )
-        left -= set(recipients)
-        if not left:
-            book.pop(mail_id, None)
 
 
 @click.command()
@@ -107,17 +47,17 @@ async def check(desk: Desk, every: bool) -> None:
     Example: saraban check --all
     """
     books, last = Books(), await desk.log.last()
-    accepted = await _read_log(desk, books, last)
+    accepted = await read_log(desk, books, last)
     step = 1 if every else max(len(accepted) // SAMPLE, 1)
-    await _read_contents(desk, books, accepted[::step])
+    read, erased = await _read_contents(desk, books, accepted[::step])
     behind = await _rows_behind(desk, last)
     books.faults += [f"the rows of {name} are {lag} events behind" for name, lag in behind.items() if lag]
-    waiting = await _compare_queue(desk, books, last)
+    waiting = await compare_queue(desk, books, last)
     verdict = {
         "verdict": "whole" if not books.faults else "damaged",
         "log": {"position": last, "events": books.events},
-        "mails": {"accepted": books.mails, "undecided": len(books.open), "erased": books.erased},
-        "content": {"read": books.contents_read, "of": len(accepted)},
+        "mails": {"accepted": books.mails, "undecided": len(books.open), "erased": erased},
+        "content": {"read": read, "of": len(accepted)},
         "rows": {"behind": behind},
         "queue": {"waiting": waiting},
         "faults": books.faults,
@@ -127,7 +67,7 @@ async def check(desk: Desk, every: bool) -> None:
         raise SystemExit(1)
 
 
-async def _read_log(desk: Desk, books: Books, last: Position) -> list[Position]:
+async def read_log(desk: Desk, books: Books, last: Position) -> list[Position]:
     """Book every event; the positions of all mail.accepted."""
     accepted: list[Position] = []
     if last == 0:
@@ -150,7 +90,9 @@ async def _read_log(desk: Desk, books: Books, last: Position) -> list[Position]:
     return accepted
 
 
-async def _read_contents(desk: Desk, books: Books, positions: Sequence[Position]) -> None:
+async def _read_contents(desk: Desk, books: Books, positions: Sequence[Position]) -> tuple[int, int]:
+    """How many contents could be read back, and how many were erased."""
+    read = erased = 0
     for position in positions:
         event = (await desk.log.read(position)).event
         assert isinstance(event, MailAccepted), event
@@ -160,17 +102,18 @@ async def _read_contents(desk: Desk, books: Books, positions: Sequence[Position]
             async for piece in opened.octets(desk.content):
                 octets += len(piece)
         except (KeyForgotten, KeyError):
-            books.erased += 1
+            erased += 1
             continue
         except (ContentMissing, ContentCorrupt, BrokenSeal, Unavailable) as error:
             books.faults.append(f"position {position}: {error}")
             continue
-        books.contents_read += 1
+        read += 1
         if octets != event.message.presented_octets:
             books.faults.append(
                 f"position {position}: {event.mail_id} has {octets} octets presented, its event says "
                 f"{event.message.presented_octets}"
             )
+    return read, erased
 
 
 async def _rows_behind(desk: Desk, last: Position) -> dict[str, int]:
@@ -180,14 +123,13 @@ async def _rows_behind(desk: Desk, last: Position) -> dict[str, int]:
         return {model.name: max(last - await position_of(rows, model), 0) for model in READ_MODELS}
 
 
-async def _compare_queue(desk: Desk, books: Books, last: Position) -> int:
+async def compare_queue(desk: Desk, books: Books, last: Position) -> int:
     """The queue's rows against the books. What came after the books were closed is not held against them."""
     async with desk.pool.rows() as rows:
-        waiting, after = dict[str, set[int]](), ("", -1)
-        while page := await queue_rows.list_waiting(rows, after=after):
+        waiting = dict[str, set[int]]()
+        async for page in listing.all_waiting(rows):
             for recipient in page:
                 waiting.setdefault(recipient.mail_id, set()).add(recipient.recipient)
-            after = page[-1].mail_id, page[-1].recipient
     if await desk.log.last() == last:  # a gateway at work is compared where both stand still
         for mail_id in waiting.keys() | books.waiting.keys():
             if waiting.get(mail_id) != books.waiting.get(MailId(mail_id)):

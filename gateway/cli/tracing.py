@@ -1,4 +1,4 @@
-"""`saraban trace` and `saraban queue`: what happened to a mail, and what waits to leave."""
+"""`saraban trace`: what happened to a mail."""
 
 import asyncio
 from dataclasses import asdict
@@ -10,18 +10,16 @@ import click
 from gateway.cli.desk import at_desk
 from gateway.cli.exporting import export
 from gateway.cli.instants import Instant
-from gateway.cli.output import as_json, cell, nothing, print_json, print_line, print_rows
+from gateway.cli.output import as_json, cell, nothing, print_json, print_line
 from gateway.domain.refusals import RecipientRefused
 from gateway.mail.ids import MailId
 from gateway.wiring.desk import Desk
-from projections.queue import query as queue_rows
 from projections.readmodel import Rows
 from projections.trace import query as trace_rows
 from projections.trace.query import RefusalRow, Step, Wanted
 
 FOLLOW_EVERY_S = 1.0
 MAILS_DEFAULT = 100
-PAGE = 1_000
 STEPS_PAGE = 10_000
 
 
@@ -141,32 +139,3 @@ def _owner(refused: RefusalRow) -> str:
     if refused.reason == "owner-unknown":
         return f"the owner has it since {since}, and nobody is on record before"
     return f"the owner has it since {since}"
-
-
-@click.group()
-def queue() -> None:
-    """What waits to be passed on to other hosts.
-
-    Example: saraban queue list
-    """
-
-
-@queue.command("list")
-@click.option("--count", is_flag=True, help="Only how many recipients wait.")
-@at_desk
-async def list_(desk: Desk, count: bool) -> None:
-    """Every recipient that waits for an attempt.
-
-    Example: saraban queue list --count --json
-    """
-    async with desk.pool.rows() as rows:
-        if count:
-            waiting = await queue_rows.waiting(rows)
-            print_json({"count": waiting}) if as_json() else click.echo(str(waiting))
-            return
-        found, after = [], ("", -1)
-        while page := await queue_rows.list_waiting(rows, after=after, limit=PAGE):
-            found += page
-            after = page[-1].mail_id, page[-1].recipient
-    shown = [asdict(recipient) for recipient in found]
-    print_rows(shown, ("mail_id", "address", "agency_id", "attempt", "next_attempt_at", "code", "status"))

@@ -23,6 +23,7 @@ from gateway.domain import (
     refusals,
     sessions,
     signin,
+    steering,
     traffic,
 )
 from gateway.domain.events import EVENT_TYPES, Event
@@ -42,6 +43,7 @@ EVENT_ROOMS: Final = (
     refusals,
     sessions,
     signin,
+    steering,
     traffic,
 )
 

@@ -29,6 +29,7 @@ Reason = Literal["mailbox", "full", "policy", "protocol", "network", "expired", 
 
 DEMO: Final = reply(451, "4.4.4", "demo: mail does not leave this machine")
 NO_ROUTE: Final = reply(451, "4.4.4", "no route: no agency has this domain")
+HELD: Final = reply(451, "4.4.7", "held in the queue by its postmaster until its time was over")
 # Once, to a sender that asked to be told (RFC 3461 §4.1). Precedent: sendmail warns after 4 hours.
 DELAY_REPORTED_AFTER: Final = timedelta(hours=4)
 REPLY_TEXT_OCTETS_MAX: Final = 2_000  # of what a host said, kept in the event

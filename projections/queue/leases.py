@@ -1,4 +1,4 @@
-"""Leases of the relay: who is trying which recipient now.
+"""Leases: who is trying which recipient now, or steers it.
 
 A table of its own, no projection and never rebuilt (architecture §2). The database's clock decides when a
 lease is over; the holder counts from *before* it asked by its own monotonic clock, so it never believes
@@ -19,27 +19,32 @@ from projections.readmodel import Pool, Rows
 class Lease:
     """holder: made for one `take` (entropy), so it is the token of its leases too.
 
-    ends_s: by the holder's monotonic clock.
+    ends_s: by the holder's monotonic clock. is_wanted: somebody else waits for it.
     """
 
     mail_id: MailId
     recipients: tuple[int, ...]
     holder: str
     ends_s: float
+    is_wanted: bool = False
 
+
+PERSON = "person."  # a holder that begins so tries nothing: what it leaves behind is no possible double
 
 TAKE = """
 WITH taken AS (
     INSERT INTO leases.relay_lease AS l (mail_id, recipient, holder, until)
     SELECT mail_id, recipient, $3, statement_timestamp() + $4
     FROM unnest($1::text[], $2::int[]) AS wanted (mail_id, recipient) ORDER BY mail_id, recipient
-    ON CONFLICT (mail_id, recipient) DO UPDATE SET holder = excluded.holder, until = excluded.until
+    ON CONFLICT (mail_id, recipient)
+    DO UPDATE SET holder = excluded.holder, until = excluded.until, is_wanted = false
     WHERE l.until <= statement_timestamp()
     RETURNING mail_id, recipient
 ), doubtful AS (
     INSERT INTO leases.ran_out (mail_id, recipient, holder, until)
     SELECT l.mail_id, l.recipient, l.holder, l.until
     FROM leases.relay_lease AS l JOIN taken USING (mail_id, recipient)
+    WHERE NOT starts_with(l.holder, 'person.')
 )
 SELECT mail_id, array_agg(recipient ORDER BY recipient) AS recipients FROM taken GROUP BY mail_id
 """
@@ -48,7 +53,12 @@ UPDATE leases.relay_lease AS l SET until = statement_timestamp() + $4
 FROM unnest($1::text[], $2::int[], $3::text[]) AS held (mail_id, recipient, holder)
 WHERE (l.mail_id, l.recipient, l.holder) = (held.mail_id, held.recipient, held.holder)
     AND l.until > statement_timestamp()
-RETURNING l.mail_id, l.recipient, l.holder
+RETURNING l.mail_id, l.recipient, l.holder, l.is_wanted
+"""
+WANT = """
+UPDATE leases.relay_lease AS l SET is_wanted = true
+FROM unnest($1::text[], $2::int[]) AS wanted (mail_id, recipient)
+WHERE (l.mail_id, l.recipient) = (wanted.mail_id, wanted.recipient)
 """
 RELEASE = """
 DELETE FROM leases.relay_lease AS l
@@ -80,13 +90,18 @@ async def take(
 async def renew(rows: Rows, leases: Sequence[Lease], *, seconds: float, now_s: float) -> list[Lease | None]:
     """Each lease with a new end; None: some of it has run out, stop before the final dot."""
     found = await rows.fetch(RENEW, *_columns(leases), timedelta(seconds=seconds))
-    renewed = {tuple(row.values()) for row in found}
-    return [
-        replace(lease, ends_s=now_s + seconds)
-        if all((lease.mail_id, recipient, lease.holder) in renewed for recipient in lease.recipients)
-        else None
-        for lease in leases
-    ]
+    renewed = {(mail_id, recipient, holder): is_wanted for mail_id, recipient, holder, is_wanted in found}
+
+    def answer(lease: Lease) -> Lease | None:
+        held = [renewed.get((lease.mail_id, recipient, lease.holder)) for recipient in lease.recipients]
+        return None if None in held else replace(lease, ends_s=now_s + seconds, is_wanted=any(held))
+
+    return list(map(answer, leases))
+
+
+async def want(rows: Rows, pairs: Sequence[tuple[MailId, int]]) -> None:
+    """Ask whoever has them to give them back when nothing has been begun yet."""
+    await rows.execute(WANT, [mail_id for mail_id, _ in pairs], [recipient for _, recipient in pairs])
 
 
 async def release(rows: Rows, leases: Sequence[Lease]) -> None:

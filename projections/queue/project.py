@@ -1,4 +1,4 @@
-"""The queue: recipients for another host, folded from queued, relayed, deferred and bounced; and held mails.
+"""The queue: recipients for another host, folded from what was queued, tried and steered; and held mails.
 
 A recipient that has ended stays ended: an outcome told twice, or late, changes nothing. Touched rows are
 read, folded in memory in order, and written back in one statement.
@@ -9,6 +9,7 @@ Source: architecture §1 (the queue is a projection), RFC 5321 §4.5.4.1.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 
 from gateway.domain.events import (
@@ -22,6 +23,15 @@ from gateway.domain.events import (
     MailReleased,
 )
 from gateway.domain.routing import envelope_label
+from gateway.domain.steering import (
+    DeliveryHeld,
+    DeliveryReleased,
+    DeliveryRerouted,
+    DeliveryRetried,
+    MailCancelled,
+    Steered,
+)
+from gateway.mail.address import normalise_domain
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
@@ -38,6 +48,8 @@ class Recipient:
     position: int
     agency_id: str | None
     address: str
+    domain: str
+    sender: str
     outcome: str
     attempt: int
     next_attempt_at: datetime
@@ -48,6 +60,9 @@ class Recipient:
     changed_at: int
     tried_at: datetime | None
     priority: int
+    is_held: bool = False
+    hop_host: str = ""
+    hop_port: int = 0
 
 
 READ = """
@@ -56,12 +71,15 @@ JOIN unnest($1::text[], $2::int[]) AS touched (mail_id, recipient) USING (mail_i
 """
 _COLUMNS = [field.name for field in fields(Recipient)]
 _VALUES = attrgetter(*_COLUMNS)
-_CHANGING = ["outcome", "attempt", "next_attempt_at", "code", "status", "changed_at", "tried_at"]
+_CHANGING = [
+    "outcome", "attempt", "next_attempt_at", "code", "status", "changed_at", "tried_at",
+    "is_held", "hop_host", "hop_port",
+]  # fmt: skip
 WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
-SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::int[],
-    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bigint[],
-    $14::timestamptz[], $15::int[])
+SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
+    $14::text[], $15::bigint[], $16::timestamptz[], $17::int[], $18::boolean[], $19::text[], $20::int[])
 ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
@@ -79,9 +97,13 @@ FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
 
 class QueueModel(ReadModel):
     name = "queue"
-    version = 3  # since a row knows how urgent it is
+    version = 4  # since people steer it
     outcomes = frozenset({MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
-    topics = outcomes | {MailQueued.TOPIC, MailHeld.TOPIC, MailReleased.TOPIC}
+    deeds = frozenset(
+        kind.TOPIC
+        for kind in (DeliveryHeld, DeliveryReleased, DeliveryRetried, DeliveryRerouted, MailCancelled)
+    )
+    topics = outcomes | deeds | {MailQueued.TOPIC, MailHeld.TOPIC, MailReleased.TOPIC}
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
@@ -141,6 +163,8 @@ def _fold(
                 kept.append((recorded.position, event.mail_id, recorded.state, fresh))
         elif isinstance(event, Attempted):
             _conclude(recorded.position, event, after)
+        elif isinstance(event, Steered):
+            _steer(recorded.position, event, after)
     return after, kept
 
 
@@ -162,6 +186,8 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
             position=position,
             agency_id=event.agency_id,
             address=clear(secret.rcpt_to[place]) if secret else "",
+            domain=_destination(secret.rcpt_to[place].rpartition("@")[2]) if secret else "",
+            sender=clear(secret.mail_from or "") if secret else "",
             outcome="waiting",
             attempt=0,
             next_attempt_at=event.at,
@@ -198,7 +224,36 @@ def _conclude(position: int, event: Attempted, after: dict[Key, Recipient]) -> N
                 after[event.mail_id, number] = replace(tried, next_attempt_at=next_attempt_at)
 
 
+def _steer(position: int, event: Steered, after: dict[Key, Recipient]) -> None:
+    for number in event.recipients:
+        row = after.get((event.mail_id, number))
+        if row is None or row.outcome != "waiting":
+            continue
+        row = replace(row, changed_at=position)
+        match event:
+            case DeliveryHeld():
+                row = replace(row, is_held=True, next_attempt_at=row.expires_at)
+            case DeliveryReleased():
+                row = replace(row, is_held=False, next_attempt_at=event.at)
+            case DeliveryRetried():
+                row = replace(row, next_attempt_at=event.at)
+            case DeliveryRerouted(next_hop=hop):
+                row = replace(row, hop_host=hop.host if hop else "", hop_port=hop.port if hop else 0)
+            case MailCancelled():
+                row = replace(row, outcome="cancelled")
+        after[event.mail_id, number] = row
+
+
+@lru_cache(maxsize=10_000)
+def _destination(domain: str) -> str:
+    """In A-labels and lower case, as agencies' domains are."""
+    try:
+        return normalise_domain(domain)
+    except ValueError:
+        return clear(domain).lower()
+
+
 def _touches(recorded: Recorded) -> list[Key]:
     event = recorded.event
-    assert isinstance(event, MailQueued | Attempted), event
+    assert isinstance(event, MailQueued | Attempted | Steered), event
     return [(event.mail_id, number) for number in event.recipients]

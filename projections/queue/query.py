@@ -1,4 +1,4 @@
-"""What is due, what waits, what became of it."""
+"""What is due for an attempt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from typing import Final
 import asyncpg
 
 from gateway.domain import codec
+from gateway.domain.agency import NextHop
 from gateway.domain.events import MailQueued
 from gateway.mail.ids import AgencyId, MailId
-from projections.queue.project import QueueModel, Recipient
+from projections.queue.project import QueueModel
 from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(QueueModel)
@@ -23,7 +24,9 @@ PRIORITY_MAX: Final = 9
 class Due:
     """Recipients of one mail.queued that wait for an attempt.
 
-    attempts: made so far, side by side with recipients; tried_at: when the last of them was.
+    attempts: made so far, side by side with recipients; tried_at: when the last of them was. is_held: by a
+    person. next_hop: what a person said; None: the agency's own. changed_at: position of the last event that
+    changed each row.
     """
 
     position: int  # of mail.queued
@@ -32,6 +35,9 @@ class Due:
     recipients: tuple[int, ...]
     attempts: tuple[int, ...]
     tried_at: tuple[datetime | None, ...]
+    is_held: bool
+    next_hop: NextHop | None
+    changed_at: tuple[int, ...]
 
     @property
     def agency_id(self) -> AgencyId | None:
@@ -45,18 +51,19 @@ async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False)
 
     leased_too: as if nobody had a lease, for the relay that has just taken its own.
     """
-    free = "" if leased_too else _UNLEASED
+    free = "" if leased_too else UNLEASED
     found = await rows.fetch(
         f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
             array_agg(r.attempt ORDER BY r.recipient) AS attempts,
-            array_agg(r.tried_at ORDER BY r.recipient) AS tried_at, q.state
+            array_agg(r.tried_at ORDER BY r.recipient) AS tried_at, r.is_held, r.hop_host, r.hop_port,
+            array_agg(r.changed_at ORDER BY r.recipient) AS changed_at, q.state
         FROM (SELECT r.* FROM generate_series({PRIORITY_MIN}, {PRIORITY_MAX}) AS urgent (priority)
               CROSS JOIN LATERAL (SELECT * FROM {_SCHEMA}.recipient AS r
                   WHERE outcome = 'waiting' AND r.priority = urgent.priority AND next_attempt_at <= $1 {free}
                   ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
               ORDER BY r.priority DESC, next_attempt_at, mail_id, recipient LIMIT $2) AS r
         JOIN {_SCHEMA}.queued AS q ON q.position = r.position
-        GROUP BY r.position, r.mail_id, q.state
+        GROUP BY r.position, r.mail_id, r.is_held, r.hop_host, r.hop_port, q.state
         ORDER BY max(r.priority) DESC, min(r.next_attempt_at), r.position""",
         at,
         limit,
@@ -64,32 +71,30 @@ async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False)
     return [_due(row) for row in found]
 
 
-_UNLEASED = """AND NOT EXISTS (
+UNLEASED = """AND NOT EXISTS (
     SELECT FROM leases.relay_lease AS l
     WHERE l.mail_id = r.mail_id AND l.recipient = r.recipient AND l.until > statement_timestamp())"""
 
 
-async def still_due(
-    rows: Rows, at: datetime, due: Sequence[Due]
-) -> dict[int, dict[int, tuple[int, datetime | None]]]:
-    """Look again: by position of mail.queued, who still waits and is due, with the attempts made so far and
-    when the last of them was."""
-    pairs = [(one.position, recipient) for one in due for recipient in one.recipients]
+async def unchanged(rows: Rows, due: Sequence[Due]) -> set[tuple[int, int]]:
+    """Look again: those (position of mail.queued, recipient) whose rows nothing has changed since."""
+    seen = [
+        (one.position, recipient, changed_at)
+        for one in due
+        for recipient, changed_at in zip(one.recipients, one.changed_at, strict=True)
+    ]
+    if not seen:
+        return set()
     found = await rows.fetch(
-        f"""SELECT r.position, r.recipient, r.attempt, r.tried_at
-        FROM unnest($2::bigint[], $3::int[]) AS seen (position, recipient)
+        f"""SELECT r.position, r.recipient
+        FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS seen (position, recipient, changed_at)
         JOIN {_SCHEMA}.queued AS q USING (position)
         JOIN {_SCHEMA}.recipient AS r ON (r.mail_id, r.recipient) = (q.mail_id, seen.recipient)
-            AND r.position = q.position
-        WHERE r.outcome = 'waiting' AND r.next_attempt_at <= $1""",
-        at,
-        [position for position, _ in pairs],
-        [recipient for _, recipient in pairs],
+            AND (r.position, r.changed_at) = (q.position, seen.changed_at)
+        WHERE r.outcome = 'waiting'""",
+        *map(list, zip(*seen, strict=True)),
     )
-    still: dict[int, dict[int, tuple[int, datetime | None]]] = {}
-    for position, recipient, attempt, tried_at in found:
-        still.setdefault(position, {})[recipient] = attempt, tried_at
-    return still
+    return {(row["position"], row["recipient"]) for row in found}
 
 
 def _due(row: asyncpg.Record) -> Due:
@@ -102,6 +107,9 @@ def _due(row: asyncpg.Record) -> Due:
         tuple(row["recipients"]),
         tuple(row["attempts"]),
         tuple(row["tried_at"]),
+        row["is_held"],
+        NextHop(row["hop_host"], row["hop_port"]) if row["hop_host"] else None,
+        tuple(row["changed_at"]),
     )
 
 
@@ -120,18 +128,3 @@ async def waiting(rows: Rows) -> int:
     """How many recipients wait."""
     count: int = await rows.fetchval(f"SELECT count(*) FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'")
     return count
-
-
-async def list_waiting(
-    rows: Rows, *, after: tuple[str, int] = ("", -1), agency_id: AgencyId | None = None, limit: int = 1_000
-) -> list[Recipient]:
-    """Who waits, by mail and recipient; after: the last (mail_id, recipient) of the page before."""
-    found = await rows.fetch(
-        f"""SELECT * FROM {_SCHEMA}.recipient
-        WHERE outcome = 'waiting' AND (mail_id, recipient) > ($1, $2) AND ($3::text IS NULL OR agency_id = $3)
-        ORDER BY mail_id, recipient LIMIT $4""",
-        *after,
-        agency_id,
-        limit,
-    )
-    return [Recipient(*row.values()) for row in found]

@@ -16,8 +16,10 @@ CREATE TABLE recipient (
     recipient       int         NOT NULL,
     position        bigint      NOT NULL,  -- of mail.queued
     agency_id       text,                  -- whose next hop; NULL: a domain without an agency
-    address         text        NOT NULL,  -- blank when erased
-    outcome         text        NOT NULL,  -- waiting, relayed or bounced
+    address         text        NOT NULL,  -- blank when erased, as sender is
+    domain          text        NOT NULL,  -- of the address, in A-labels: the destination
+    sender          text        NOT NULL,  -- "" is also the null reverse-path
+    outcome         text        NOT NULL,  -- waiting, relayed, bounced or cancelled
     attempt         int         NOT NULL,  -- attempts made
     next_attempt_at timestamptz NOT NULL,
     accepted_at     timestamptz NOT NULL,
@@ -27,7 +29,11 @@ CREATE TABLE recipient (
     changed_at      bigint      NOT NULL,  -- position of the last event that changed the row
     tried_at        timestamptz,           -- of the last attempt; NULL: none was made
     priority        int         NOT NULL,  -- RFC 6710: -9..9, higher goes first
+    is_held         boolean     NOT NULL,  -- by a person: its next attempt is when its time is over
+    hop_host        text        NOT NULL,  -- next hop a person said; "": the agency's own
+    hop_port        int         NOT NULL,
     PRIMARY KEY (mail_id, recipient)
 );
 CREATE INDEX recipient_due ON recipient (priority, next_attempt_at, mail_id, recipient)
     WHERE outcome = 'waiting';
+CREATE INDEX recipient_destination ON recipient (domain, mail_id, recipient) WHERE outcome = 'waiting';

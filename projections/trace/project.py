@@ -27,6 +27,16 @@ from gateway.domain.events import (
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.domain.routing import attempt_label, envelope_label, message_label, traffic_label
+from gateway.domain.steering import (
+    DeliveryHeld,
+    DeliveryReleased,
+    DeliveryRerouted,
+    DeliveryRetried,
+    MailCancelled,
+    Steered,
+    SteeringSecret,
+    steering_label,
+)
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.ports import Recorded
@@ -35,7 +45,9 @@ from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
 from projections.trace import traffic
 
-MailEvent = MailAccepted | MailHeld | MailReleased | MailQueued | MailDelivered | ListExpanded | Attempted
+MailEvent = (
+    MailAccepted | MailHeld | MailReleased | MailQueued | MailDelivered | ListExpanded | Attempted | Steered
+)
 
 STEP_COLUMNS: Final = (
     "position", "mail_id", "at", "topic", "actor_kind", "actor_id", "role", "version", "settings", "cause",
@@ -62,7 +74,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 3  # since an address may be nobody's own
+    version = 4  # since people steer the queue
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (
@@ -75,6 +87,11 @@ class TraceModel(ReadModel):
             MailRelayed,
             MailDeferred,
             MailBounced,
+            DeliveryHeld,
+            DeliveryReleased,
+            DeliveryRetried,
+            DeliveryRerouted,
+            MailCancelled,
             RecipientRefused,
         )
     }
@@ -111,7 +128,7 @@ class TraceModel(ReadModel):
 def _step(recorded: Recorded, keys: Keys) -> tuple[object, ...]:
     event = _mail_event(recorded.event)
     attempt = event if isinstance(event, Attempted) else None
-    said = _said(attempt, keys) if attempt else AttemptSecret("", "")
+    said = _said(event, keys)
     return (
         recorded.position, event.mail_id, event.at, recorded.topic, event.actor.kind, event.actor.id,
         event.by.role, event.by.version, event.by.settings, event.cause,
@@ -135,9 +152,19 @@ def _refusal(position: int, event: RecipientRefused, keys: Keys) -> tuple[object
     )  # fmt: skip
 
 
-def _said(event: Attempted, keys: Keys) -> AttemptSecret:
-    label = attempt_label(event.mail_id)
-    return keys.unseal(AttemptSecret, event.sealed, event.keys, label=label) or AttemptSecret("", "")
+def _said(event: MailEvent, keys: Keys) -> AttemptSecret:
+    """Which host said what; of a deed, which host it is for now and the words of who did it."""
+    said: AttemptSecret | None = None
+    match event:
+        case Attempted():
+            label = attempt_label(event.mail_id)
+            said = keys.unseal(AttemptSecret, event.sealed, event.keys, label=label)
+        case Steered():
+            label = steering_label(event.mail_id)
+            secret = keys.unseal(SteeringSecret, event.sealed, event.keys, label=label)
+            hop = event.next_hop if isinstance(event, DeliveryRerouted) else None
+            said = AttemptSecret(str(hop) if hop else "", secret.why if secret else "")
+    return said or AttemptSecret("", "")
 
 
 def _envelope(event: MailAccepted, keys: Keys) -> EnvelopeSecret | None:
@@ -167,7 +194,7 @@ def _mail(
 
 def _wanted(event: Event) -> Iterator[str]:
     """The names of the keys the event's seals want."""
-    wraps: tuple[Wrap, ...] = event.keys if isinstance(event, MailAccepted | Attempted) else ()
+    wraps: tuple[Wrap, ...] = event.keys if isinstance(event, MailAccepted | Attempted | Steered) else ()
     yield from (wrap.key for wrap in wraps)
     if isinstance(event, MailAccepted) and event.traffic:
         yield event.traffic_key

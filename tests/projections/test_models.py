@@ -7,7 +7,8 @@ from gateway.domain.sealing import unwrap
 from gateway.mail.ids import AgencyId
 from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
 from projections.queue import leases
-from projections.queue.query import due, held_until, list_waiting, still_due, waiting
+from projections.queue.listing import Choice, list_waiting
+from projections.queue.query import due, held_until, unchanged, waiting
 from projections.quota.query import usage_of
 from projections.trace.query import Wanted, find_mails, find_refusals, story_of
 from tests.projections.gateway import Gateway
@@ -99,7 +100,7 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
         assert one.queued == queued
         assert await due(rows, queued.at - timedelta(seconds=1), limit=10) == []
         assert [row.address for row in await list_waiting(rows)] == ["v0@dld.go.th", "v1@dld.go.th"]
-        assert await list_waiting(rows, agency_id=AgencyId("ag_other")) == []
+        assert await list_waiting(rows, Choice(agency_id=AgencyId("ag_other"))) == []
 
     world.attempt(MailRelayed, mail, [1])
     world.attempt(MailDeferred, mail, [2], 1)
@@ -109,7 +110,8 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
         assert await due(rows, world.now, limit=10) == []
         (again,) = await due(rows, later, limit=10)
         assert (again.recipients, again.attempts, again.tried_at) == ((2,), (1,), (world.now,))
-        assert await still_due(rows, later, [one]) == {one.position: {2: (1, world.now)}}
+        assert await unchanged(rows, [one]) == set()
+        assert await unchanged(rows, [again]) == {(again.position, 2)}
 
     world.attempt(MailBounced, mail, [2], 2)
     world.attempt(MailDeferred, mail, [2], 3)  # too late: an end is an end
@@ -117,8 +119,8 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         assert await waiting(rows) == 0
-        assert await rows.fetchval("SELECT count(*) FROM queue_v3.queued") == 0
-        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v3.recipient ORDER BY recipient")
+        assert await rows.fetchval("SELECT count(*) FROM queue_v4.queued") == 0
+        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v4.recipient ORDER BY recipient")
     assert [tuple(row) for row in ended] == [("relayed", 1, 250), ("bounced", 2, 550)]
 
 
@@ -221,7 +223,7 @@ async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gatew
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         await leases.take(rows, {mail.mail_id: [0, 1]}, holder="relay-a", seconds=0, now_s=0.0)
-        assert await leases.sweep(rows, schema="queue_v3") == 1
+        assert await leases.sweep(rows, schema="queue_v4") == 1
         assert await rows.fetchval("SELECT recipient FROM leases.relay_lease") == 1
         assert await leases.ran_out(rows) == 0
 

@@ -8,7 +8,7 @@ Source: architecture §2.4; RFC 5321 §4.5.4.1.
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from typing import Final
 from gateway.domain.agency import NextHop
 from gateway.domain.delivery import (
     DEMO,
+    HELD,
     NO_ROUTE,
     Attempt,
     RetrySchedule,
@@ -155,6 +156,10 @@ class Relay:
             await self._has_room.wait()
 
     def _assign(self, job: Job, hop: NextHop | None) -> None:
+        if job.is_held:
+            self._tasks.create_task(self._go_nowhere(job, HELD))
+            return
+        hop = job.next_hop or hop
         if hop is None or (self._means.demo and not is_loopback(hop.host)):
             self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
             return
@@ -170,6 +175,7 @@ class Relay:
             await self._clock.sleep(RENEW_EVERY_S)
             jobs = list({id(job): job for job in self._jobs.values()}.values())
             await patiently(self._clock, "renew leases", partial(self._queue.renew, jobs))
+            await self._give_back(lambda job: job.lease is not None and job.lease.is_wanted)
 
     async def _release_all(self) -> None:
         """End the leases of what is concluded, once the rows know it."""
@@ -187,16 +193,20 @@ class Relay:
             for job in jobs:
                 self._forget(job)
 
-    async def _give_back(self) -> None:
-        """End the leases of jobs that nobody has begun, so that another relay need not wait for it."""
-        waiting = list[Job]()
+    async def _give_back(self, is_given: Callable[[Job], bool] = lambda job: True) -> None:
+        """End the leases of such jobs that nobody has begun, so that who else wants them need not wait."""
+        given = list[Job]()
         for destination in self._destinations.values():
-            while not destination.jobs.empty():
-                waiting.append(destination.jobs.get_nowait())
-        if waiting:
-            with suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
-                    await self._queue.release(waiting, START.position)
+            for _ in range(destination.jobs.qsize()):
+                job = destination.jobs.get_nowait()
+                given.append(job) if is_given(job) else destination.jobs.put_nowait(job)
+        if not given:
+            return
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                await self._queue.release(given, START.position)
+        for job in given:
+            self._forget(job)
 
     def _forget(self, job: Job) -> None:
         for recipient in job.recipients:

@@ -38,6 +38,8 @@ class Job:
     attempts: tuple[int, ...]  # made so far, side by side with recipients
     tried_at: tuple[datetime | None, ...]  # when the last of them was, likewise
     lease: Lease | None
+    is_held: bool = False  # by a person, and its time is over
+    next_hop: NextHop | None = None  # what a person said; None: the agency's own
 
     def may_end(self, now_s: float) -> bool:
         """True when there is time left for the final dot. now_s: the monotonic clock."""
@@ -119,20 +121,24 @@ class QueueRows:
         return leased
 
     async def _look_again(self, leased: Sequence[tuple[query.Due, Lease]]) -> list[Job]:
-        """What still waits, now that the rows know all that was in the log when we had the lease."""
+        """What is as it was, now that the rows know all that was in the log when we had the lease."""
         async with self._pool.rows() as rows:
-            still = await query.still_due(rows, self._clock.now(), [due for due, _ in leased])
+            unchanged = await query.unchanged(rows, [due for due, _ in leased])
         jobs, over = [], []
         for due, lease in leased:
-            waiting = still.get(due.position, {})
-            kept = tuple(recipient for recipient in lease.recipients if recipient in waiting)
-            if kept:
-                attempts, tried_at = zip(*(waiting[recipient] for recipient in kept), strict=True)
+            seen = zip(due.recipients, due.attempts, due.tried_at, strict=True)
+            waiting = [
+                (recipient, attempts, tried_at)
+                for recipient, attempts, tried_at in seen
+                if recipient in lease.recipients and (due.position, recipient) in unchanged
+            ]
+            if waiting:
+                kept, attempts, tried_at = zip(*waiting, strict=True)
                 lease_kept = replace(lease, recipients=kept)
-                jobs.append(Job(due.position, due.queued, kept, attempts, tried_at, lease_kept))
-            ended = tuple(recipient for recipient in lease.recipients if recipient not in waiting)
-            if ended:
-                over.append(replace(lease, recipients=ended))
+                job = Job(due.position, due.queued, kept, attempts, tried_at, lease_kept)
+                jobs.append(replace(job, is_held=due.is_held, next_hop=due.next_hop))
+            if ended := set(lease.recipients) - {recipient for recipient, _, _ in waiting}:
+                over.append(replace(lease, recipients=tuple(sorted(ended))))
         await self._give_back(over)
         return jobs
 

@@ -31,6 +31,7 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.routing import attempt_label, envelope_label, message_label
+from gateway.domain.steering import CANCELLED_STATUS, MailCancelled
 from gateway.mail import dsn
 from gateway.mail.address import Address, parse_address
 from gateway.mail.demands import Demands
@@ -59,7 +60,8 @@ BEGINNING_OCTETS_MAX: Final = 64 * 1024
 FULL_OCTETS_MAX: Final = 1024 * 1024
 DELIVERED: Final = EnhancedStatus(2, 0, 0)
 
-Reported = MailBounced | MailDelivered | MailRelayed | MailDeferred
+Reported = MailBounced | MailDelivered | MailRelayed | MailDeferred | MailCancelled
+WITHDRAWN: Final = "withdrawn from the queue by its postmaster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ class Reports:
         at = self._clock.now()
         # RFC 3461 §4.3: RET is about failures; in other reports only the header fields go back.
         # RFC 8689 §5: nor does what had to stay inside TLS.
-        is_whole = isinstance(event, MailBounced) and origin.ret == "FULL" and not origin.requires_tls
+        is_failure = _action(event) is dsn.Action.FAILED
+        is_whole = is_failure and origin.ret == "FULL" and not origin.requires_tls
         message = await self._message(origin, data_key) if is_whole else b""
         report = dsn.Report(
             action=_action(event),
@@ -256,13 +259,15 @@ def _told(event: Reported, origin: Origin) -> tuple[int, ...]:
             return event.report_success
         case MailDeferred():
             return event.report_delay
+        case MailCancelled():
+            return event.report_failure
         case _:
             assert_never(event)
 
 
 def _action(event: Reported) -> dsn.Action:
     match event:
-        case MailBounced():
+        case MailBounced() | MailCancelled():
             return dsn.Action.FAILED
         case MailDelivered():
             return dsn.Action.DELIVERED
@@ -278,7 +283,9 @@ def _outcomes(
     event: Reported, told: tuple[int, ...], origin: Origin, envelope: EnvelopeSecret, data_key: bytes
 ) -> tuple[dsn.Outcome, ...]:
     status, said, remote_host = DELIVERED, "", ""
-    if not isinstance(event, MailDelivered):
+    if isinstance(event, MailCancelled):  # why is between its postmaster and the log
+        status, said = parse_status(CANCELLED_STATUS), f"{CANCELLED_STATUS} {WITHDRAWN}"
+    elif not isinstance(event, MailDelivered):
         secret = sealing.unseal(AttemptSecret, event.sealed, data_key, label=attempt_label(event.mail_id))
         code = f"{event.code} " if event.code else ""
         status, remote_host = parse_status(event.status), secret.remote_host

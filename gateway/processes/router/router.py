@@ -33,6 +33,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import consumer_history, route_history
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.progress import Joined, Step
+from gateway.domain.steering import MailCancelled
 from gateway.mail.ids import share_of
 from gateway.ports import (
     START,
@@ -61,6 +62,7 @@ REPORTED: Final = {
     MailDelivered.TOPIC: b'"report_success":',
     MailRelayed.TOPIC: b'"report_success":',
     MailDeferred.TOPIC: b'"report_delay":',
+    MailCancelled.TOPIC: b'"report_failure":',
 }
 STEPS_AHEAD_MAX: Final = 256  # decided and not appended yet; a step is at most 1 MB, nearly always 2 kB
 PROGRESS_EVERY: Final = 10_000  # positions, when none of them was a mail of this share

@@ -1,0 +1,341 @@
+"""`saraban queue`: what waits to be passed on, and what a postmaster does about it."""
+
+import functools
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import click
+
+from gateway.cli.agencies import HostAndPort
+from gateway.cli.checking import compare_queue, read_log
+from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option, stamp
+from gateway.cli.output import as_json, cell, nothing, print_json, print_rows, say
+from gateway.domain.agency import NextHop
+from gateway.domain.books import Books
+from gateway.domain.steering import Cancel, Deed, Hold, Release, Reroute, Retry
+from gateway.mail.address import Address, normalise_domain
+from gateway.mail.ids import AgencyId, MailId
+from gateway.processes.steering import Steering
+from gateway.wiring.desk import Desk
+from projections.queue import leases, listing
+from projections.queue.listing import EVERYTHING, Choice
+from projections.queue.project import Recipient
+
+DESTINATIONS_SHOWN: Final = 50
+RECIPIENTS_SHOWN: Final = 100
+# Longer than a lease: a relay that died with one has lost it by then.
+PATIENCE_S: Final = 75.0
+# The invariant: nobody waits for an attempt that should have been so long ago, or beyond its time.
+LATE: Final = timedelta(minutes=1)
+DRAIN_POLL_S: Final = 0.5
+
+
+class DomainType(click.ParamType[str]):
+    """A domain in A-labels or U-labels."""
+
+    name = "domain"
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        try:
+            return normalise_domain(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} is no domain: {error}", parameter, context)
+
+
+def choosing(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Options that say which recipients are meant, given on as one Choice."""
+
+    @functools.wraps(work)
+    async def command(
+        desk: Desk,
+        /,
+        *args: Any,
+        mail_id: str | None,
+        sender: Address | None,
+        recipient: Address | None,
+        domain: str | None,
+        agency_id: str | None,
+        **kwargs: Any,
+    ) -> None:
+        choice = Choice(
+            MailId(mail_id) if mail_id else None,
+            sender,
+            recipient,
+            domain,
+            AgencyId(agency_id) if agency_id else None,
+        )
+        await work(desk, choice, *args, **kwargs)
+
+    for option in reversed(
+        (
+            click.option("--mail-id", help="Of this mail."),
+            click.option("--from", "sender", type=ADDRESS, help="Of this sender (of the envelope)."),
+            click.option("--to", "recipient", type=ADDRESS, help="For this recipient."),
+            click.option("--domain", type=DomainType(), help="For this destination."),
+            click.option("--agency", "agency_id", help="For the next hop of this agency."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def queue() -> None:
+    """What waits to be passed on to other hosts.
+
+    Example: saraban queue list
+    """
+
+
+@queue.command("list")
+@click.option("--count", is_flag=True, help="Only how many recipients wait.")
+@click.option("--recipients", is_flag=True, help="Every recipient, the longest waiting first.")
+@click.option("--held", is_flag=True, help="Only what a postmaster holds.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), help="Lines at most [default: 50; 100 recipients]."
+)
+@at_desk
+@choosing
+async def list_(
+    desk: Desk, choice: Choice, count: bool, recipients: bool, held: bool, limit: int | None
+) -> None:
+    """What waits for each destination, or each recipient that waits.
+
+    Example: saraban queue list --domain dld.go.th --recipients
+    """
+    choice = replace(choice, is_held=True if held else None)
+    async with desk.pool.rows() as rows:
+        waiting = await listing.count(rows, choice)
+        if count:
+            print_json({"count": waiting}) if as_json() else click.echo(str(waiting))
+            return
+        if recipients:
+            limit = limit or RECIPIENTS_SHOWN
+            found = await listing.list_waiting(rows, choice, limit=limit)
+            _print_recipients(found)
+            left = waiting - len(found)
+        else:
+            limit = limit or DESTINATIONS_SHOWN
+            destinations = await listing.destinations(rows, choice, limit=limit)
+            _print_destinations(destinations, desk.clock.now())
+            left = waiting - sum(each.recipients for each in destinations)
+    if not as_json():
+        more = f", {left} of them not shown (--limit)" if left > 0 else ""
+        click.echo(f"{waiting} recipients wait{more}", err=True)
+
+
+@queue.command("show")
+@click.argument("mail_id")
+@at_desk
+async def show(desk: Desk, mail_id: str) -> None:
+    """Every recipient of a mail that was passed on or is to be; `saraban trace --mail-id` tells the story.
+
+    Example: saraban queue show mail_01…
+    """
+    async with desk.pool.rows() as rows:
+        found = await listing.of_mail(rows, MailId(mail_id))
+    if not found:
+        nothing(f"no recipient of {mail_id} was ever queued")
+    _print_recipients(found)
+
+
+@queue.command("hold")
+@reason_option("Why is it held")
+@at_desk
+@choosing
+async def hold(desk: Desk, choice: Choice, reason: str) -> None:
+    """Try no more, until released. What is held longer than it may wait goes back to its sender.
+
+    Example: saraban queue hold --domain dld.go.th --reason 'ย้ายเซิร์ฟเวอร์'
+    """
+    await _do(desk, choice, Hold(), reason, "held")
+
+
+@queue.command("release")
+@reason_option("Why is it released")
+@at_desk
+@choosing
+async def release(desk: Desk, choice: Choice, reason: str) -> None:
+    """Try again what was held, at once.
+
+    Example: saraban queue release --domain dld.go.th --reason 'ย้ายเสร็จแล้ว'
+    """
+    await _do(desk, choice, Release(), reason, "released")
+
+
+@queue.command("retry")
+@reason_option("Why now")
+@at_desk
+@choosing
+async def retry(desk: Desk, choice: Choice, reason: str) -> None:
+    """Try now, not when its next attempt would be. What is held stays so.
+
+    Example: saraban queue retry --domain dld.go.th --reason 'เซิร์ฟเวอร์กลับมาแล้ว'
+    """
+    await _do(desk, choice, Retry(), reason, "due now")
+
+
+@queue.command("reroute")
+@click.option("--via", type=HostAndPort(), help="The next hop to take, host:port.")
+@click.option("--back", is_flag=True, help="The agency's own next hop again.")
+@reason_option("Why this way")
+@at_desk
+@choosing
+async def reroute(desk: Desk, choice: Choice, via: NextHop | None, back: bool, reason: str) -> None:
+    """Take another next hop for what waits now; later mail goes the usual way.
+
+    Example: saraban queue reroute --domain dld.go.th --via backup.dld.example:25 --reason 'เครื่องหลักเสีย'
+    """
+    if (via is None) != back:
+        raise click.UsageError("say which way: --via HOST:PORT, or --back")
+    way = f"rerouted to {via}" if via else "rerouted to the agency's own next hop"
+    await _do(desk, choice, Reroute(via), reason, way)
+
+
+@queue.command("cancel")
+@click.option("--silently", is_flag=True, help="Send no report to senders.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@reason_option("Why is it cancelled")
+@at_desk
+@choosing
+async def cancel(desk: Desk, choice: Choice, silently: bool, yes: bool, reason: str) -> None:
+    """Give up what waits, for good. Senders get a report, unless they want none.
+
+    Example: saraban queue cancel --mail-id mail_01… --reason 'ส่งผิด' --yes
+    """
+    if choice == EVERYTHING:
+        raise click.UsageError("say what: --mail-id, --from, --to, --domain or --agency")
+    async with desk.pool.rows() as rows:
+        waiting = await listing.count(rows, choice)
+    if waiting:
+        confirm(f"Give up {waiting} recipients, for good?", yes=yes)
+    await _do(desk, choice, Cancel(is_reported=not silently), reason, "cancelled")
+
+
+@queue.command("drain")
+@reason_option("Why now")
+@at_desk
+@choosing
+async def drain(desk: Desk, choice: Choice, reason: str) -> None:
+    """Try everything once more, and wait until each has been: before a change, or a shutdown.
+
+    Example: saraban queue drain --agency ag_01… --reason 'ก่อนปิดปรับปรุง'
+    """
+    async with desk.pool.rows() as rows:
+        pages = [page async for page in listing.all_waiting(rows, choice)]
+    before = [row for page in pages for row in page if not row.is_held]
+    began_at = desk.clock.now()
+    await _steer(desk, choice, Retry(), reason)
+    while True:
+        async with desk.pool.rows() as rows:
+            now = await listing.rows_of(rows, before)
+        if not any(_is_untried(row, began_at) for row in now):
+            break
+        await desk.clock.sleep(DRAIN_POLL_S)
+    ended = Counter("deferred" if row.outcome == "waiting" else row.outcome for row in now)
+    told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(ended.items()))
+    say(told or "nothing waits", **ended)
+
+
+@queue.command("check")
+@at_desk
+async def check(desk: Desk) -> None:
+    """Has every recipient of every mail one end, or an attempt to come? Exit code 1 when not.
+
+    Example: saraban queue check --json
+    """
+    books, last = Books(), await desk.log.last()
+    await read_log(desk, books, last)
+    waiting = await compare_queue(desk, books, last)
+    async with desk.pool.rows() as rows:
+        late = await listing.late(rows, desk.clock.now() - LATE)
+        doubles = await leases.ran_out(rows)
+    books.faults += [_lateness(row) for row in late]
+    undecided = sum(map(len, books.open.values()))
+    ends = {end: books.ended[end] for end in ("delivered", "relayed", "bounced", "cancelled", "expanded")}
+    found = {"mails": books.mails, "recipients": books.recipients, **ends}
+    found |= {"waiting": waiting, "undecided": undecided, "possible_doubles": doubles}
+    if as_json():
+        print_json(found | {"faults": books.faults})
+    else:
+        for name, number in found.items():
+            click.echo(f"{name.replace('_', ' ') + ':':<18}{number:>12,}")
+        for fault in books.faults:
+            click.echo(f"fault: {fault}")
+        click.echo("every recipient has one end or an attempt to come" if not books.faults else "not whole")
+    if books.faults:
+        raise SystemExit(1)
+
+
+async def _do(desk: Desk, choice: Choice, deed: Deed, reason: str, done: str) -> None:
+    """Steer, and say what was done."""
+    if choice == EVERYTHING:
+        raise click.UsageError("say what: --mail-id, --from, --to, --domain or --agency")
+    await _steer(desk, choice, deed, reason, done)
+
+
+async def _steer(desk: Desk, choice: Choice, deed: Deed, reason: str, done: str = "") -> None:
+    async with desk.lane() as lane:
+        steering = Steering(desk.pool, desk.log, lane, desk.keys, desk.clock, desk.entropy)
+        steered = await steering.steer(choice, deed, stamp(desk), why=reason, patience_s=PATIENCE_S)
+    if done and not (steered.changed or steered.unchanged or steered.busy):
+        nothing("nothing that waits matches")
+    parts = [f"{steered.changed} recipients are {done}"]
+    if steered.unchanged:
+        parts.append(f"for {steered.unchanged} there was nothing to change")
+    if steered.busy:
+        parts.append(f"{steered.busy} were being tried all the time: run it again")
+    if done:
+        say("; ".join(parts), **asdict(steered))
+    if steered.busy:
+        raise SystemExit(1)
+
+
+def _is_untried(row: Recipient, began_at: datetime) -> bool:
+    return row.outcome == "waiting" and not row.is_held and (row.tried_at is None or row.tried_at < began_at)
+
+
+def _lateness(row: Recipient) -> str:
+    what = "its time was over" if row.expires_at <= row.next_attempt_at else "its next attempt was due"
+    return f"{row.mail_id} recipient {row.recipient}: {what} at {cell(row.next_attempt_at)}"
+
+
+def _print_destinations(found: list[listing.Destination], now: datetime) -> None:
+    rows = [asdict(each) for each in found]
+    if not as_json():
+        for row, each in zip(rows, found, strict=True):
+            row["waits_for"] = _length(now - each.oldest_at)
+            row["next_in"] = _next(each, now)
+            row["last_reply"] = f"{each.code or ''} {each.status}".strip()
+            row["destination"] = each.domain
+    print_rows(rows, ("destination", "recipients", "mails", "held", "waits_for", "next_in", "last_reply"))
+
+
+def _next(each: listing.Destination, now: datetime) -> str:
+    if each.next_attempt_at is None:
+        return "held"
+    return "now" if each.next_attempt_at <= now else _length(each.next_attempt_at - now)
+
+
+def _print_recipients(found: list[Recipient]) -> None:
+    rows = [asdict(row) for row in found]
+    for row, recipient in zip(rows, found, strict=True):
+        row["via"] = str(NextHop(recipient.hop_host, recipient.hop_port)) if recipient.hop_host else None
+        if not as_json():
+            state = "held" if recipient.is_held and recipient.outcome == "waiting" else recipient.outcome
+            row |= {"from": recipient.sender or "<>", "to": recipient.address, "state": state}
+            row["last_reply"] = f"{recipient.code or ''} {recipient.status}".strip()
+    print_rows(rows, ("mail_id", "from", "to", "state", "attempt", "next_attempt_at", "last_reply", "via"))
+
+
+def _length(span: timedelta) -> str:
+    """The two largest units: 3d 4h, 5m 6s."""
+    seconds, words = int(span.total_seconds()), list[str]()
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        if seconds >= unit or (unit == 1 and not words):
+            words.append(f"{seconds // unit}{name}")
+        seconds %= unit
+    return " ".join(words[:2])

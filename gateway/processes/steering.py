@@ -1,0 +1,160 @@
+"""Steering the queue: a person's deed on every recipient that waits and is chosen.
+
+As a relay does before it tries (architecture §2.4): take the lease, read the log's last position, wait until
+the rows have reached it, look again, and only then append. So nobody is cancelled who is being tried, and
+nobody is tried who is cancelled. Whom a relay has not begun with it gives back when it is asked to.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from gateway.domain.agency import NextHop
+from gateway.domain.events import Fact, MailQueued, Stamp
+from gateway.domain.group import parts
+from gateway.domain.sealing import NONCE_OCTETS, unwrap
+from gateway.domain.steering import Deed, Waiting, changes, steered
+from gateway.mail.ids import MailId
+from gateway.ports import Clock, Entropy, EventLog, KeyForgotten, KeyStore, Lane, Position, Unavailable
+from projections.checkpoint import reached
+from projections.queue import leases, listing
+from projections.queue.leases import Lease
+from projections.queue.listing import Choice
+from projections.queue.project import QueueModel, Recipient
+from projections.readmodel import Pool
+
+LEASE_S: Final = 60.0
+ROWS_TIMEOUT_S: Final = 10.0
+BUSY_POLL_S: Final = 0.25
+HOLDER_OCTETS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """How many recipients. busy: a relay was trying them all the time, and nothing was done to them."""
+
+    changed: int = 0
+    unchanged: int = 0  # it was so already
+    busy: int = 0
+
+    def __add__(self, other: "Steered") -> "Steered":
+        return Steered(self.changed + other.changed, self.unchanged + other.unchanged, self.busy + other.busy)
+
+
+class Steering:
+    """All raise Unavailable, Full, Deposed; what was done until then is done, and doing it again is safe."""
+
+    def __init__(
+        self, pool: Pool, log: EventLog, lane: Lane, keys: KeyStore, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._pool, self._log, self._lane = pool, log, lane
+        self._keys, self._clock, self._entropy = keys, clock, entropy
+
+    async def steer(
+        self, choice: Choice, deed: Deed, stamp: Stamp, *, why: str, patience_s: float
+    ) -> Steered:
+        """Do it to all that wait now and are chosen. patience_s: how long to wait for those being tried."""
+        start, done = await self._log.last(), Steered()
+        ends_s = self._clock.monotonic() + patience_s
+        busy = list[Recipient]()
+        async with self._pool.rows() as rows:
+            pages = [page async for page in listing.all_waiting(rows, choice)]
+        for page in pages:
+            some, left = await self._page([row for row in page if row.position <= start], deed, stamp, why)
+            done += some
+            busy += left
+        while busy and self._clock.monotonic() < ends_s:
+            await self._clock.sleep(BUSY_POLL_S)
+            again = await self._still_chosen(choice, busy)
+            busy = []
+            for first in range(0, len(again), listing.PAGE):
+                some, left = await self._page(again[first : first + listing.PAGE], deed, stamp, why)
+                done += some
+                busy += left
+        return done + Steered(busy=len(busy))
+
+    async def _still_chosen(self, choice: Choice, busy: Sequence[Recipient]) -> list[Recipient]:
+        """Those of them that wait still, as they are now."""
+        wanted, found = set(map(_key, busy)), list[Recipient]()
+        async with self._pool.rows() as rows:
+            async for page in listing.all_waiting(rows, choice):
+                found += [row for row in page if _key(row) in wanted]
+        return found
+
+    async def _page(
+        self, page: Sequence[Recipient], deed: Deed, stamp: Stamp, why: str
+    ) -> tuple[Steered, list[Recipient]]:
+        """How many had it done to them, and those that others have now."""
+        leased, busy = await self._lease(page)
+        try:
+            last = await self._log.last()
+            await self._reach(last)
+            taken = {(lease.mail_id, recipient) for lease in leased for recipient in lease.recipients}
+            waiting, moved = await self._look_again([row for row in page if _key(row) in taken])
+            wanted = [one for one in waiting if changes(deed, one)]
+            facts = [await self._fact(deed, one, stamp, why) for one in wanted]
+            for part in parts(facts):
+                last = await self._lane.append(part)
+            await self._reach(last)
+        finally:
+            async with self._pool.rows() as rows:
+                await leases.release(rows, leased)
+        changed = sum(len(one.recipients) for one in wanted)
+        same = sum(len(one.recipients) for one in waiting) - changed
+        return Steered(changed, same), busy + moved
+
+    async def _lease(self, page: Sequence[Recipient]) -> tuple[list[Lease], list[Recipient]]:
+        """Ours now, and whom somebody else has, who is asked to give them back."""
+        wanted: dict[MailId, list[int]] = {}
+        for row in page:
+            wanted.setdefault(MailId(row.mail_id), []).append(row.recipient)
+        holder = leases.PERSON + self._entropy(HOLDER_OCTETS).hex()
+        now_s = self._clock.monotonic()
+        async with self._pool.rows() as rows:
+            leased = await leases.take(rows, wanted, holder=holder, seconds=LEASE_S, now_s=now_s)
+            ours = {(lease.mail_id, recipient) for lease in leased for recipient in lease.recipients}
+            busy = [row for row in page if _key(row) not in ours]
+            if busy:
+                await leases.want(rows, list(map(_key, busy)))
+        return leased, busy
+
+    async def _look_again(self, page: Sequence[Recipient]) -> tuple[list[Waiting], list[Recipient]]:
+        """What is as it was, now that the rows know all that was in the log; and what has moved since."""
+        async with self._pool.rows() as rows:
+            now = {_key(row): row for row in await listing.rows_of(rows, page)}
+            queued = await listing.queued_at(rows, sorted({row.position for row in page}))
+        same = [row for row in page if now.get(_key(row)) == row]
+        return _alike(same, queued), [row for row in page if now.get(_key(row)) != row]
+
+    async def _fact(self, deed: Deed, waiting: Waiting, stamp: Stamp, why: str) -> Fact:
+        nonce = partial(self._entropy, NONCE_OCTETS)
+        data_key = await self._data_key(waiting.queued)
+        return steered(deed, waiting, stamp, why=why, data_key=data_key, nonce=nonce)
+
+    async def _data_key(self, queued: MailQueued) -> bytes | None:
+        wrap = queued.keys[0]
+        try:
+            return unwrap(wrap.wrapped, await self._keys.get(wrap.key))
+        except KeyForgotten:
+            return None
+
+    async def _reach(self, position: Position) -> None:
+        if not await reached(self._pool, QueueModel, position, ROWS_TIMEOUT_S):
+            raise Unavailable("queue", f"its rows have not reached position {position}")
+
+
+def _key(row: Recipient) -> tuple[MailId, int]:
+    return MailId(row.mail_id), row.recipient
+
+
+def _alike(page: Sequence[Recipient], queued: dict[int, MailQueued]) -> list[Waiting]:
+    """By mail.queued and what a deed may change."""
+    alike: dict[tuple[int, bool, NextHop | None], list[int]] = {}
+    for row in page:
+        hop = NextHop(row.hop_host, row.hop_port) if row.hop_host else None
+        alike.setdefault((row.position, row.is_held, hop), []).append(row.recipient)
+    return [
+        Waiting(queued[position], position, tuple(recipients), is_held, hop)
+        for (position, is_held, hop), recipients in alike.items()
+    ]

@@ -1,0 +1,156 @@
+"""The queue as people look at it: how much waits for which destination, and every recipient that waits."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from gateway.domain import codec
+from gateway.domain.events import MailQueued
+from gateway.mail.address import Address
+from gateway.mail.ids import AgencyId, MailId
+from projections.queue.project import QueueModel, Recipient
+from projections.queue.query import UNLEASED
+from projections.readmodel import Rows, schema_of
+
+_SCHEMA = schema_of(QueueModel)
+PAGE: Final = 1_000
+START: Final = ("", -1)  # before the first recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which recipients that wait; None: any. Every field narrows it."""
+
+    mail_id: MailId | None = None
+    sender: Address | None = None
+    recipient: Address | None = None
+    domain: str | None = None  # destination, in A-labels and lower case
+    agency_id: AgencyId | None = None  # whose next hop they wait for
+    is_held: bool | None = None
+
+    def where(self, first: int) -> tuple[str, list[object]]:
+        """A condition on `recipient AS r`, and its arguments from $first on."""
+        terms = [
+            ("r.mail_id = {}", self.mail_id),
+            ("lower(r.sender) = lower({})", None if self.sender is None else str(self.sender)),
+            ("lower(r.address) = lower({})", None if self.recipient is None else str(self.recipient)),
+            ("r.domain = {}", self.domain),
+            ("r.agency_id = {}", self.agency_id),
+            ("r.is_held = {}", self.is_held),
+        ]
+        wanted = [(term, value) for term, value in terms if value is not None]
+        conditions = [term.format(f"${number}") for number, (term, _) in enumerate(wanted, first)]
+        return " AND ".join(["r.outcome = 'waiting'", *conditions]), [value for _, value in wanted]
+
+
+EVERYTHING: Final = Choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What waits for one domain. code, status: what was said most often; 0 and "": nothing yet."""
+
+    domain: str
+    agency_id: AgencyId | None
+    recipients: int
+    mails: int
+    held: int
+    oldest_at: datetime  # when the longest waiting was accepted
+    next_attempt_at: datetime | None  # None: all are held
+    expires_at: datetime  # of the first to be given up
+    code: int
+    status: str
+
+
+async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destination]:
+    """The domains for which most recipients wait, first."""
+    where, values = choice.where(2)
+    found = await rows.fetch(
+        f"""SELECT r.domain, r.agency_id, count(*) AS recipients, count(DISTINCT r.mail_id) AS mails,
+            count(*) FILTER (WHERE r.is_held) AS held, min(r.accepted_at) AS oldest_at,
+            min(r.next_attempt_at) FILTER (WHERE NOT r.is_held) AS next_attempt_at,
+            min(r.expires_at) AS expires_at,
+            coalesce(mode() WITHIN GROUP (ORDER BY r.code) FILTER (WHERE r.attempt > 0), 0) AS code,
+            coalesce(mode() WITHIN GROUP (ORDER BY r.status) FILTER (WHERE r.attempt > 0), '') AS status
+        FROM {_SCHEMA}.recipient AS r WHERE {where}
+        GROUP BY r.domain, r.agency_id ORDER BY count(*) DESC, r.domain LIMIT $1""",
+        limit,
+        *values,
+    )
+    return [Destination(*row.values()) for row in found]
+
+
+async def count(rows: Rows, choice: Choice) -> int:
+    """How many recipients wait."""
+    where, values = choice.where(1)
+    number: int = await rows.fetchval(f"SELECT count(*) FROM {_SCHEMA}.recipient AS r WHERE {where}", *values)
+    return number
+
+
+async def list_waiting(
+    rows: Rows, choice: Choice = EVERYTHING, *, after: tuple[str, int] = START, limit: int = PAGE
+) -> list[Recipient]:
+    """Who waits, the longest first. after: the last (mail_id, recipient) of the page before."""
+    where, values = choice.where(4)
+    found = await rows.fetch(
+        f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
+        WHERE {where} AND (r.mail_id, r.recipient) > ($1, $2) ORDER BY r.mail_id, r.recipient LIMIT $3""",
+        *after,
+        limit,
+        *values,
+    )
+    return [Recipient(*row.values()) for row in found]
+
+
+async def all_waiting(rows: Rows, choice: Choice = EVERYTHING) -> AsyncIterator[list[Recipient]]:
+    """The same, page after page."""
+    after = START
+    while page := await list_waiting(rows, choice, after=after):
+        yield page
+        after = page[-1].mail_id, page[-1].recipient
+
+
+async def of_mail(rows: Rows, mail_id: MailId) -> list[Recipient]:
+    """Every recipient of a mail that was ever queued, with what became of it."""
+    found = await rows.fetch(
+        f"SELECT * FROM {_SCHEMA}.recipient WHERE mail_id = $1 ORDER BY recipient", mail_id
+    )
+    return [Recipient(*row.values()) for row in found]
+
+
+async def late(rows: Rows, since: datetime, *, limit: int = PAGE) -> list[Recipient]:
+    """Who was due before `since` and is not being tried."""
+    found = await rows.fetch(
+        f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
+        WHERE r.outcome = 'waiting' AND r.next_attempt_at < $1 {UNLEASED}
+        ORDER BY r.next_attempt_at LIMIT $2""",
+        since,
+        limit,
+    )
+    return [Recipient(*row.values()) for row in found]
+
+
+async def rows_of(rows: Rows, seen: Sequence[Recipient]) -> list[Recipient]:
+    """The same recipients as they are now."""
+    found = await rows.fetch(
+        f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
+        JOIN unnest($1::text[], $2::int[]) AS seen (mail_id, recipient) USING (mail_id, recipient)""",
+        [row.mail_id for row in seen],
+        [row.recipient for row in seen],
+    )
+    return [Recipient(*row.values()) for row in found]
+
+
+async def queued_at(rows: Rows, positions: list[int]) -> dict[int, MailQueued]:
+    """The mail.queued at those positions, of which somebody still waits."""
+    found = await rows.fetch(
+        f"SELECT position, state FROM {_SCHEMA}.queued WHERE position = ANY($1::bigint[])", positions
+    )
+    return {row["position"]: _queued(row["state"]) for row in found}
+
+
+def _queued(state: bytes) -> MailQueued:
+    event = codec.decode(MailQueued.TOPIC, state)
+    assert isinstance(event, MailQueued), event
+    return event
