@@ -157,6 +157,10 @@ class Settings:
     # Precedent: Postfix default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
 
+    # --- trials ---
+    # How long an agency is here that is here for trial. Precedent: Microsoft 365, 30 days.
+    trial_days: int = _number(30, 1, 366)
+
     # --- processes ---
     edges: int = _number(1, 1, 64)
     router_shares: int = _number(1, 1, 64)

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final, TextIO, get_args
+from urllib.parse import quote
 
 import click
 import msgspec
 
 from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
-from gateway.cli.output import print_rows, say
+from gateway.cli.output import as_json, nothing, print_json, print_rows, say
 from gateway.cli.registering import Octets, agencies, agencies_at, registry_at
 from gateway.cli.remote import Remote
 from gateway.domain.agency import ForwardingPolicy, IdentityProvider, NextHop
+from gateway.domain.trial import TRIAL_DAYS_MAX
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
@@ -91,14 +93,70 @@ async def identity(
 @click.argument("name")
 @click.option("--domain", "domains", required=True, multiple=True, help="Its domain; repeat for more.")
 @click.option("--relay-to", type=HostAndPort(), help="Its own mail server; without it mailboxes are here.")
+@click.option("--trial", is_flag=True, help="For some days: see `saraban agency show`.")
+@click.option("--days", type=click.IntRange(1, TRIAL_DAYS_MAX), help="Of the trial; 30 unless set otherwise.")
 @administering
-async def add_agency(desk: Where, name: str, domains: Sequence[str], relay_to: NextHop | None) -> None:
+async def add_agency(
+    desk: Where,
+    name: str,
+    domains: Sequence[str],
+    relay_to: NextHop | None,
+    trial: bool,
+    days: int | None,
+) -> None:
     """Register an agency and claim its domains.
 
-    Example: saraban agency add 'Office of the Prime Minister' --domain opm.go.th
+    Example: saraban agency add 'Office of the Prime Minister' --domain opm.go.th --trial --days 14
     """
-    agency_id = await registry_at(desk).add_agency(name, domains, relay_to=relay_to)
-    say(f"agency {agency_id}", agency_id=agency_id, name=name, domains=list(domains))
+    if days is not None and not trial:
+        raise click.UsageError("--days is of a trial: say --trial too")
+    given = 0 if isinstance(desk, Remote) else desk.settings.trial_days
+    trial_days = (days or given) if trial else None
+    agency_id = await registry_at(desk).add_agency(name, domains, relay_to=relay_to, trial_days=trial_days)
+    say(f"agency {agency_id}", agency_id=agency_id, name=name, domains=list(domains), trial=trial)
+
+
+@agency.command("show")
+@click.argument("agency_id")
+@administering
+async def show(desk: Where, agency_id: str) -> None:
+    """One agency: its domains, its status, and how far its trial has come.
+
+    Example: saraban agency show ag_01…
+    """
+    if isinstance(desk, Remote):
+        found = [await desk.ask("GET", f"/agencies/{quote(agency_id)}")]
+    else:
+        found = [row for row in await _agencies(desk) if row["agency_id"] == agency_id]
+    if not found:
+        nothing(f"there is no agency {agency_id}")
+    shown = found[0]
+    if as_json():
+        print_json(shown)
+        return
+    for name, value in shown.items():
+        if value not in (None, "", [], ()):
+            click.echo(f"{name + ':':<17}{', '.join(value) if isinstance(value, list | tuple) else value}")
+
+
+@agency.command("trial")
+@click.argument("agency_id")
+@click.option("--days", type=click.IntRange(1, TRIAL_DAYS_MAX), required=True, help="From now.")
+@reason_option("Why does the trial go on")
+@administering
+async def trial(desk: Where, agency_id: str, days: int, reason: str) -> None:
+    """Let an agency's trial end later; one that has ended goes on, and its people are let in again.
+
+    To let it stay for good: saraban agency activate.
+
+    Example: saraban agency trial ag_01… --days 14 --reason 'budget is being decided'
+    """
+    ends_at = await agencies_at(desk).extend_trial(AgencyId(agency_id), days, reason)
+    say(
+        f"the trial of {agency_id} ends on {ends_at:%Y-%m-%d %H:%M} UTC",
+        agency_id=agency_id,
+        trial_ends_at=ends_at.isoformat(),
+    )
 
 
 @agency.command("list")
@@ -154,10 +212,13 @@ async def suspend(desk: Where, agency_id: str, reason: str, yes: bool) -> None:
 async def activate(desk: Where, agency_id: str, reason: str) -> None:
     """Undo `suspend`: each of its accounts is what it is by itself again.
 
+    A trial that is not suspended, ended or not, is one no more: the agency is here for good.
+
     Example: saraban agency activate ag_01… --reason 'the sender was found'
     """
-    await agencies_at(desk).activate(AgencyId(agency_id), reason)
-    say(f"activated {agency_id}", agency_id=agency_id, status="active")
+    status = await agencies_at(desk).activate(AgencyId(agency_id), reason)
+    still = "" if status == "active" else f"; it is {status}, as before it was suspended"
+    say(f"activated {agency_id}{still}", agency_id=agency_id, status=status)
 
 
 @agency.command("contact")

@@ -6,6 +6,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -13,7 +14,7 @@ import msgspec
 
 from gateway.cli.session import Session
 from gateway.domain.account import Role
-from gateway.domain.agency import ForwardingPolicy, Limits, NextHop
+from gateway.domain.agency import AgencyStatus, ForwardingPolicy, Limits, NextHop
 from gateway.domain.registration import Refused, Unknown
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
@@ -83,9 +84,20 @@ class RemoteRegistry:
         self._remote = remote
 
     async def add_agency(
-        self, name: str, domains: Sequence[str], *, relay_to: NextHop | None = None
+        self,
+        name: str,
+        domains: Sequence[str],
+        *,
+        relay_to: NextHop | None = None,
+        trial_days: int | None = None,
     ) -> AgencyId:
-        new = {"name": name, "domains": list(domains), "relay_to": str(relay_to) if relay_to else None}
+        """trial_days: 0: as many as the gateway gives."""
+        new = {
+            "name": name,
+            "domains": list(domains),
+            "relay_to": str(relay_to) if relay_to else None,
+            "trial_days": trial_days,
+        }
         return AgencyId((await self._remote.ask("POST", "/agencies", new))["agency_id"])
 
     async def suspend_account(self, address: Address, reason: str) -> AccountId:
@@ -122,8 +134,15 @@ class RemoteAgencies:
     async def suspend(self, agency_id: AgencyId, reason: str) -> None:
         await self._remote.ask("POST", f"/agencies/{quote(agency_id)}/suspend", {"reason": reason})
 
-    async def activate(self, agency_id: AgencyId, reason: str) -> None:
-        await self._remote.ask("POST", f"/agencies/{quote(agency_id)}/activate", {"reason": reason})
+    async def activate(self, agency_id: AgencyId, reason: str) -> AgencyStatus:
+        path = f"/agencies/{quote(agency_id)}/activate"
+        status: AgencyStatus = (await self._remote.ask("POST", path, {"reason": reason}))["status"]
+        return status
+
+    async def extend_trial(self, agency_id: AgencyId, days: int, reason: str) -> datetime:
+        path = f"/agencies/{quote(agency_id)}/trial"
+        extended = await self._remote.ask("POST", path, {"days": days, "reason": reason})
+        return datetime.fromisoformat(extended["trial_ends_at"])
 
     async def set_contact(self, agency_id: AgencyId, address: Address) -> AccountId:
         path = f"/agencies/{quote(agency_id)}/contact"

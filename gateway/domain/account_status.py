@@ -25,6 +25,7 @@ from gateway.domain.registration import (
     Registration,
     Standing,
     check_free,
+    check_open,
     check_room,
     claim_of,
     release_of,
@@ -87,6 +88,8 @@ def activate_account(
     status, account_id = account.status, AccountId(account.id)
     if status == "active":
         raise Refused("the account is active already")
+    if standing.agency is not None:
+        check_open(standing.agency)
     account.trigger(AccountActivated, stamp, sealed=reason)
     if status == "suspended":
         return _registration(account, position, ())

@@ -4,6 +4,7 @@ Source: architecture §4 (aggregates).
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,7 +25,8 @@ from gateway.domain.agency import (
 )
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
-from gateway.domain.registration import Refused, Registration, agency_name
+from gateway.domain.registration import TRIAL_RULE, Refused, Registration, agency_name, check_open
+from gateway.domain.trial import TRIAL_DAYS_MAX, AgencyTrialExtended
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId
 
@@ -49,8 +51,8 @@ def rename_agency(agency: Agency, position: int, name: str, stamp: Stamp) -> Reg
 
 def suspend_agency(agency: Agency, position: int, stamp: Stamp, *, reason: bytes) -> Registration:
     """None of its accounts signs in or sends. reason: of `seal_reason`. Raises Refused."""
-    if agency.status == "suspended":
-        raise Refused(f"{agency.name} is suspended already")
+    if agency.status in ("suspended", "closing", "closed"):
+        raise Refused(f"{agency.name} is {agency.status} already")
     agency.trigger(AgencySuspended, stamp, sealed=reason)
     return _registration(agency, position)
 
@@ -60,6 +62,21 @@ def activate_agency(agency: Agency, position: int, stamp: Stamp, *, reason: byte
     if agency.status == "active":
         raise Refused(f"{agency.name} is active already")
     agency.trigger(AgencyActivated, stamp, sealed=reason)
+    return _registration(agency, position)
+
+
+def extend_trial(
+    agency: Agency, position: int, ends_at: datetime, stamp: Stamp, *, reason: bytes
+) -> Registration:
+    """It ends then, and not before. reason: of `seal_reason`. Raises Refused."""
+    check_open(agency)
+    if agency.trial is None:
+        raise Refused(f"{agency.name} is no trial")
+    if ends_at <= agency.trial.ends_at:
+        raise Refused(f"the trial of {agency.name} ends on {agency.trial.ends_at:%Y-%m-%d}: say more days")
+    if ends_at > stamp.at + timedelta(days=TRIAL_DAYS_MAX):
+        raise Refused(TRIAL_RULE)
+    agency.trigger(AgencyTrialExtended, stamp, ends_at=ends_at, sealed=reason)
     return _registration(agency, position)
 
 

@@ -3,18 +3,21 @@
 Source: architecture §4 (aggregates); issue 1/9, section 5.
 """
 
+from datetime import datetime
 from typing import ClassVar, Final, Literal, Self
 
 from msgspec import Struct
 
 from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
-from gateway.domain.events import Stamp
+from gateway.domain.events import Instant, Stamp
+from gateway.domain.trial import Trial
 from gateway.mail.ids import AccountId, AgencyId
 
 ATTACHMENT_OCTETS_MAX: Final = 26_214_400  # 25 MiB, what people know from elsewhere
 
-# suspended: none of its accounts signs in or sends, mail still comes in.
-AgencyStatus = Literal["active", "suspended"]
+# suspended, expired (a trial that has ended): none of its accounts signs in or sends, mail still comes in.
+# closing: it has been exported; closed: its accounts are, and no mail comes in.
+AgencyStatus = Literal["trial", "active", "suspended", "expired", "closing", "closed"]
 
 
 # Where its accounts may forward their mail: nowhere, to agencies of this gateway, or to any address.
@@ -51,12 +54,16 @@ class IdentityProvider(Struct, frozen=True, omit_defaults=True):
 
 
 class AgencyCreated(CreatedEvent, frozen=True, kw_only=True):
-    """agency.<agency_id>. relay_to: the next hop of its mail; None: its mailboxes are here."""
+    """agency.<agency_id>. relay_to: the next hop of its mail; None: its mailboxes are here.
+
+    trial_ends_at: None: it is no trial.
+    """
 
     TOPIC: ClassVar[str] = "agency.created/1"
 
     name: str
     relay_to: NextHop | None = None
+    trial_ends_at: Instant | None = None
 
 
 class AgencyRenamed(AggregateEvent, frozen=True, kw_only=True):
@@ -78,18 +85,24 @@ class AgencySuspended(AggregateEvent, frozen=True, kw_only=True):
     sealed: bytes  # ReasonSecret, under `agency.<agency_id>`
 
     def apply(self, aggregate: "Agency") -> None:
-        aggregate.status = "suspended"
+        aggregate.is_suspended = True
 
 
 class AgencyActivated(AggregateEvent, frozen=True, kw_only=True):
-    """agency.<agency_id>: its accounts are what they are by themselves again."""
+    """agency.<agency_id>: its accounts are what they are by themselves again, or it is a trial no more.
+
+    A trial that was suspended goes on as a trial; one that was not is active for good.
+    """
 
     TOPIC: ClassVar[str] = "agency.activated/1"
 
     sealed: bytes  # ReasonSecret, under `agency.<agency_id>`
 
     def apply(self, aggregate: "Agency") -> None:
-        aggregate.status = "active"
+        if aggregate.is_suspended:
+            aggregate.is_suspended = False
+        else:
+            aggregate.trial = None
 
 
 class AgencyContactSet(AggregateEvent, frozen=True, kw_only=True):
@@ -139,18 +152,44 @@ class AgencyForwardingSet(AggregateEvent, frozen=True, kw_only=True):
 class Agency(Aggregate):
     TOPIC: ClassVar[str] = "agency"
 
-    def __init__(self, name: str, relay_to: NextHop | None) -> None:
+    def __init__(
+        self, name: str, relay_to: NextHop | None, trial_ends_at: datetime | None, timestamp: datetime
+    ) -> None:
         self.name = name
         self.relay_to = relay_to
-        self.status: AgencyStatus = "active"
+        self.is_suspended = self.is_closed = False
+        self.trial = Trial(timestamp, trial_ends_at) if trial_ends_at else None
         self.limits = Limits()
         self.contact_id: AccountId | None = None  # None: its oldest account answers for it
         self.provider: IdentityProvider | None = None
         self.forwarding: ForwardingPolicy = FORWARDING_DEFAULT
 
     @classmethod
-    def create(cls, agency_id: AgencyId, stamp: Stamp, *, name: str, relay_to: NextHop | None) -> Self:
-        return cls.create_as(AgencyCreated, agency_id, stamp, name=name, relay_to=relay_to)
+    def create(
+        cls,
+        agency_id: AgencyId,
+        stamp: Stamp,
+        *,
+        name: str,
+        relay_to: NextHop | None,
+        trial_ends_at: datetime | None = None,
+    ) -> Self:
+        return cls.create_as(
+            AgencyCreated, agency_id, stamp, name=name, relay_to=relay_to, trial_ends_at=trial_ends_at
+        )
+
+    @property
+    def status(self) -> AgencyStatus:
+        """What holds, of all that was said of it."""
+        if self.is_closed:
+            return "closed"
+        if self.trial is not None and self.trial.is_exported:
+            return "closing"
+        if self.is_suspended:
+            return "suspended"
+        if self.trial is None:
+            return "active"
+        return "trial" if self.trial.closes_at is None else "expired"
 
     @property
     def is_hosted(self) -> bool:

@@ -25,6 +25,7 @@ from gateway.domain import (
     signin,
     steering,
     traffic,
+    trial,
 )
 from gateway.domain.events import EVENT_TYPES, Event
 
@@ -45,6 +46,7 @@ EVENT_ROOMS: Final = (
     signin,
     steering,
     traffic,
+    trial,
 )
 
 # Events are small (architecture §4): content never goes into the log. The largest is a mail.accepted whose

@@ -5,7 +5,7 @@ Source: issue 1/9, section 5; architecture §4 (two ways in, Subjects).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.domain.account import (
@@ -28,11 +28,14 @@ from gateway.domain.events import Fact, Stamp
 from gateway.domain.histories import address_history, address_name, domain_history, history_of
 from gateway.domain.mailboxtree import MailboxTree, tree_id
 from gateway.domain.sealing import seal
+from gateway.domain.trial import TRIAL_DAYS_MAX
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 
 NAME_CHARACTERS_MAX: Final = 200
 NAME_RULE: Final = f"a name has at most {NAME_CHARACTERS_MAX} characters, all of them printable"
+
+TRIAL_RULE: Final = f"a trial has from 1 to {TRIAL_DAYS_MAX} days"
 
 
 class Refused(Exception):
@@ -95,12 +98,20 @@ class Standing:
 
 
 def register_agency(
-    agency_id: AgencyId, stamp: Stamp, *, name: str, domains: Sequence[str], relay_to: NextHop | None
+    agency_id: AgencyId,
+    stamp: Stamp,
+    *,
+    name: str,
+    domains: Sequence[str],
+    relay_to: NextHop | None,
+    trial_days: int | None = None,
 ) -> Registration:
     """A new agency that claims its domains. A domain that is taken makes the append a Conflict.
 
-    Raises Refused for a name, domain or next hop nobody can use.
+    trial_days: None: it is no trial. Raises Refused for a name, domain, next hop or trial nobody can use.
     """
+    if trial_days is not None and not 1 <= trial_days <= TRIAL_DAYS_MAX:
+        raise Refused(TRIAL_RULE)
     name = agency_name(name)
     if relay_to is not None and not (relay_to.host and 1 <= relay_to.port <= 65535):
         raise Refused(f"{relay_to} is no host and port")
@@ -110,7 +121,8 @@ def register_agency(
     if len(set(labels)) < len(labels):
         raise Refused("a domain is named twice")
 
-    agency = Agency.create(agency_id, stamp, name=name, relay_to=relay_to)
+    ends_at = None if trial_days is None else stamp.at + timedelta(days=trial_days)
+    agency = Agency.create(agency_id, stamp, name=name, relay_to=relay_to, trial_ends_at=ends_at)
     claims = tuple(
         Fact(domain_history(label), DomainClaimed(domain=label, agency_id=agency_id, **stamp.fields()))
         for label in labels
@@ -152,10 +164,17 @@ def check_home(address: Address, agency_id: AgencyId, standing: Standing) -> Non
     agency, claim = standing.agency, standing.claim
     if agency is None:
         raise Unknown(f"there is no agency {agency_id}")
+    check_open(agency)
     if not agency.is_hosted:
         raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
     if claim is None or claim.agency_id != agency_id:
         raise Refused(f"the domain {address.domain} does not belong to {agency.name}")
+
+
+def check_open(agency: Agency) -> None:
+    """Raises Refused when there is no way back into the agency."""
+    if agency.status in ("closing", "closed"):
+        raise Refused(f"{agency.name} is {agency.status}: its trial ended and its mail was exported")
 
 
 def check_room(standing: Standing) -> None:

@@ -55,6 +55,7 @@ from gateway.domain.forwarding import (
     forwarding_label,
 )
 from gateway.domain.mailboxtree import TreeCreated
+from gateway.domain.trial import AgencyClosed, AgencyExported, AgencyTrialEnded, AgencyTrialExtended
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Recorded
 from projections.directory import search
@@ -73,13 +74,12 @@ _ACCOUNT_STATUS: Final = """UPDATE account SET status = changed.status, reason =
     FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (account_id, status, reason)
     WHERE account.account_id = changed.account_id"""
 
-_AGENCY_STATUS: Final = """UPDATE agency SET status = changed.status, reason = changed.reason
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (agency_id, status, reason)
-    WHERE agency.agency_id = changed.agency_id"""
+_AGENCY_IS: Final = """UPDATE agency SET said = '{0}' WHERE agency_id = ANY($1::text[])"""
 
 FOLD: Final = {
     AgencyCreated.TOPIC: """INSERT INTO agency SELECT * FROM
-        unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[]) ON CONFLICT DO NOTHING""",
+        unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::timestamptz[])
+        ON CONFLICT DO NOTHING""",
     DomainClaimed.TOPIC: """INSERT INTO domain SELECT * FROM unnest($1::text[], $2::text[])
         ON CONFLICT DO NOTHING""",
     AccountCreated.TOPIC: """INSERT INTO account SELECT * FROM unnest($1::text[], $2::text[], $3::text[],
@@ -90,8 +90,23 @@ FOLD: Final = {
             former_names = agency.former_names || agency.name
         FROM unnest($1::text[], $2::text[]) AS changed (agency_id, name)
         WHERE agency.agency_id = changed.agency_id""",
-    AgencySuspended.TOPIC: _AGENCY_STATUS,
-    AgencyActivated.TOPIC: _AGENCY_STATUS,
+    AgencySuspended.TOPIC: """UPDATE agency SET said = 'suspended', reason = changed.reason
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (agency_id, status, reason)
+        WHERE agency.agency_id = changed.agency_id""",
+    # A trial that was suspended is a trial again.
+    AgencyActivated.TOPIC: """UPDATE agency SET said = '', reason = changed.reason,
+            trial_ends_at = CASE WHEN said = 'suspended' THEN trial_ends_at END,
+            trial_closes_at = CASE WHEN said = 'suspended' THEN trial_closes_at END
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (agency_id, status, reason)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyTrialExtended.TOPIC: """UPDATE agency SET trial_ends_at = changed.ends_at, trial_closes_at = NULL
+        FROM unnest($1::text[], $2::timestamptz[]) AS changed (agency_id, ends_at)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyTrialEnded.TOPIC: """UPDATE agency SET trial_closes_at = changed.closes_at
+        FROM unnest($1::text[], $2::timestamptz[]) AS changed (agency_id, closes_at)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyExported.TOPIC: _AGENCY_IS.format("closing"),
+    AgencyClosed.TOPIC: _AGENCY_IS.format("closed"),
     AgencyContactSet.TOPIC: """UPDATE agency SET contact_id = changed.contact_id
         FROM unnest($1::text[], $2::text[]) AS changed (agency_id, contact_id)
         WHERE agency.agency_id = changed.agency_id""",
@@ -153,7 +168,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 7  # since accounts forward
+    version = 8  # since agencies are here for trial
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -188,10 +203,16 @@ def _waves(batch: Sequence[Recorded]) -> list[dict[str, list[Recorded]]]:
 def _row(event: Event, keys: Keys) -> tuple[object, ...]:
     match event:
         case AgencyCreated(originator_id=agency_id, name=name, relay_to=None):
-            return agency_id, clear(name), None, None, event.at
+            return agency_id, clear(name), None, None, event.at, event.trial_ends_at
         case AgencyCreated(originator_id=agency_id, name=name, relay_to=hop):
             assert hop is not None, event
-            return agency_id, clear(name), hop.host, hop.port, event.at
+            return agency_id, clear(name), hop.host, hop.port, event.at, event.trial_ends_at
+        case AgencyTrialExtended():
+            return event.originator_id, event.ends_at
+        case AgencyTrialEnded():
+            return event.originator_id, event.closes_at
+        case AgencyExported() | AgencyClosed():
+            return (event.originator_id,)
         case AgencyRenamed():
             return event.originator_id, clear(event.name)
         case DomainClaimed():

@@ -26,8 +26,9 @@ from projections.readmodel import Rows, schema_of
 _SCHEMA, _QUOTA = schema_of(DirectoryModel), schema_of(QuotaModel)
 
 
-# An account's own status, unless its agency's says more: closed, then its agency suspended, then suspended.
-EffectiveStatus = AccountStatus | Literal["agency-suspended"]
+# An account's own status, unless its agency's says more: closed, then its agency suspended or its trial
+# ended, then suspended.
+EffectiveStatus = AccountStatus | Literal["agency-suspended", "trial-ended"]
 
 POSTMASTER: Final = "postmaster"
 
@@ -180,10 +181,12 @@ class AgencyRow:
     status: AgencyStatus
     reason: str  # of its status; blank when erased
     created_at: datetime
+    trial_ends_at: datetime | None = None  # None: it is no trial
+    trial_closes_at: datetime | None = None  # its trial has ended; None: it has not
 
 
-async def list_agencies(rows: Rows) -> list[AgencyRow]:
-    """All of them, by name; some hundreds."""
+async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[AgencyRow]:
+    """All of them, by name; some hundreds. agency_id: that one alone."""
     found = await rows.fetch(
         f"""SELECT agency.*,
             ARRAY(SELECT domain FROM {_SCHEMA}.domain AS d WHERE d.agency_id = agency.agency_id
@@ -191,7 +194,8 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
             coalesce(counted.accounts, 0) AS accounts
         FROM {_SCHEMA}.agency LEFT JOIN (SELECT agency_id, count(*) AS accounts FROM {_SCHEMA}.account
             WHERE status <> 'closed' GROUP BY agency_id) AS counted USING (agency_id)
-        ORDER BY name, agency_id"""
+        WHERE $1::text IS NULL OR agency_id = $1 ORDER BY name, agency_id""",
+        agency_id,
     )
     return [
         AgencyRow(
@@ -204,6 +208,8 @@ async def list_agencies(rows: Rows) -> list[AgencyRow]:
             row["status"],
             row["reason"],
             row["created_at"],
+            row["trial_ends_at"],
+            row["trial_closes_at"],
         )
         for row in found
     ]
@@ -226,8 +232,10 @@ class AccountRow:
 
 _ACCOUNT = f"""
 SELECT a.account_id, a.agency_id, kind, quota_octets, a.address, display_name, a.created_at,
-    CASE WHEN a.status <> 'closed' AND agency.status = 'suspended' THEN 'agency-suspended' ELSE a.status END
-        AS status,
+    CASE WHEN a.status = 'closed' THEN a.status
+        WHEN agency.status = 'suspended' THEN 'agency-suspended'
+        WHEN agency.status IN ('expired', 'closing', 'closed') THEN 'trial-ended'
+        ELSE a.status END AS status,
     CASE WHEN a.status <> 'closed' AND agency.status = 'suspended' THEN agency.reason ELSE a.reason END
         AS reason
 FROM {_SCHEMA}.account AS a JOIN {_SCHEMA}.agency USING (agency_id)

@@ -5,8 +5,14 @@ CREATE TABLE agency (
     relay_host text,                   -- NULL: its mailboxes are here
     relay_port int,
     created_at timestamptz NOT NULL,
-    status     text        NOT NULL DEFAULT 'active',  -- active, suspended
+    trial_ends_at timestamptz,                         -- NULL: it is no trial
+    said       text        NOT NULL DEFAULT '',        -- suspended, closing, closed; blank: nothing was
     reason     text        NOT NULL DEFAULT '',        -- why; blank when erased
+    trial_closes_at timestamptz,                       -- its trial has ended; NULL: it has not
+    -- What holds of all that: trial, active, suspended, expired, closing, closed.
+    status     text        NOT NULL GENERATED ALWAYS AS (CASE WHEN said <> '' THEN said
+        WHEN trial_closes_at IS NOT NULL THEN 'expired' WHEN trial_ends_at IS NOT NULL THEN 'trial'
+        ELSE 'active' END) STORED,
     contact_id text,                                    -- account that gets mail to postmaster; NULL: the oldest
     -- Its limits; NULL: the gateway's.
     accounts_max          int,

@@ -75,9 +75,9 @@ def test_every_command_has_help_and_takes_json(path: tuple[str, ...], command: c
 
 def test_what_the_issue_promises_is_there() -> None:
     promised = """up, init, status, reset, logs, ca export, agency add, agency list, agency suspend,
-        agency activate, agency contact, agency limits, agency forwarding, account show,
-        account forward, account forward remove, login, logout, app-password make, account search,
-        account add, account list, account grant,
+        agency activate, agency show, agency trial, agency contact, agency limits, agency forwarding,
+        account show, account forward, account forward remove, login, logout, app-password make,
+        account search, account add, account list, account grant,
         account revoke-role, account roles, account suspend, account activate, account close,
         account password, account accept-invitation, alias add,
         alias remove, alias list, ban list, ban add, ban lift, ban export, list add, list members,

@@ -114,6 +114,22 @@ async def test_an_operator_adds_an_agency_and_suspends_it(world: World) -> None:
         await told("agency", command, made["agency_id"], *WHY, *yes)
 
 
+async def test_an_operator_adds_a_trial_lets_it_end_later_and_lets_it_stay(world: World) -> None:
+    await login(world, "operator")
+    dld = (await told("agency", "add", "DLD", "--domain", "dld.go.th", "--trial"))["agency_id"]
+    shown = await told("agency", "show", dld)
+    assert (shown["status"], shown["domains"]) == ("trial", ["dld.go.th"])
+    extended = await told("agency", "trial", dld, "--days", "60", *WHY)
+    assert extended["trial_ends_at"] > shown["trial_ends_at"]
+    assert "status:          trial\n" in (await run("agency", "show", dld)).stdout
+    assert (await told("agency", "activate", dld, *WHY))["status"] == "active"
+    assert (await told("agency", "show", dld))["trial_ends_at"] is None
+    absent = await run("agency", "show", "ag_" + "0" * 26)
+    assert (absent.exit_code, absent.stderr) == (3, f"saraban: there is no agency ag_{'0' * 26}\n")
+    wrong = await run("agency", "add", "DOF", "--domain", "dof.example", "--days", "3")
+    assert (wrong.exit_code, "--days is of a trial" in wrong.stderr) == (2, True)
+
+
 async def test_a_refusal_is_one_sentence_and_what_is_not_there_has_its_exit_code(world: World) -> None:
     await login(world, "admin")
     absent = await run("account", "suspend", MALEE, *WHY, "--yes")

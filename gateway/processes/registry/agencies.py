@@ -1,9 +1,11 @@
 """What is changed about an agency after it was registered."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from gateway.domain.agencies import (
     activate_agency,
+    extend_trial,
     rename_agency,
     set_contact,
     set_forwarding_policy,
@@ -15,6 +17,7 @@ from gateway.domain.agency import (
     AgencyContactSet,
     AgencyLimitsSet,
     AgencyRenamed,
+    AgencyStatus,
     ForwardingPolicy,
     IdentityProvider,
     Limits,
@@ -22,6 +25,7 @@ from gateway.domain.agency import (
     identity_secret_name,
 )
 from gateway.domain.registration import Registration
+from gateway.domain.trial import AgencyTrialExtended
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.processes.registry.deciding import Deciding
@@ -51,15 +55,34 @@ class Agencies(Deciding):
 
         await self._decide(agency_id, decide)
 
-    async def activate(self, agency_id: AgencyId, reason: str) -> None:
-        """Its accounts are what they are by themselves again."""
+    async def activate(self, agency_id: AgencyId, reason: str) -> AgencyStatus:
+        """Undo suspend; a trial that is not suspended is active for good: the status it has then."""
+        status: AgencyStatus = "active"
+
+        async def decide() -> Registration:
+            nonlocal status
+            found = await self._reading.agency(agency_id)
+            sealed = await self._agency_reason(reason, agency_id)
+            decided = activate_agency(found.agency, found.position, self._stamp(), reason=sealed)
+            status = found.agency.status
+            return decided
+
+        await self._decide(agency_id, decide)
+        return status
+
+    async def extend_trial(self, agency_id: AgencyId, days: int, reason: str) -> datetime:
+        """Its trial ends so many days from now: when that is."""
 
         async def decide() -> Registration:
             found = await self._reading.agency(agency_id)
             sealed = await self._agency_reason(reason, agency_id)
-            return activate_agency(found.agency, found.position, self._stamp(), reason=sealed)
+            stamp = self._stamp()
+            ends_at = stamp.at + timedelta(days=days)
+            return extend_trial(found.agency, found.position, ends_at, stamp, reason=sealed)
 
-        await self._decide(agency_id, decide)
+        (decided,) = (await self._decide(agency_id, decide)).facts
+        assert isinstance(decided.event, AgencyTrialExtended), decided
+        return decided.event.ends_at
 
     async def set_contact(self, agency_id: AgencyId, address: Address) -> AccountId:
         """Mail to postmaster at its domains goes to the account of this address."""

@@ -26,15 +26,21 @@ class Registry(Deciding):
     """Who may have mailboxes here. Each call is durable when it returns; rows follow."""
 
     async def add_agency(
-        self, name: str, domains: Sequence[str], *, relay_to: NextHop | None = None
+        self,
+        name: str,
+        domains: Sequence[str],
+        *,
+        relay_to: NextHop | None = None,
+        trial_days: int | None = None,
     ) -> AgencyId:
         """A new agency with its domains. relay_to: its own mail server; None: mailboxes are here.
 
+        trial_days: after how many its trial ends; None: it is no trial.
         Raises Refused, also when one of the domains is another agency's; Unavailable.
         """
         agency_id = AgencyId(self._new_id("ag"))
         registration = register_agency(
-            agency_id, self._stamp(), name=name, domains=domains, relay_to=relay_to
+            agency_id, self._stamp(), name=name, domains=domains, relay_to=relay_to, trial_days=trial_days
         )
         try:
             await self._append(registration)

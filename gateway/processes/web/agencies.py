@@ -8,7 +8,7 @@ from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.registry import Registry
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked, address_in
-from gateway.processes.web.problems import forbidden, malformed
+from gateway.processes.web.problems import forbidden, malformed, not_here
 from gateway.settings import split_address
 from projections.directory import query as directory
 
@@ -20,6 +20,15 @@ async def list_agencies(asked: Asked) -> bodies.AgencyList:
     return bodies.AgencyList([_agency(row) for row in shown])
 
 
+async def show_agency(asked: Asked) -> bodies.Agency:
+    agency_id = asked.agency("see")
+    async with asked.office.pool.rows() as rows:
+        found = await directory.list_agencies(rows, agency_id)
+    if not found:
+        raise not_here(f"there is no agency {agency_id}")
+    return _agency(found[0])
+
+
 async def add_agency(asked: Asked) -> bodies.AgencyMade:
     new: bodies.NewAgency = asked.body
     relay_to = None
@@ -28,7 +37,10 @@ async def add_agency(asked: Asked) -> bodies.AgencyMade:
             relay_to = NextHop(*split_address(new.relay_to))
         except ValueError as error:
             raise malformed(f"{new.relay_to!r} is no host:port such as mx.example.org:25") from error
-    agency_id = await asked.registry(Registry).add_agency(new.name, new.domains, relay_to=relay_to)
+    trial_days = asked.office.trial_days if new.trial_days == 0 else new.trial_days
+    agency_id = await asked.registry(Registry).add_agency(
+        new.name, new.domains, relay_to=relay_to, trial_days=trial_days
+    )
     return bodies.AgencyMade(agency_id)
 
 
@@ -45,8 +57,14 @@ async def suspend_agency(asked: Asked) -> bodies.AgencyChanged:
 
 async def activate_agency(asked: Asked) -> bodies.AgencyChanged:
     agency_id = asked.agency("govern")
-    await asked.registry(Agencies).activate(agency_id, asked.body.reason)
-    return bodies.AgencyChanged(agency_id, "active")
+    status = await asked.registry(Agencies).activate(agency_id, asked.body.reason)
+    return bodies.AgencyChanged(agency_id, status)
+
+
+async def extend_trial(asked: Asked) -> bodies.TrialExtended:
+    agency_id = asked.agency("govern")
+    ends_at = await asked.registry(Agencies).extend_trial(agency_id, asked.body.days, asked.body.reason)
+    return bodies.TrialExtended(agency_id, ends_at)
 
 
 async def show_limits(asked: Asked) -> Limits:
@@ -84,4 +102,6 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
         status=row.status,
         reason=row.reason,
         created_at=row.created_at,
+        trial_ends_at=row.trial_ends_at,
+        trial_closes_at=row.trial_closes_at,
     )

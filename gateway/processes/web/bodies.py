@@ -70,6 +70,8 @@ class Agency(Struct):
     status: AgencyStatus
     reason: str
     created_at: datetime
+    trial_ends_at: datetime | None  # null: it is no trial
+    trial_closes_at: datetime | None  # its trial has ended, and mail comes in until then
 
 
 class AgencyList(Struct):
@@ -77,11 +79,15 @@ class AgencyList(Struct):
 
 
 class NewAgency(Struct, forbid_unknown_fields=True):
-    """relay_to: host:port of its own mail server; null: its mailboxes are here."""
+    """relay_to: host:port of its own mail server; null: its mailboxes are here.
+
+    trial_days: after how many its trial ends; 0: as many as this gateway gives; null: it is no trial.
+    """
 
     name: Text
     domains: Annotated[list[Text], Meta(min_length=1, max_length=100)]
     relay_to: Text | None = None
+    trial_days: Annotated[int, Meta(ge=0, le=366)] | None = None
 
 
 class AgencyMade(Struct):
@@ -100,6 +106,18 @@ class AgencyNamed(Struct):
 class AgencyChanged(Struct):
     agency_id: AgencyId
     status: AgencyStatus
+
+
+class TrialLonger(Struct, forbid_unknown_fields=True):
+    """days: from now. reason: why; it stands in the log for ever."""
+
+    days: Annotated[int, Meta(ge=1, le=366)]
+    reason: Text
+
+
+class TrialExtended(Struct):
+    agency_id: AgencyId
+    trial_ends_at: datetime
 
 
 class Reason(Struct, forbid_unknown_fields=True):

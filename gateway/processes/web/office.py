@@ -49,6 +49,7 @@ class Office:
     by: By
     sign_ins: SignIns
     code_flows: CodeFlows | None = None
+    trial_days: int = 30  # of an agency whose trial is of no length that was said
 
     @property
     def tokens(self) -> Tokens:

@@ -34,6 +34,9 @@ OPERATIONS: Final = (
         right="govern",
     ),
     Operation(
+        "GET", _AGENCY, "An agency: its domains, status and trial.", agencies.show_agency, bodies.Agency
+    ),
+    Operation(
         "PUT",
         f"{_AGENCY}/name",
         "Give an agency another name; its domains and addresses stay.",
@@ -52,10 +55,18 @@ OPERATIONS: Final = (
     Operation(
         "POST",
         f"{_AGENCY}/activate",
-        "Undo suspend: each of its accounts is what it is by itself again.",
+        "Undo suspend: each of its accounts is what it is by itself again; end a trial: it is here for good.",
         agencies.activate_agency,
         bodies.AgencyChanged,
         bodies.Reason,
+    ),
+    Operation(
+        "POST",
+        f"{_AGENCY}/trial",
+        "Let a trial end later; one that has ended goes on.",
+        agencies.extend_trial,
+        bodies.TrialExtended,
+        bodies.TrialLonger,
     ),
     Operation("GET", f"{_AGENCY}/limits", "What an agency may use.", agencies.show_limits, Limits),
     Operation(

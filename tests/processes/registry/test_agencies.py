@@ -1,5 +1,7 @@
 """What is changed about an agency after it was registered."""
 
+from datetime import timedelta
+
 import pytest
 
 from gateway.domain.account import ReasonSecret, reason_label
@@ -77,6 +79,34 @@ async def test_a_history_that_moves_meanwhile_is_decided_on_again(desk: Desk, op
     with pytest.raises(Refused, match="OPM is suspended already"):
         await desk.agencies.suspend(opm, "second")
     assert (await desk.topics()).count("agency.suspended/1") == 1
+
+
+# --- its trial ----------------------------------------------------------------------------------------
+
+
+async def test_a_trial_is_extended_and_made_active_by_an_operator(desk: Desk) -> None:
+    dld = await desk.registry.add_agency("DLD", ["dld.go.th"], trial_days=30)
+    assert (await agency(desk, dld)).status == "trial"
+    with pytest.raises(Refused, match="the trial of DLD ends on 2026-12-23: say more days"):
+        await desk.agencies.extend_trial(dld, 30, "again")
+    with pytest.raises(Refused, match="a trial has from 1 to 366 days"):
+        await desk.agencies.extend_trial(dld, 367, "for ever")
+    desk.move(days=3)
+    assert await desk.agencies.extend_trial(dld, 30, "budget") == desk.clock.now() + timedelta(days=30)
+
+    await desk.agencies.suspend(dld, "spam")
+    assert await desk.agencies.activate(dld, "the sender was found") == "trial"
+    assert await desk.agencies.activate(dld, "has signed") == "active"
+    assert (await agency(desk, dld)).trial is None
+    with pytest.raises(Refused, match="DLD is no trial"):
+        await desk.agencies.extend_trial(dld, 60, "why not")
+
+
+@pytest.mark.parametrize("days", [0, -1, 367])
+async def test_a_trial_has_bounds(desk: Desk, days: int) -> None:
+    with pytest.raises(Refused, match="a trial has from 1 to 366 days"):
+        await desk.registry.add_agency("DLD", ["dld.go.th"], trial_days=days)
+    assert await desk.topics() == []
 
 
 # --- who answers for it -------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ TABLE = [
     Row("GET", "/me", {}),
     Row("GET", "/agencies", LISTING),
     Row("POST", "/agencies", {**GOVERNING, "stranger": 403}, {"name": "DLD", "domains": ["dld.go.th"]}),
+    Row("GET", "/agencies/{agency_id}", SEEING),
     Row("PUT", "/agencies/{agency_id}/name", GOVERNING, {"name": "Cabinet Office"}),
     Row("POST", "/agencies/{agency_id}/suspend", GOVERNING, WHY),
     Row(
@@ -56,6 +57,7 @@ TABLE = [
         WHY,
         ("POST", "/agencies/{agency_id}/suspend", WHY),
     ),
+    Row("POST", "/agencies/{agency_id}/trial", GOVERNING, {"days": 60, **WHY}),
     Row("GET", "/agencies/{agency_id}/limits", SEEING),
     Row("PATCH", "/agencies/{agency_id}/limits", CHANGING, {"recipients_max": 100}),
     Row("PUT", "/agencies/{agency_id}/contact", CHANGING, {"address": CLERK}),
@@ -156,6 +158,8 @@ async def test_another_agencys_account_is_refused_as_one_that_is_not_there(world
     [
         ("POST", "/agencies/{}/suspend", WHY),
         ("POST", "/agencies/{}/activate", WHY),
+        ("POST", "/agencies/{}/trial", {"days": 60, **WHY}),
+        ("GET", "/agencies/{}", None),
         ("GET", "/agencies/{}/limits", None),
         ("PATCH", "/agencies/{}/limits", {"recipients_max": 100}),
         ("PUT", "/agencies/{}/contact", {"address": CLERK}),

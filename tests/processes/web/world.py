@@ -1,6 +1,7 @@
 """The administration's API on a real socket, over a log and keys in memory and rows in a real PostgreSQL.
 
-Two agencies, and people with every role; everybody signs in with the same password and gets a token.
+Two agencies, the first of them on trial, and people with every role; everybody signs in with the same
+password and gets a token.
 """
 
 import asyncio
@@ -157,7 +158,8 @@ async def _settle(world: World) -> None:
     }
     registry, roles = Registry(**made), Roles(**made)
     for name, domain in (("OPM", "opm.go.th"), ("OPDC", "opdc.go.th")):
-        world.agencies[domain] = await registry.add_agency(name, [domain])
+        trial_days = 30 if name == "OPM" else None
+        world.agencies[domain] = await registry.add_agency(name, [domain], trial_days=trial_days)
     for address, role in PEOPLE.values():
         parsed = parse_address(address)
         agency_id = world.agencies[parsed.domain]
