@@ -29,11 +29,13 @@ from gateway.processes.web.problems import (
     cannot_answer,
     forbidden,
     malformed,
+    may_still_happen,
     not_here,
     unauthorised,
 )
 from gateway.processes.web.rights import Caller
 from gateway.processes.web.signing_in import sign_in
+from gateway.processes.web.under_way import UnderWay
 
 BODY_OCTETS_MAX: Final = 64 * 1024
 TIMEOUT_S: Final = 30.0
@@ -51,6 +53,7 @@ class Administration:
 
     def __init__(self, office: Office, deposed: Callable[[Deposed], None]) -> None:
         self._office, self._deposed = office, deposed
+        self._under_way = UnderWay(deposed)
         self._routes = _routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +63,10 @@ class Administration:
         except ClientDisconnect:
             return
         await response(scope, receive, send)
+
+    async def finish(self) -> None:
+        """Wait for changes that nobody waits for any more."""
+        await self._under_way.finish()
 
     async def _respond(self, request: Request) -> Response:
         try:
@@ -78,7 +85,9 @@ class Administration:
             )
             return cannot_answer("the gateway cannot do this now: try again later").response()
         except TimeoutError:
-            return cannot_answer("the gateway did not answer in time: try again later").response()
+            if request.method in SAFE:
+                return cannot_answer("the gateway did not answer in time: try again later").response()
+            return may_still_happen().response()
         except Deposed as error:
             self._deposed(error)
             return cannot_answer("this process stops: try again").response()
@@ -111,9 +120,14 @@ class Administration:
             await _body(request, operation.body) if operation.body else None,
             _query(request, operation.query) if operation.query else None,
         )
+        if request.method in SAFE:
+            return answer(await operation.handle(asked), operation.status)
+        return await self._under_way.see_through(self._change(operation, asked))
+
+    async def _change(self, operation: Operation, asked: Asked) -> Response:
+        """Once begun it is not cut off: the caller may stop waiting, the change is made whole."""
         value = await operation.handle(asked)
-        if request.method not in SAFE:
-            await self._office.follow()
+        await self._office.follow()
         return answer(value, operation.status)
 
     def _find(self, path: str) -> tuple[dict[str, Operation | None], Mapping[str, str]]:
@@ -133,7 +147,7 @@ class Administration:
             await self._office.tokens.end(_bearer(request))
             return answer(None, HTTPStatus.NO_CONTENT)
         asked = await _body(request, bodies.SignInRequest)
-        token = await sign_in(self._office, request, asked)
+        token = await self._under_way.see_through(sign_in(self._office, request, asked))
         return answer(bodies.TokenAnswer(token.text, token.expires_at), HTTPStatus.CREATED)
 
     async def _caller(self, request: Request) -> Caller:

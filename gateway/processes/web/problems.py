@@ -68,3 +68,9 @@ def against_the_rules(detail: str) -> Problem:
 
 def cannot_answer(detail: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": str(TRY_AGAIN_AFTER_S)})
+
+
+def may_still_happen() -> Problem:
+    """A change was begun and is not answered for: it is made to its end, or fails, without the caller."""
+    detail = "the gateway did not answer in time and the change may still happen: look before you try again"
+    return Problem(HTTPStatus.GATEWAY_TIMEOUT, detail)

@@ -87,10 +87,8 @@ async def serve(
         if not deposed.done():
             deposed.set_exception(error)
 
-    if office is None:
-        app = application(gauge)
-    else:
-        app = application(gauge, Administration(office, end), AccountPage(office, end))
+    administration = Administration(office, end) if office is not None else None
+    app = application(gauge, administration, AccountPage(office, end) if office is not None else None)
     servers, listening = [_Server(_config(app))], [listen(address)]
     if secure is not None:
         servers.append(_Server(_config(app, secure.tls)))
@@ -107,6 +105,8 @@ async def serve(
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*tasks)
+        if administration is not None:
+            await administration.finish()
     if deposed.done():
         deposed.result()
 
