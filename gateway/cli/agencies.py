@@ -8,6 +8,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
+from gateway.cli import domains
 from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
 from gateway.cli.output import as_json, nothing, print_json, print_rows, say
 from gateway.cli.registering import Octets, agencies, agencies_at, registry_at
@@ -54,6 +55,9 @@ def agency() -> None:
 
     Example: saraban agency add 'Department of Livestock' --domain dld.go.th --relay-to mx.example.org:25
     """
+
+
+agency.add_command(domains.domain)
 
 
 @agency.command("identity")

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.cli.registering import open_account, registry
-from gateway.domain.addresses import DomainClaimed
 from gateway.domain.agency import NextHop
-from gateway.domain.histories import domain_history
 from gateway.domain.registration import Refused
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
+from gateway.processes.registry.reading import Reading
 from gateway.processes.up.credentials import write_secret
 from gateway.settings import Settings, split_address
 from gateway.wiring.desk import Desk, open_desk
@@ -59,11 +58,10 @@ def _passwords(file: Path) -> dict[str, str]:
 
 
 async def _agency(desk: Desk, domain: str, name: str, relay_to: NextHop | None) -> AgencyId:
-    claim = await desk.log.latest(domain_history(domain))
+    claim, _ = await Reading(desk.log, desk.keys).claim_of(domain)
     if claim is None:
         return await registry(desk).add_agency(name, [domain], relay_to=relay_to)
-    assert isinstance(claim.event, DomainClaimed), claim
-    return claim.event.agency_id
+    return claim.agency_id
 
 
 async def _account(desk: Desk, agency_id: AgencyId, address: str, display_name: str, password: str) -> None:

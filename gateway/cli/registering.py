@@ -9,7 +9,14 @@ import click
 
 from gateway.cli.desk import Where, at_desk, operator, stamp
 from gateway.cli.output import fail, say
-from gateway.cli.remote import Remote, RemoteAgencies, RemoteForwarding, RemoteRegistry, RemoteRoles
+from gateway.cli.remote import (
+    Remote,
+    RemoteAgencies,
+    RemoteDomains,
+    RemoteForwarding,
+    RemoteRegistry,
+    RemoteRoles,
+)
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT
 from gateway.domain.credentials import operator_verifier_name, verifier_name
 from gateway.domain.events import Fact, OperatorAppointed
@@ -20,8 +27,9 @@ from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.app_passwords import AppPasswords
-from gateway.processes.registry.counting import count_accounts
+from gateway.processes.registry.counting import count_accounts, look_at_domain
 from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.domains import Domains
 from gateway.processes.registry.forwarding import Forwarding
 from gateway.processes.registry.importing import FindClaims, Importing
 from gateway.processes.registry.lists import MailLists
@@ -129,6 +137,15 @@ def agencies_at(where: Where) -> Agencies | RemoteAgencies:
 def forwarding_at(where: Where) -> Forwarding | RemoteForwarding:
     """To whom accounts forward their mail."""
     return RemoteForwarding(where) if isinstance(where, Remote) else _for(Forwarding, where)
+
+
+def domains_at(where: Where) -> Domains | RemoteDomains:
+    """Which domains agencies have."""
+    if isinstance(where, Remote):
+        return RemoteDomains(where)
+    domains = _for(Domains, where)
+    domains.prepare(partial(look_at_domain, where.log, where.pool))
+    return domains
 
 
 def roles_at(where: Where) -> Roles | RemoteRoles:

@@ -188,6 +188,28 @@ class RemoteForwarding:
         return "/me/forwarding" if is_mine else f"/accounts/{_quoted(address)}/forwarding"
 
 
+class RemoteDomains:
+    """`Domains`, through the API."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def add(self, agency_id: AgencyId, domain: str) -> str:
+        return await self._change("POST", f"/agencies/{quote(agency_id)}/domains", {"domain": domain})
+
+    async def replace(self, agency_id: AgencyId, old: str, new: str) -> str:
+        return await self._change("POST", f"{self._path(agency_id, old)}/replace", {"by": new})
+
+    async def remove(self, agency_id: AgencyId, domain: str) -> str:
+        return await self._change("DELETE", self._path(agency_id, domain), None)
+
+    def _path(self, agency_id: AgencyId, domain: str) -> str:
+        return f"/agencies/{quote(agency_id)}/domains/{quote(domain, safe='')}"
+
+    async def _change(self, method: str, path: str, body: Mapping[str, Any] | None) -> str:
+        return str((await self._remote.ask(method, path, body))["domain"])
+
+
 class RemoteRoles:
     """`Roles`, through the API."""
 

@@ -1,7 +1,7 @@
 """`saraban trace`: what happened to a mail."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 from gateway.cli.desk import at_desk
 from gateway.cli.exporting import export
 from gateway.cli.instants import Instant
+from gateway.cli.names import Names, known_names, other_names
 from gateway.cli.output import as_json, cell, nothing, print_json, print_line
 from gateway.domain.refusals import RecipientRefused
 from gateway.mail.ids import MailId
@@ -65,6 +66,9 @@ async def stories(
         raise click.UsageError(
             "say which mail: --mail-id, --message-id, --from, --to, --ip, --subject or --since"
         )
+    async with desk.pool.rows() as rows:
+        names = await known_names(rows)
+        wanted = replace(wanted, from_too=await other_names(rows, from_), to_too=await other_names(rows, to))
     seen, is_first = 0, True
     while True:
         async with desk.pool.snapshot() as rows:
@@ -74,13 +78,13 @@ async def stories(
         if is_first and not mails and not refusals and not follow:
             nothing("no mail matches")
         if as_json() and not follow:
-            told = [{**asdict(mail), "steps": _steps(steps, mail.mail_id)} for mail in mails]
+            told = [_mail(mail, steps, names) for mail in mails]
             print_json([*told, *map(_refusal, refusals)])
         elif as_json():
             for line in [*map(asdict, steps), *map(_refusal, refusals)]:
                 print_line(line)
         else:
-            _tell([mail for mail in mails if mail.position > seen], steps)
+            _tell([mail for mail in mails if mail.position > seen], steps, names)
             _tell_refused(refusals)
         if is_first and len(mails) == limit:
             click.echo(f"(the last {limit} mails that match; --limit for more)", err=True)
@@ -99,6 +103,19 @@ async def _story(rows: Rows, mails: list[MailId], after: int) -> list[Step]:
     return found
 
 
+def _mail(mail: trace_rows.MailRow, steps: list[Step], names: Names) -> dict[str, Any]:
+    """A mail and its story. called_now: its addresses that have another name by now."""
+    own = [step for step in steps if step.mail_id == mail.mail_id]
+    addresses = {mail.mail_from, *(address for step in own for address in step.addresses)}
+    agencies = {step.agency_id: names.agency(step.agency_id) for step in own if step.agency_id}
+    return {
+        **asdict(mail),
+        "called_now": names.changed(sorted(addresses)),
+        "agencies": {agency_id: name for agency_id, name in agencies.items() if name},
+        "steps": _steps(steps, mail.mail_id),
+    }
+
+
 def _steps(steps: list[Step], mail_id: MailId) -> list[dict[str, Any]]:
     return [asdict(step) for step in steps if step.mail_id == mail_id]
 
@@ -107,16 +124,24 @@ def _refusal(refused: RefusalRow) -> dict[str, Any]:
     return {"topic": RecipientRefused.TOPIC, **asdict(refused)}
 
 
-def _tell(mails: list[trace_rows.MailRow], steps: list[Step]) -> None:
+def _tell(mails: list[trace_rows.MailRow], steps: list[Step], names: Names) -> None:
     for mail in mails:
-        click.echo(
-            f"{mail.mail_id}  {cell(mail.mail_from) or '<>'}  {cell(mail.subject)}  {mail.octets} octets"
-        )
+        sender = cell(names.both(mail.mail_from)) or "<>"
+        click.echo(f"{mail.mail_id}  {sender}  {cell(mail.subject)}  {mail.octets} octets")
     for step in steps:
         said = " ".join(
-            filter(None, [str(step.code or ""), step.status or "", step.reason or "", step.reply_text])
+            filter(
+                None,
+                [
+                    str(step.code or ""),
+                    step.status or "",
+                    step.reason or "",
+                    step.reply_text,
+                    names.agency(step.agency_id),
+                ],
+            )
         )
-        who = cell(step.addresses or step.account_id)
+        who = cell([names.both(address) for address in step.addresses] or step.account_id)
         click.echo(
             f"{step.position:>10}  {step.at:%Y-%m-%d %H:%M:%S.%f}  {step.topic:<18}  {who}  {cell(said)}"
         )

@@ -94,11 +94,14 @@ def activate_account(
     if status == "suspended":
         return _registration(account, position, ())
     address = own_address(account, account_key)
+    if standing.claim is None:
+        raise Refused(f"no agency has the domain {address.domain} any more: add it again first")
     check_free(address, standing.holding, account_id, stamp.at)
     check_room(standing)
-    secret = AddressSecret(str(address.normalise()))
+    looked_up = standing.looked_up(address)
+    secret = AddressSecret(str(looked_up))
     sealed = seal(secret, account_key, nonce=nonce, label=address_label(account_id))
-    claim = claim_of(address_name(address, site_key), account, stamp, sealed)
+    claim = claim_of(address_name(looked_up, site_key), account, stamp, sealed)
     return _registration(account, position, (claim,), [standing.holding])
 
 

@@ -55,6 +55,7 @@ class DomainClaimed(Event, frozen=True, kw_only=True):
 
     domain: str  # A-labels, lower case
     agency_id: AgencyId
+    stem: str = ""  # the domain that its addresses are claimed under; "": itself (claims.py)
 
 
 def address_label(account_id: AccountId) -> str:

@@ -41,8 +41,8 @@ def add_alias(
 ) -> Registration:
     """A further address for an account, in its agency's domains. position: where the account's history ends.
 
-    Guarded by account and address. Domains are never given up and agencies never move out, so what `standing`
-    says of them needs no guard. Raises Refused.
+    Guarded by account and address. A domain is given up without addresses, and one that is moved takes them
+    along, so what `standing` says of it needs no guard. Raises Refused.
     """
     account_id = AccountId(account.id)
     if account.status == "closed":
@@ -53,8 +53,8 @@ def add_alias(
     check_home(address, account.agency_id, standing)
     if len(account.aliases) >= ALIASES_MAX:
         raise Refused(f"an account has at most {ALIASES_MAX} aliases")
-    name = address_name(address, site_key)
-    looked_up = str(address.normalise())
+    looked_up = str(standing.looked_up(address))
+    name = address_name(standing.looked_up(address), site_key)
     secret = AddressSecret(looked_up, "" if str(address) == looked_up else str(address))
     sealed = seal(secret, account_key, nonce=nonce, label=address_label(account_id))
     first = account.version + 1

@@ -24,6 +24,7 @@ from gateway.domain.addresses import (
     address_label,
 )
 from gateway.domain.agency import Agency, NextHop
+from gateway.domain.claims import Claim
 from gateway.domain.events import Fact, Stamp
 from gateway.domain.histories import address_history, address_name, domain_history, history_of
 from gateway.domain.mailboxtree import MailboxTree, tree_id
@@ -83,6 +84,7 @@ class Holding:
 
 
 UNHELD: Final = Holding(None, 0)
+NOT_HELD: Final[Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,14 @@ class Standing:
 
     agency: Agency | None
     agency_position: int
-    claim: DomainClaimed | None
+    claim: Claim | None
     claim_position: int
     holding: Holding = UNHELD
     accounts: int = 0  # open ones of the agency, as far as its limit wants to know
+
+    def looked_up(self, address: Address) -> Address:
+        """The form of an address that it is claimed under: one for all spellings and names of its domain."""
+        return self.claim.stem_of(address) if self.claim else address.normalise()
 
 
 def register_agency(
@@ -104,18 +110,20 @@ def register_agency(
     name: str,
     domains: Sequence[str],
     relay_to: NextHop | None,
+    positions: Mapping[str, int] = NOT_HELD,
     trial_days: int | None = None,
 ) -> Registration:
     """A new agency that claims its domains. A domain that is taken makes the append a Conflict.
 
-    trial_days: None: it is no trial. Raises Refused for a name, domain, next hop or trial nobody can use.
+    positions: where the histories of domains end that agencies gave up before, by A-labels. trial_days: None:
+    it is no trial. Raises Refused for a name, domain, next hop or trial nobody can use.
     """
     if trial_days is not None and not 1 <= trial_days <= TRIAL_DAYS_MAX:
         raise Refused(TRIAL_RULE)
     name = agency_name(name)
     if relay_to is not None and not (relay_to.host and 1 <= relay_to.port <= 65535):
         raise Refused(f"{relay_to} is no host and port")
-    labels = [_domain(domain) for domain in domains]
+    labels = [domain_label(domain) for domain in domains]
     if not labels:
         raise Refused("an agency has at least one domain")
     if len(set(labels)) < len(labels):
@@ -128,7 +136,8 @@ def register_agency(
         for label in labels
     )
     facts = (*agency.collect_facts(), *claims)
-    return Registration(facts, {fact.subject: 0 for fact in facts}, {history_of(agency_id): 1})
+    expected = {domain_history(label): positions.get(label, 0) for label in labels}
+    return Registration(facts, {history_of(agency_id): 0, **expected}, {history_of(agency_id): 1})
 
 
 def register_account(
@@ -149,7 +158,8 @@ def register_account(
     if len(new.display_name) > NAME_CHARACTERS_MAX or not new.display_name.isprintable():
         raise Refused(NAME_RULE)
 
-    facts = _account_facts(new, stamp, account_key=account_key, site_key=site_key)
+    looked_up = standing.looked_up(new.address)
+    facts = _account_facts(new, looked_up, stamp, account_key=account_key, site_key=site_key)
     expected = {
         facts[-1].subject: standing.holding.position,
         history_of(new.agency_id): standing.agency_position,
@@ -169,6 +179,11 @@ def check_home(address: Address, agency_id: AgencyId, standing: Standing) -> Non
         raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
     if claim is None or claim.agency_id != agency_id:
         raise Refused(f"the domain {address.domain} does not belong to {agency.name}")
+    if claim.replaced_by:
+        raise Refused(
+            f"{address.domain} was replaced by {claim.replaced_by}: "
+            "give addresses out there, they are reached by both"
+        )
 
 
 def check_open(agency: Agency) -> None:
@@ -203,7 +218,9 @@ def check_free(address: Address, holding: Holding, account_id: AccountId, at: da
                 )
 
 
-def _account_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_key: bytes) -> tuple[Fact, ...]:
+def _account_facts(
+    new: NewAccount, looked_up: Address, stamp: Stamp, *, account_key: bytes, site_key: bytes
+) -> tuple[Fact, ...]:
     """account.created, tree.created and address.claimed."""
     secret = AccountSecret(str(new.address), new.display_name)
     account = Account.create(
@@ -215,9 +232,10 @@ def _account_facts(new: NewAccount, stamp: Stamp, *, account_key: bytes, site_ke
         sealed=seal(secret, account_key, nonce=new.nonces[0], label=account_label(new.account_id)),
     )
     tree = MailboxTree.create(new.account_id, stamp, base=account.base, inbox_id=new.inbox_id)
-    looked_up = AddressSecret(str(new.address.normalise()))
-    name = address_name(new.address, site_key)
-    sealed = seal(looked_up, account_key, nonce=new.nonces[1], label=address_label(new.account_id))
+    name = address_name(looked_up, site_key)
+    sealed = seal(
+        AddressSecret(str(looked_up)), account_key, nonce=new.nonces[1], label=address_label(new.account_id)
+    )
     claimed = claim_of(name, account, stamp, sealed)
     return (*account.collect_facts(), *tree.collect_facts(), claimed)
 
@@ -250,7 +268,8 @@ def agency_name(text: str) -> str:
     return text.strip()
 
 
-def _domain(text: str) -> str:
+def domain_label(text: str) -> str:
+    """A domain an agency may have, in A-labels. Raises Refused."""
     try:
         label = normalise_domain(text)
     except ValueError as error:

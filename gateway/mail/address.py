@@ -106,6 +106,14 @@ def normalise_domain(domain: str) -> str:
     return domain.lower()
 
 
+def shown_domain(domain: str) -> str:
+    """A domain as people read it: in U-labels, where its A-labels stand for some (RFC 5891 §5)."""
+    try:
+        return idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        return domain
+
+
 def _split(text: str) -> tuple[str, str]:
     """Local part (unquoted) and domain (unchecked)."""
     quoted = _QUOTED_STRING.match(text)

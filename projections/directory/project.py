@@ -47,6 +47,7 @@ from gateway.domain.app_passwords import (
     AppPasswordSecret,
     app_password_label,
 )
+from gateway.domain.claims import DomainReleased, DomainReplaced
 from gateway.domain.events import Event
 from gateway.domain.forwarding import (
     ForwardingRemoved,
@@ -58,7 +59,7 @@ from gateway.domain.mailboxtree import TreeCreated
 from gateway.domain.trial import AgencyClosed, AgencyExported, AgencyTrialEnded, AgencyTrialExtended
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Recorded
-from projections.directory import search
+from projections.directory import domains, search
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 
@@ -80,8 +81,7 @@ FOLD: Final = {
     AgencyCreated.TOPIC: """INSERT INTO agency SELECT * FROM
         unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::timestamptz[])
         ON CONFLICT DO NOTHING""",
-    DomainClaimed.TOPIC: """INSERT INTO domain SELECT * FROM unnest($1::text[], $2::text[])
-        ON CONFLICT DO NOTHING""",
+    **domains.FOLD,
     AccountCreated.TOPIC: """INSERT INTO account SELECT * FROM unnest($1::text[], $2::text[], $3::text[],
         $4::bigint[], $5::text[], $6::text[], $7::timestamptz[]) ON CONFLICT DO NOTHING""",
     TreeCreated.TOPIC: """INSERT INTO inbox SELECT * FROM unnest($1::text[], $2::text[])
@@ -168,7 +168,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 8  # since agencies are here for trial
+    version = 9  # since a domain may replace another
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -178,7 +178,7 @@ class DirectoryModel(ReadModel):
         return await self._ring.fetch_named(name for event in batch for name in _keys_of(event.event))
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
-        for wave in _waves(batch):
+        for wave in (wave for stretch in domains.stretches(batch) for wave in _waves(stretch)):
             for topic, events in wave.items():
                 values = [_row(event.event, keys) for event in events]
                 await rows.execute(FOLD[topic], *map(list, zip(*values, strict=True)))
@@ -215,8 +215,8 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return (event.originator_id,)
         case AgencyRenamed():
             return event.originator_id, clear(event.name)
-        case DomainClaimed():
-            return event.domain, event.agency_id
+        case DomainClaimed() | DomainReplaced() | DomainReleased():
+            return domains.row(event)
         case AccountCreated():
             return _account(event, keys)
         case AgencySuspended() | AgencyActivated():

@@ -43,14 +43,22 @@ class Addressing:
 
 ADDRESSING: Final = Addressing()
 
+# Where an address is given out: as it is, or under the domain that all names of its domain come from.
+_CLAIMED: Final = f"""LEFT JOIN {_SCHEMA}.address
+    ON address.address = wanted.address AND address.released_at IS NULL
+LEFT JOIN {_SCHEMA}.address AS stem ON domain.stem <> domain.domain AND stem.released_at IS NULL
+    AND stem.address = left(wanted.address, -length(wanted.domain)) || domain.stem"""
+
 FIND = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since, is_first,
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+    coalesce(address.owner_since, stem.owner_since) AS owner_since,
+    coalesce(address.is_first, stem.is_first) AS is_first,
     quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency USING (agency_id)
-LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address AND released_at IS NULL
-LEFT JOIN {_SCHEMA}.inbox USING (account_id)
+{_CLAIMED}
+LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = coalesce(address.account_id, stem.account_id)
 LEFT JOIN {_QUOTA}.usage ON usage.account_id = inbox.account_id
 ORDER BY nth
 """
@@ -59,7 +67,9 @@ ORDER BY nth
 # agency's contact, or else its oldest account. $3: the postmaster at this gateway's own name; where that
 # is no agency's domain, the oldest hosted agency answers.
 FIND_POSTMASTERS = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id, owner_since, is_first,
+SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+    coalesce(address.owner_since, stem.owner_since) AS owner_since,
+    coalesce(address.is_first, stem.is_first) AS is_first,
     quota_octets, usage.octets, full_since, usage.kind
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
@@ -67,16 +77,17 @@ LEFT JOIN {_SCHEMA}.agency ON agency.agency_id = CASE WHEN wanted.address = $3
     THEN coalesce(domain.agency_id, (SELECT hosted.agency_id FROM {_SCHEMA}.agency AS hosted
         WHERE relay_host IS NULL ORDER BY created_at, agency_id LIMIT 1))
     ELSE domain.agency_id END
-LEFT JOIN {_SCHEMA}.address ON address.address = wanted.address AND released_at IS NULL
+{_CLAIMED}
 LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = CASE
-    WHEN address.account_id IS NULL AND wanted.address = '{POSTMASTER}@' || wanted.domain
+    WHEN address.account_id IS NULL AND stem.account_id IS NULL
+        AND wanted.address = '{POSTMASTER}@' || wanted.domain
     THEN coalesce(
         (SELECT contact.account_id FROM {_SCHEMA}.account AS contact
          WHERE contact.account_id = agency.contact_id AND contact.status <> 'closed'),
         (SELECT oldest.account_id FROM {_SCHEMA}.account AS oldest
          WHERE oldest.agency_id = agency.agency_id AND oldest.status <> 'closed'
          ORDER BY oldest.account_id LIMIT 1))
-    ELSE address.account_id END
+    ELSE coalesce(address.account_id, stem.account_id) END
 LEFT JOIN {_QUOTA}.usage ON usage.account_id = inbox.account_id
 ORDER BY nth
 """
@@ -288,10 +299,15 @@ async def find_accounts(
 
 async def account_of(rows: Rows, address: Address) -> AccountRow | None:
     """The account an address belongs to, or belonged to until it was closed; None: it is nobody's here."""
+    normal = address.normalise()
     row = await rows.fetchrow(
         f"""{_ACCOUNT} JOIN {_SCHEMA}.address AS claimed USING (account_id)
-        WHERE claimed.address = $1 AND (released_at IS NULL OR a.status = 'closed')""",
-        str(address.normalise()),
+        WHERE (claimed.address = $1 OR claimed.address = left($1, -length($2::text))
+                || (SELECT stem FROM {_SCHEMA}.domain WHERE domain = $2))
+            AND (released_at IS NULL OR a.status = 'closed')
+        ORDER BY released_at IS NOT NULL, claimed.address <> $1 LIMIT 1""",
+        str(normal),
+        normal.domain,
     )
     return _account(row) if row else None
 
@@ -329,10 +345,13 @@ async def person_of(rows: Rows, address: Address) -> Person | None:
 
 
 async def addresses_of(rows: Rows, account_id: AccountId) -> set[str]:
-    """Every address the account has, normalised; without what was given up."""
+    """Every address the account has, normalised, by every name of its domain; without what was given up."""
     found = await rows.fetch(
-        f"""SELECT address FROM {_SCHEMA}.address
-        WHERE account_id = $1 AND released_at IS NULL AND address IS NOT NULL""",
+        f"""WITH own AS (SELECT address FROM {_SCHEMA}.address
+            WHERE account_id = $1 AND released_at IS NULL AND address IS NOT NULL)
+        SELECT address FROM own UNION
+        SELECT left(address, -length(stem)) || domain FROM own
+        JOIN {_SCHEMA}.domain ON stem = substring(address from '[^@]*$') AND domain <> stem""",
         account_id,
     )
     return {row["address"] for row in found}

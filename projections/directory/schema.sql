@@ -28,9 +28,12 @@ CREATE TABLE agency (
     forwarding text NOT NULL DEFAULT 'inside'  -- where its accounts may forward: none, inside, anywhere
 );
 CREATE TABLE domain (
-    domain    text PRIMARY KEY,        -- A-labels, lower case
-    agency_id text NOT NULL
+    domain      text PRIMARY KEY,      -- A-labels, lower case
+    agency_id   text NOT NULL,
+    stem        text NOT NULL,         -- under which its addresses are claimed: itself, or what it replaced
+    replaced_by text                   -- where new addresses are given out; NULL: here
 );
+CREATE INDEX domain_stem ON domain (stem);
 CREATE INDEX domain_agency ON domain (agency_id);
 CREATE TABLE account (
     account_id   text        PRIMARY KEY,

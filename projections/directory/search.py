@@ -11,6 +11,7 @@ from typing import Final
 from gateway.domain.account import AccountCreated
 from gateway.domain.addresses import AddressClaimed, AddressReleased
 from gateway.ports import Recorded
+from projections.directory.domains import accounts_called_anew
 from projections.readmodel import Rows
 
 # Compatibility forms, and SARA AM with its parts, are one spelling; capitals are small ones.
@@ -20,8 +21,10 @@ _CALLED: Final = r"concat_ws(E'\n', address, display_name, aliases)"
 _FOLD: Final = f"""INSERT INTO search
     SELECT account_id, agency_id, {FOLDED.format(_CALLED)}
     FROM account LEFT JOIN (
-        SELECT account_id, string_agg(written, E'\\n' ORDER BY name) AS aliases FROM address
-        WHERE is_alias AND released_at IS NULL AND account_id = ANY($1::text[]) GROUP BY account_id
+        SELECT account_id, string_agg(CASE WHEN is_alias THEN written ELSE address END, E'\\n' ORDER BY name)
+            AS aliases FROM address
+        WHERE (is_alias OR written <> address) AND released_at IS NULL AND account_id = ANY($1::text[])
+        GROUP BY account_id
     ) AS further USING (account_id)
     WHERE account_id = ANY($1::text[])
     ON CONFLICT (account_id) DO UPDATE SET called = excluded.called"""
@@ -30,6 +33,7 @@ _FOLD: Final = f"""INSERT INTO search
 async def fold(batch: Sequence[Recorded], rows: Rows) -> None:
     """After the batch is in the other tables: what it has changed of accounts' texts, from their rows."""
     changed = {account_id for event in batch if (account_id := _account_of(event)) is not None}
+    changed |= await accounts_called_anew(batch, rows)
     if changed:
         await rows.execute(_FOLD, sorted(changed))
 

@@ -86,6 +86,22 @@ class Wanted:
     remote_ip: str | None = None
     subject: str | None = None
     since: datetime | None = None
+    from_too: tuple[str, ...] = ()  # other names of the same address, where its domain was replaced
+    to_too: tuple[str, ...] = ()
+
+    @property
+    def senders(self) -> list[str] | None:
+        """Normalised, all names of it; None: no matter."""
+        return _keys(self.from_, self.from_too)
+
+    @property
+    def recipients(self) -> list[str] | None:
+        """The same of the recipient."""
+        return _keys(self.to, self.to_too)
+
+
+def _keys(text: str | None, too: tuple[str, ...]) -> list[str] | None:
+    return [address_key(each) for each in (text, *too)] if text else None
 
 
 _STEPS = ", ".join(field.name for field in fields(Step) if field.name != "addresses")
@@ -109,10 +125,10 @@ async def find_mails(
 
     want("mail_id = $", wanted.mail_id)
     want("message_id = $", wanted.message_id and f"<{wanted.message_id.strip().strip('<>')}>")
-    want("(sender_key = $ OR lower(header_from) = $)", wanted.from_ and address_key(wanted.from_))
+    want("(sender_key = ANY($) OR lower(header_from) = ANY($))", wanted.senders)
     want(
-        f"mail_id IN (SELECT mail_id FROM {_SCHEMA}.recipient WHERE address_key = $)",
-        wanted.to and address_key(wanted.to),
+        f"mail_id IN (SELECT mail_id FROM {_SCHEMA}.recipient WHERE address_key = ANY($))",
+        wanted.recipients,
     )
     want("remote_ip = $", wanted.remote_ip)
     want("subject ILIKE $", wanted.subject and f"%{_literally(wanted.subject)}%")
@@ -137,12 +153,12 @@ async def find_refusals(
         return []
     found = await rows.fetch(
         f"""SELECT {_REFUSALS} FROM {_SCHEMA}.refusal
-        WHERE ($1::text IS NULL OR sender_key = $1) AND ($2::text IS NULL OR recipient_key = $2)
+        WHERE ($1::text[] IS NULL OR sender_key = ANY($1)) AND ($2::text[] IS NULL OR recipient_key = ANY($2))
             AND ($3::text IS NULL OR remote_ip = $3) AND ($4::timestamptz IS NULL OR at >= $4)
             AND position > $5
         ORDER BY position DESC LIMIT {limit:d}""",
-        wanted.from_ and address_key(wanted.from_),
-        wanted.to and address_key(wanted.to),
+        wanted.senders,
+        wanted.recipients,
         wanted.remote_ip,
         wanted.since,
         after,

@@ -25,6 +25,8 @@ TEXTS = {
     "name": "สำนักนายกรัฐมนตรี",
     "reason": "ตราประทับเปิดไม่ได้",
     "domain": "opm.go.th",
+    "stem": "opm.go.th",
+    "successor": "cabinet.go.th",
     "host": "mx.dld.go.th",
     "status": "4.2.1",
     "notify": "SUCCESS,FAILURE",

@@ -265,6 +265,8 @@ async def test_a_mail_is_found_by_whatever_is_remembered_of_it(gateway: Gateway)
         (Wanted(message_id=f"<{mail.mail_id}@opm.go.th>"), [mail]),
         (Wanted(from_="boss@example.ORG"), [mail]),
         (Wanted(to="ann@OPM.go.th"), [mail]),
+        (Wanted(to="ann@new.go.th", to_too=("ann@OPM.go.th",)), [mail]),
+        (Wanted(from_="boss@new.example.org", from_too=("boss@example.ORG",)), [mail]),
         (Wanted(remote_ip="192.0.2.7"), [mail, other]),
         (Wanted(subject="งบประมาณ"), [mail, other]),
         (Wanted(subject="100%"), [mail]),

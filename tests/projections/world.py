@@ -14,12 +14,14 @@ from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account, AccountKind, Role
 from gateway.domain.account_status import activate_account, close_account, seal_reason, suspend_account
-from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased, DomainClaimed
+from gateway.domain.addresses import ADDRESS_RESTS, AddressClaimed, AddressReleased
 from gateway.domain.agencies import activate_agency, rename_agency, set_contact, set_limits, suspend_agency
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.app_passwords import Use, make_app_password, revoke_app_password
+from gateway.domain.claims import Claim, claim_told
+from gateway.domain.domains import Stand, replace_domain
 from gateway.domain.events import (
     Actor,
     AttemptSecret,
@@ -52,6 +54,7 @@ from gateway.domain.histories import (
     address_name,
     box_history,
     consumer_history,
+    domain_history,
     history_of,
     mail_history,
 )
@@ -281,6 +284,14 @@ class World:
         agency, position = self.aggregate(Agency, agency_id)
         self.add(*rename_agency(agency, position, name, self.stamp()).facts)
 
+    def replace_domain(self, agency_id: AgencyId, old: str, new: str) -> None:
+        agency, _ = self.aggregate(Agency, agency_id)
+        self.add(*replace_domain(agency, self._stand(old), self._stand(new), 1, 0, self.stamp()).facts)
+
+    def _stand(self, domain: str) -> Stand:
+        told = [each for each in self.log if each.subject == f"ev.{domain_history(domain)}"]
+        return Stand(domain, claim_told(each.event for each in told), told[-1].position if told else 0)
+
     def contact(self, owner: Owner) -> None:
         agency, position = self.aggregate(Agency, owner.agency_id)
         account, _ = self.aggregate(Account, owner.account_id)
@@ -324,8 +335,9 @@ class World:
 
     def _standing(self, agency_id: AgencyId, address: Address, stamp: Stamp) -> Standing:
         agency, position = self.aggregate(Agency, agency_id)
-        claim = DomainClaimed(domain=address.normalise().domain, agency_id=agency_id, **stamp.fields())
-        return Standing(agency, position, claim, position + 1, self._holding(address))
+        domain = address.normalise().domain
+        claim = self._stand(domain).claim or Claim(domain, agency_id, domain)
+        return Standing(agency, position, claim, position + 1, self._holding(claim.stem_of(address)))
 
     # --- what happens to a mail ----------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
-"""How many accounts an agency has: a question to the rows, once they know all that the log holds."""
+"""How many accounts an agency has, and what is in a domain: asked of rows that know all of the log."""
 
+from datetime import datetime
 from typing import Final
 
 from gateway.mail.ids import AgencyId
 from gateway.ports import EventLog, Unavailable
 from projections.checkpoint import reached
+from projections.directory.domain_query import Use, use_of
 from projections.directory.project import DirectoryModel
 from projections.directory.query import open_accounts
 from projections.readmodel import Pool
@@ -14,8 +16,19 @@ ROWS_TIMEOUT_S: Final = 30.0
 
 async def count_accounts(log: EventLog, pool: Pool, agency_id: AgencyId) -> int:
     """Those that are not closed. Raises Unavailable, also when the rows stay behind."""
+    await _reach(log, pool)
+    async with pool.rows() as rows:
+        return await open_accounts(rows, agency_id)
+
+
+async def look_at_domain(log: EventLog, pool: Pool, agency_id: AgencyId, domain: str, at: datetime) -> Use:
+    """What is in a domain, and in its agency beside it. Raises Unavailable, as above."""
+    await _reach(log, pool)
+    async with pool.rows() as rows:
+        return await use_of(rows, agency_id, domain, at)
+
+
+async def _reach(log: EventLog, pool: Pool) -> None:
     last = await log.last()
     if not await reached(pool, DirectoryModel, last, ROWS_TIMEOUT_S):
         raise Unavailable("directory", f"its rows have not reached position {last}")
-    async with pool.rows() as rows:
-        return await open_accounts(rows, agency_id)

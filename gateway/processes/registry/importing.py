@@ -43,7 +43,7 @@ from gateway.domain.registration import (
 )
 from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
 from gateway.domain.signin import access_history
-from gateway.mail.address import normalise_domain
+from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from gateway.ports import START, Conflict, Deposed, Position, leaves
 from gateway.processes.registry.deciding import DECISIONS_MAX, Deciding
@@ -196,6 +196,9 @@ class Importing(Deciding):
 
     async def _new(self, parts: Sequence[_Part]) -> list[list[_Asked]]:
         """Of each part those rows that are not there already, with ids and keys."""
+        for domain in {each for part in parts for row in part.rows for each in _domains(row)}:
+            if domain not in self._homes:
+                self._homes[domain] = await self._home(domain)
         names = {row.line: self._names(row) for part in parts for row in part.rows}
         claims = await self._find_claims([name for each in names.values() for name in each]) if names else {}
         new = list[list[_Asked]]()
@@ -209,12 +212,14 @@ class Importing(Deciding):
                     new[-1].append(self._asked(row, names[row.line]))
         asked = [each for part in new for each in part]
         await self._look_up([name for each in asked for name in each.names if name in claims])
-        for domain in {domain for each in asked for domain in _domains(each.row)} - self._homes.keys():
-            self._homes[domain] = await self._home(domain)
         return new
 
     def _names(self, row: Row) -> tuple[str, ...]:
-        return tuple(address_name(address, self._site_key) for address in (row.address, *row.aliases))
+        return tuple(self._name(address) for address in (row.address, *row.aliases))
+
+    def _name(self, address: Address) -> str:
+        home = self._homes[normalise_domain(address.domain)]
+        return address_name(home.standing.looked_up(address) if home else address, self._site_key)
 
     def _asked(self, row: Row, names: tuple[str, ...]) -> _Asked:
         code = self._entropy(CODE_OCTETS) if row.credential == "invite" else b""

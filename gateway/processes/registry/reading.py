@@ -6,9 +6,11 @@ Source: architecture §4 (aggregates, Subjects).
 from dataclasses import dataclass
 
 from gateway.domain.account import Account
-from gateway.domain.addresses import AddressClaimed, AddressReleased, DomainClaimed
+from gateway.domain.addresses import AddressClaimed, AddressReleased
 from gateway.domain.agency import Agency
 from gateway.domain.aggregate import replay
+from gateway.domain.claims import Claim, claim_told
+from gateway.domain.domains import Stand
 from gateway.domain.histories import (
     SITE_ADDRESS_KEY,
     address_history,
@@ -53,17 +55,18 @@ class Reading:
             agency_position=agency.position if agency else START.position,
             claim=claim,
             claim_position=claim_position,
-            holding=await self.holding(address),
+            holding=await self._holding(address, claim),
         )
 
-    async def claim_of(self, domain: str) -> tuple[DomainClaimed | None, int]:
-        """Which agency has a domain, and where that is told; None: no agency has it."""
-        claim = await self._log.latest(domain_history(normalise_domain(domain)))
-        if claim is None:
-            return None, START.position
-        event = claim.event
-        assert isinstance(event, DomainClaimed), event
-        return event, claim.position
+    async def claim_of(self, domain: str) -> tuple[Claim | None, int]:
+        """Which agency has a domain, and where its history ends; None: no agency has it."""
+        history = await self._log.history(domain_history(normalise_domain(domain)))
+        claim = claim_told(recorded.event for recorded in history)
+        return claim, history[-1].position if history else START.position
+
+    async def domain(self, label: str) -> Stand:
+        """A domain as it stands. label: of `domain_label`."""
+        return Stand(label, *await self.claim_of(label))
 
     async def agency(self, agency_id: AgencyId) -> FoundAgency:
         """Raises Unknown, also for what is no agency's id."""
@@ -79,7 +82,20 @@ class Reading:
 
     async def holding(self, address: Address) -> Holding:
         """Whose an address is or was."""
-        return await self.holding_of(address_name(address, await self._keys.get_or_make(SITE_ADDRESS_KEY)))
+        return await self._holding(address, (await self.claim_of(address.domain))[0])
+
+    async def name_of(self, address: Address) -> str:
+        """What stands in the log for an address that somebody has."""
+        claim, _ = await self.claim_of(address.domain)
+        site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+        return address_name(claim.stem_of(address) if claim else address, site_key)
+
+    async def _holding(self, address: Address, claim: Claim | None) -> Holding:
+        site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
+        own = await self.holding_of(address_name(address, site_key))
+        if claim is None or claim.stem == claim.domain or own.owner is not None:
+            return own
+        return await self.holding_of(address_name(claim.stem_of(address), site_key))
 
     async def holding_of(self, name: str) -> Holding:
         """The same by the name of the address (`address_name`)."""

@@ -6,19 +6,20 @@ from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_ke
 from gateway.domain.account_status import activate_account, close_account, own_address, suspend_account
 from gateway.domain.agency import NextHop
 from gateway.domain.aliases import add_alias, remove_alias
-from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, domain_history
+from gateway.domain.domains import check_unclaimed
+from gateway.domain.histories import SITE_ADDRESS_KEY
 from gateway.domain.registration import (
     NewAccount,
     Refused,
     Registration,
     check_free,
+    domain_label,
     register_account,
     register_agency,
 )
 from gateway.domain.sealing import NONCE_OCTETS
-from gateway.mail.address import Address, normalise_domain
+from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, is_id
-from gateway.ports import Conflict
 from gateway.processes.registry.deciding import Deciding, account_of
 
 
@@ -39,16 +40,23 @@ class Registry(Deciding):
         Raises Refused, also when one of the domains is another agency's; Unavailable.
         """
         agency_id = AgencyId(self._new_id("ag"))
-        registration = register_agency(
-            agency_id, self._stamp(), name=name, domains=domains, relay_to=relay_to, trial_days=trial_days
-        )
-        try:
-            await self._append(registration)
-        except Conflict as error:
-            for domain in domains:
-                if await self._log.latest(domain_history(normalise_domain(domain))) is not None:
-                    raise Refused(f"the domain {domain} belongs to an agency already") from error
-            raise
+
+        async def decide() -> Registration:
+            stands = [await self._reading.domain(domain_label(domain)) for domain in domains]
+            for stand in stands:
+                check_unclaimed(stand)
+            positions = {stand.domain: stand.position for stand in stands}
+            return register_agency(
+                agency_id,
+                self._stamp(),
+                name=name,
+                domains=domains,
+                relay_to=relay_to,
+                positions=positions,
+                trial_days=trial_days,
+            )
+
+        await self._decide(f"agency {agency_id}", decide)
         return agency_id
 
     async def add_account(
@@ -135,11 +143,11 @@ class Registry(Deciding):
 
     async def close_account(self, address: Address, reason: str) -> AccountId:
         """Nobody signs in any more, and its addresses are given up. Raises Refused, Unavailable."""
-        site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
 
         async def decide() -> Registration:
             found, key = await self._account(address)
-            names = [address_name(own_address(found.account, key), site_key), *sorted(found.account.aliases)]
+            own = await self._reading.name_of(own_address(found.account, key))
+            names = [own, *sorted(found.account.aliases)]
             holdings = [await self._reading.holding_of(name) for name in names]
             sealed = self._reason(reason, found.account.id, key)
             return close_account(found.account, found.position, holdings, self._stamp(), reason=sealed)

@@ -103,6 +103,38 @@ class AgencyNamed(Struct):
     name: str
 
 
+class Domain(Struct):
+    """shown: in U-labels. replaced_by: where its new addresses are given out; null: here."""
+
+    domain: str
+    shown: str
+    agency_id: AgencyId
+    replaced_by: str | None
+
+
+class DomainList(Struct):
+    domains: list[Domain]
+
+
+class NewDomain(Struct, forbid_unknown_fields=True):
+    """In A-labels or U-labels."""
+
+    domain: Text
+
+
+class NewDomainName(Struct, forbid_unknown_fields=True):
+    """by: a domain that no agency has, or one of the agency's without addresses."""
+
+    by: Text
+
+
+class DomainChanged(Struct):
+    """domain: in A-labels."""
+
+    agency_id: AgencyId
+    domain: str
+
+
 class AgencyChanged(Struct):
     agency_id: AgencyId
     status: AgencyStatus

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.domain.agency import Limits
-from gateway.processes.web import accounts, agencies, bodies, forwarding, signing_in
+from gateway.processes.web import accounts, agencies, bodies, domains, forwarding, signing_in
 from gateway.processes.web.office import Operation
 
 PREFIX: Final = "/api/v1"
@@ -84,6 +84,32 @@ OPERATIONS: Final = (
         agencies.set_contact,
         bodies.ContactSet,
         bodies.Contact,
+    ),
+    # --- domains
+    Operation("GET", f"{_AGENCY}/domains", "An agency's domains.", domains.list_domains, bodies.DomainList),
+    Operation(
+        "POST",
+        f"{_AGENCY}/domains",
+        "Give an agency a further domain, with addresses of its own.",
+        domains.add_domain,
+        bodies.DomainChanged,
+        bodies.NewDomain,
+        status=CREATED,
+    ),
+    Operation(
+        "POST",
+        f"{_AGENCY}/domains/{{domain}}/replace",
+        "Call all addresses of a domain by another one; they are reached by both.",
+        domains.replace_domain,
+        bodies.DomainChanged,
+        bodies.NewDomainName,
+    ),
+    Operation(
+        "DELETE",
+        f"{_AGENCY}/domains/{{domain}}",
+        "Take a domain without addresses away from an agency.",
+        domains.remove_domain,
+        bodies.DomainChanged,
     ),
     # --- accounts
     Operation(

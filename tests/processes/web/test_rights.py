@@ -61,6 +61,16 @@ TABLE = [
     Row("GET", "/agencies/{agency_id}/limits", SEEING),
     Row("PATCH", "/agencies/{agency_id}/limits", CHANGING, {"recipients_max": 100}),
     Row("PUT", "/agencies/{agency_id}/contact", CHANGING, {"address": CLERK}),
+    Row("GET", "/agencies/{agency_id}/domains", SEEING),
+    Row("POST", "/agencies/{agency_id}/domains", GOVERNING, {"domain": "นายก.ไทย"}),
+    Row("POST", "/agencies/{agency_id}/domains/{domain}/replace", GOVERNING, {"by": "cabinet.go.th"}),
+    Row(
+        "DELETE",
+        "/agencies/{agency_id}/domains/{domain}",
+        GOVERNING,
+        None,
+        ("POST", "/agencies/{agency_id}/domains", {"domain": "spare.go.th"}),
+    ),
     Row("GET", "/accounts", LISTING),
     Row("POST", "/accounts", CHANGING, {"address": "new@opm.go.th"}),
     Row("GET", "/accounts/{address}", SEEING),
@@ -111,7 +121,8 @@ def test_the_table_has_every_operation() -> None:
 
 def filled(world: World, path: str) -> str:
     address = "office@opm.go.th" if path.startswith("/aliases/") else CLERK
-    return path.format(agency_id=world.agencies["opm.go.th"], address=quoted(address))
+    domain = "opm.go.th" if path.endswith("/replace") else "spare.go.th"
+    return path.format(agency_id=world.agencies["opm.go.th"], address=quoted(address), domain=domain)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
