@@ -18,8 +18,8 @@ from gateway.domain.routing import Whereabouts as Whereabouts
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from gateway.mail.valid_since import NOBODYS, Owner
+from projections.directory.finding import find_ids
 from projections.directory.project import DirectoryModel
-from projections.directory.search import FOLDED
 from projections.quota.project import QuotaModel
 from projections.readmodel import Rows, schema_of
 
@@ -279,21 +279,8 @@ async def find_accounts(
 
     text: "" for all; agencies: None for all; after: the last id of the page before.
     """
-    wanted = ["account_id > $1"]
-    asked: list[object] = [after, limit]
-    if agencies is not None:
-        asked.append(list(agencies))
-        wanted.append(f"agency_id = ANY(${len(asked)}::text[])")
-    if text:
-        asked.append(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
-        once = f"(SELECT {FOLDED.format(f'${len(asked)}::text')})"  # and not for each row
-        wanted.append(f"position({once} IN called) > 0")
-    found = await rows.fetch(
-        f"""WITH found AS MATERIALIZED (SELECT account_id FROM {_SCHEMA}.search
-            WHERE {" AND ".join(wanted)} ORDER BY account_id LIMIT $2)
-        {_ACCOUNT} JOIN found USING (account_id) ORDER BY account_id""",
-        *asked,
-    )
+    ids = await find_ids(rows, text, agencies, after, limit)
+    found = await rows.fetch(f"{_ACCOUNT} WHERE account_id = ANY($1::text[]) ORDER BY account_id", ids)
     return [_account(row) for row in found]
 
 
