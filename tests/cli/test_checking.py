@@ -5,7 +5,8 @@ import pytest
 from gateway.cli.checking import Books
 from gateway.domain.agency import NextHop
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
-from tests.projections.world import World, busy_world
+from tests.projections.busy import busy_world
+from tests.projections.world import World
 
 
 class Ledger:

@@ -15,8 +15,9 @@ from projections.mailbox.project import MailboxModel
 from projections.queue.project import QueueModel
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, Rows, open_pool
+from tests.projections.busy import busy_world
 from tests.projections.rows import fold, tables
-from tests.projections.world import World, busy_world, stored
+from tests.projections.world import World, stored
 
 
 class Fragile(QuotaModel):

@@ -17,8 +17,9 @@ from projections.content.query import ContentRows
 from projections.readmodel import Pool
 from projections.rebuild import rebuild
 from tests.contracts.facts import ACTOR, BY, NOW
+from tests.projections.busy import busy_world
 from tests.projections.rows import Table, fold, tables
-from tests.projections.world import busy_world, stored
+from tests.projections.world import stored
 
 
 def sha(text: str) -> str:

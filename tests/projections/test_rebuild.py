@@ -7,8 +7,9 @@ import pytest
 from projections.checkpoint import Projection, create
 from projections.readmodel import Pool
 from projections.rebuild import rebuild
+from tests.projections.busy import busy_world
 from tests.projections.rows import all_models, fold
-from tests.projections.world import busy_world, stored
+from tests.projections.world import stored
 
 
 @pytest.mark.parametrize("name", ["directory", "mailbox", "quota", "queue", "trace"])

@@ -7,9 +7,10 @@ import pytest
 from projections.checkpoint import Projection, create, drop
 from projections.readmodel import Pool
 from tests.projections.banning import ban_some
+from tests.projections.busy import busy_world
 from tests.projections.forwarding import forward_some
 from tests.projections.rows import Table, all_models, fold, tables
-from tests.projections.world import World, busy_world
+from tests.projections.world import World
 from tests.sizes import size
 
 MAILS = size(400, 5_000)

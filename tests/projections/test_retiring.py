@@ -15,8 +15,9 @@ from projections.readmodel import Pool, ReadModel
 from projections.retiring import Retired, left_behind, retire
 from projections.trace.project import TraceModel
 from tests.processes.world import MovedClock
+from tests.projections.busy import busy_world
 from tests.projections.rows import all_models
-from tests.projections.world import World, busy_world, stored
+from tests.projections.world import World, stored
 
 
 class OlderQuota(QuotaModel):

@@ -17,8 +17,9 @@ from projections.mailbox.query import list_mailboxes
 from projections.readmodel import Pool, ReadModel, open_pool
 from projections.rebuild import rebuild
 from tests.conftest import RunningPostgres
+from tests.projections.busy import busy_world
 from tests.projections.rows import all_models
-from tests.projections.world import World, busy_world, stored
+from tests.projections.world import World, stored
 
 
 class Ears:
