@@ -76,6 +76,12 @@ class Remote:
                 return found
             asked["after"] = page["next"]
 
+    async def path_of(self, address: Address) -> str:
+        """`/me` where the address is one's own, its account's otherwise."""
+        me = await self.ask("GET", "/me")
+        is_mine = me["account_id"] and parse_address(me["username"]).normalise() == address.normalise()
+        return "/me" if is_mine else f"/accounts/{_quoted(address)}"
+
 
 class RemoteRegistry:
     """`Registry`, through the API."""
@@ -183,9 +189,7 @@ class RemoteForwarding:
         return AccountId(changed["account_id"])
 
     async def _path(self, address: Address) -> str:
-        me = await self._remote.ask("GET", "/me")
-        is_mine = me["account_id"] and parse_address(me["username"]).normalise() == address.normalise()
-        return "/me/forwarding" if is_mine else f"/accounts/{_quoted(address)}/forwarding"
+        return f"{await self._remote.path_of(address)}/forwarding"
 
 
 class RemoteDomains:

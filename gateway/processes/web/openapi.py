@@ -13,10 +13,8 @@ from gateway.processes.web.operations import OPERATIONS, PREFIX
 from gateway.processes.web.problems import PROBLEM, ProblemDetails
 
 _TEMPLATE: Final = "#/components/schemas/{name}"
-_PATH: Final = {
-    "agency_id": {"type": "string", "minLength": 1, "maxLength": 40},
-    "address": {"type": "string", "minLength": 3, "maxLength": 330},
-}
+_ADDRESS: Final = {"type": "string", "minLength": 3, "maxLength": 330}
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": 40}
 _REFUSED: Final = {status: {"$ref": "#/components/responses/Problem"} for status in ("4XX", "5XX")}
 
 
@@ -72,7 +70,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": "_".join([operation.method.lower(), *words]),
         "summary": operation.says,
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": _PATH[name]}
+            {"name": name, "in": "path", "required": True, "schema": _parameter(name)}
             for name in re.findall(r"\{(\w+)\}", operation.path)
         ],
         "responses": {str(operation.status.value): _response("Done.", operation.answer), **_REFUSED},
@@ -82,6 +80,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = _body(operation.body)
     return described
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return _ADDRESS if name in ("address", "member") else _ID
 
 
 def _query(kind: type[Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.domain.agency import Limits
-from gateway.processes.web import accounts, agencies, bodies, domains, forwarding, signing_in
+from gateway.processes.web import accounts, agencies, app_passwords, bodies, domains, forwarding, signing_in
 from gateway.processes.web.office import Operation
 
 PREFIX: Final = "/api/v1"
@@ -256,4 +256,5 @@ OPERATIONS: Final = (
         bodies.RoleChanged,
         bodies.RoleChange,
     ),
+    *app_passwords.OPERATIONS,
 )
