@@ -74,7 +74,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 4  # since people steer the queue
+    version = 5  # since sign-ins are found by account
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (

@@ -83,6 +83,8 @@ CREATE TABLE traffic (
     PRIMARY KEY (day, position)
 ) PARTITION BY RANGE (day);
 CREATE INDEX traffic_position ON traffic (position);
+CREATE INDEX traffic_sign_in ON traffic (account_id, day, position)
+    WHERE kind = 'sign-in' AND account_id IS NOT NULL;
 -- Days (and all before) whose traffic is not kept any longer.
 CREATE TABLE expired (
     day date PRIMARY KEY

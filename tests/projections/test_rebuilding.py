@@ -32,7 +32,7 @@ async def test_dropped_and_rebuilt_rows_are_the_same(pool: Pool) -> None:
     forward_some(world)
     await create(pool, all_models(world.keys))
     rows = await _rows(pool, world)
-    assert {name for name, table in rows.items() if not table} == {"trace_v4.expired"}
+    assert {name for name, table in rows.items() if not table} == {"trace_v5.expired"}
     assert await _rows(pool, world) == rows
 
 

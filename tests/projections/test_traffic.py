@@ -18,11 +18,12 @@ from gateway.domain.sessions import (
 )
 from gateway.domain.signin import SIGN_INS, SignInRefused, SignInSecret, access_history
 from gateway.domain.traffic import TraceExpired
-from gateway.mail.ids import AgencyId
+from gateway.mail.ids import AccountId, AgencyId
 from projections.checkpoint import Projection, create, drop
 from projections.readmodel import Pool, ReadModel
 from projections.rebuild import rebuild
 from projections.trace.log import PAGE, TrafficDays, traffic_between
+from projections.trace.sign_ins import sign_ins_of
 from projections.trace.traffic import Traffic
 from tests.projections.rows import all_models, fold, tables
 from tests.projections.world import BEGIN, BY, World, stored
@@ -69,12 +70,12 @@ class Log:
         )
         self.world.add(Fact(access_history(None), event))
 
-    def sign_in(self) -> None:
+    def sign_in(self, account_id: AccountId | None = None) -> None:
         key = "traffic.none.202611"
         secret = SignInSecret("=nobody", "192.0.2.7", "client.example")
         event = SignInRefused(
             **self.world.stamp().fields(),
-            account_id=None,
+            account_id=account_id,
             protocol="smtp",
             mechanism="PLAIN",
             reason="unknown",
@@ -181,6 +182,28 @@ async def test_what_a_destroyed_key_sealed_is_blank(pool: Pool, log: Log) -> Non
     await folded(pool, log)
     (row,) = await kept(pool)
     assert (row.remote_ip, row.remote_port, row.helo, row.tls, row.outcome) == ("", 0, "", "", "quit")
+
+
+async def test_an_accounts_sign_ins_are_found_newest_first_page_by_page(pool: Pool, log: Log) -> None:
+    for _ in range(3):
+        for who in ("acc_a", "acc_b", "acc_a"):
+            log.sign_in(AccountId(who))
+        log.session(log.opm)
+        log.world.now += DAY
+    await folded(pool, log)
+    async with pool.rows() as rows:
+        found = await sign_ins_of(rows, AccountId("acc_a"))
+        assert [row.position for row in found] == sorted((row.position for row in found), reverse=True)
+        assert [row.day for row in found] == [FIRST + DAY * day for day in (2, 2, 1, 1, 0, 0)]
+        assert {(row.protocol, row.remote_ip, row.outcome) for row in found} == {
+            ("smtp", "192.0.2.7", "unknown")
+        }
+        paged, before = [], None
+        while page := await sign_ins_of(rows, AccountId("acc_a"), before=before, limit=1):
+            paged += page
+            before = page[-1].day, page[-1].position
+        assert paged == found
+        assert await sign_ins_of(rows, AccountId("acc_c")) == []
 
 
 async def test_no_day_is_kept_before_there_is_one(pool: Pool, log: Log) -> None:

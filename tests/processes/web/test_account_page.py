@@ -18,10 +18,13 @@ from gateway.processes.signin.totp import new_secret, secret_name
 from gateway.processes.web import peers
 from gateway.processes.web.pages.forms import FORM_OCTETS_MAX
 from gateway.processes.web.pages.sessions import COOKIE, HOLDS_FOR
+from gateway.processes.web.pages.sign_ins import PAGE
 from gateway.processes.web.pages.texts import TEXTS
 from gateway.processes.web.pages.visit import BEFORE_COOKIE
 from gateway.protocols.sasl.exchange import PasswordClaim
+from projections.checkpoint import reached
 from projections.directory.query import Person
+from projections.trace.project import TraceModel
 from tests.processes.web.browser import Browser, Page
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted
 
@@ -233,6 +236,54 @@ async def test_nobody_revokes_anothers(world: World, browser: Browser) -> None:
     assert isinstance(await tried(world, password), Person)
 
 
+# --- own sign-ins -----------------------------------------------------------------------------------------
+
+
+async def told(world: World) -> None:
+    """The rows know of every sign-in by now."""
+    await reached(world.office.pool, TraceModel, await world.log.last(), 30)
+
+
+async def test_somebody_sees_their_own_sign_ins_alone(world: World, browser: Browser) -> None:
+    page = await sign_in(browser)
+    await tried(world, "wrong")
+    await tried(world, PASSWORD, PEOPLE["admin"][0])
+    app_password = (await make(browser, networks="198.51.100.0/24")).by_id["app-password"]
+    await tried(world, app_password)
+    await told(world)
+    page = await browser.follow(page, "My sign-ins")
+    assert re.findall(r"<td>(?:<time[^>]*>)?([^<]*)", page.html)[1:4] == [
+        "192.0.2.7",
+        "SMTP PLAIN",
+        "refused: app password not for this network",
+    ]
+    shown = [re.sub(r"<[^>]*>", "", row) for row in re.findall(r"<tr.*?</tr>", page.html, re.DOTALL)[1:]]
+    assert len(shown) == 3, "nothing of the administrator's"
+    assert "refused: wrong password" in shown[1]
+    for part in ("127.0.0.1", "WEB password", "let in"):
+        assert part in shown[2]
+    assert "Newest" not in page.links
+
+
+async def test_older_sign_ins_are_a_click_away(world: World, browser: Browser) -> None:
+    page = await sign_in(browser)
+    for _ in range(PAGE + 4):
+        await tried(world, PASSWORD)
+    await told(world)
+    page = await browser.follow(page, "My sign-ins")
+    assert page.html.count("SMTP PLAIN") == PAGE
+    page = await browser.follow(page, "Older")
+    assert (page.html.count("SMTP PLAIN"), page.html.count("WEB password")) == (4, 1)
+    assert "Older" not in page.links
+    assert (await browser.follow(page, "Newest")).html.count("SMTP PLAIN") == PAGE
+
+
+@pytest.mark.parametrize("before", ["x", "2026-02-31.5", "2026-11-28.", "9999-12-31.999999999999999999"])
+async def test_a_page_that_is_none_is_the_newest(browser: Browser, before: str) -> None:
+    await sign_in(browser)
+    assert (await browser.get(f"/account/sign-ins?before={before}")).status == 200
+
+
 # --- what is refused --------------------------------------------------------------------------------------
 
 
@@ -324,6 +375,7 @@ async def test_every_page_is_in_the_language_wanted_can_be_read_aloud_and_runs_n
     pages.append(await browser.get("/account"))
     (link,) = [href for href in pages[-1].links.values() if href.endswith("/revoke")]
     pages.append(await browser.get(link))
+    pages.append(await browser.get("/account/sign-ins"))
     for page in pages:
         assert (page.language, page.headers["content-language"]) == (language, language)
         assert TEXTS["title"]._asdict()[language] in page.text

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.processes.web import pages
 from gateway.processes.web.pages.rendering import written_size, written_time
+from gateway.processes.web.pages.sign_ins import OUTCOMES
 from gateway.processes.web.pages.texts import LANGUAGES, TEXTS, Text, wanted
 from tests.processes.registry.desk import AT
 
@@ -29,7 +30,12 @@ def test_a_text_is_in_both_languages_and_is_used(name: str) -> None:
     assert text.en, name
     assert not THAI.search(text.en), text.en
     assert fields_of(text.th) == fields_of(text.en)
-    assert f'"{name}"' in CODE or f"'{name}'" in CODE, f"nothing says {name}"
+    is_said = name in OUTCOMES.values() or f'"{name}"' in CODE or f"'{name}'" in CODE
+    assert is_said, f"nothing says {name}"
+
+
+def test_every_outcome_of_a_sign_in_has_its_text() -> None:
+    assert set(OUTCOMES.values()) <= TEXTS.keys()
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: file.name)

@@ -42,7 +42,8 @@ from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
 from projections.quota.project import QuotaModel
-from projections.readmodel import Pool
+from projections.readmodel import Pool, ReadModel
+from projections.trace.project import TraceModel
 from tests.processes.web.gauges import FakeGauge
 
 BY: Final = By("web", "0", "")
@@ -181,8 +182,9 @@ async def running(
 ) -> AsyncIterator[World]:
     """tls: what an https listener shows; trusts: what its clients check it with. clock: the machine's."""
     log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), clock or SystemClock()
-    model = DirectoryModel(Keyring(keys))
-    await create(pool, [model, QuotaModel()])  # who looks an address up sees its room
+    ring = Keyring(keys)
+    models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring)]
+    await create(pool, [*models, QuotaModel()])  # who looks an address up sees its room
     async with contextlib.AsyncExitStack() as stack:
         lane = await stack.enter_async_context(
             open_lane(log, "web-h-0", clock=clock, actor=Actor("system", "web"), by=BY)
@@ -205,7 +207,9 @@ async def running(
         ready = asyncio.Event()
         secure = SecureListener(addresses[1], tls) if tls else None
         tasks = [
-            asyncio.create_task(following.run(log, [Projection(model, pool)], Nobody(), clock)),
+            asyncio.create_task(
+                following.run(log, [Projection(each, pool) for each in models], Nobody(), clock)
+            ),
             asyncio.create_task(
                 serve(FakeGauge(), addresses[0], ready.set, office=office, secure=secure)  # type: ignore[arg-type]
             ),

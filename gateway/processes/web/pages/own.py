@@ -13,9 +13,8 @@ from gateway.processes.registry.app_passwords import AppPasswords
 from gateway.processes.web.pages.faults import PageFault
 from gateway.processes.web.pages.forms import field
 from gateway.processes.web.pages.visit import HOME, Visit
-from gateway.processes.web.rights import Caller
 from projections.directory import query as directory
-from projections.directory.query import AccountRow, AppPasswordRow
+from projections.directory.query import AppPasswordRow
 from projections.quota.query import usage_of
 
 DAYS_MAX = 3650
@@ -49,7 +48,7 @@ async def make(visit: Visit) -> Response:
     )
     _, password = await _registry(visit).make(_address(visit), use)
     await office.follow()
-    return visit.page("made.html", password=password, label=label, account=_account(visit), here=HOME)
+    return visit.page("made.html", password=password, label=label, account=visit.account, here=HOME)
 
 
 async def ask_revoke(visit: Visit) -> Response:
@@ -66,7 +65,7 @@ async def revoke(visit: Visit) -> Response:
 
 async def _home(visit: Visit, *, notice: str = "", fault: str = "") -> Response:
     """fault: a whole sentence; what was typed stands in the form again."""
-    account, form = _account(visit), visit.form
+    account, form = visit.account, visit.form
     async with visit.office.pool.rows() as rows:
         addresses = await directory.addresses_of(rows, account.account_id)
         apps = await directory.app_passwords_of(rows, account.account_id)
@@ -91,7 +90,7 @@ async def _home(visit: Visit, *, notice: str = "", fault: str = "") -> Response:
 
 async def _app_passwords(visit: Visit) -> list[AppPasswordRow]:
     async with visit.office.pool.rows() as rows:
-        return await directory.app_passwords_of(rows, _account(visit).account_id)
+        return await directory.app_passwords_of(rows, visit.account.account_id)
 
 
 async def _app_password(visit: Visit) -> AppPasswordRow:
@@ -103,20 +102,12 @@ async def _app_password(visit: Visit) -> AppPasswordRow:
 
 
 def _registry(visit: Visit) -> AppPasswords:
-    return visit.office.deciding(AppPasswords, _caller(visit).actor)
-
-
-def _account(visit: Visit) -> AccountRow:
-    return _caller(visit).own_account
+    assert visit.caller is not None, "it is for who has signed in"
+    return visit.office.deciding(AppPasswords, visit.caller.actor)
 
 
 def _address(visit: Visit) -> Address:
-    return parse_address(_account(visit).address)
-
-
-def _caller(visit: Visit) -> Caller:
-    assert visit.caller is not None, "it is for who has signed in"
-    return visit.caller
+    return parse_address(visit.account.address)
 
 
 def _is_network(said: str) -> bool:

@@ -14,7 +14,7 @@ from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.web.office import Office
-from gateway.processes.web.pages import entrance, own, provider, rendering
+from gateway.processes.web.pages import entrance, own, provider, rendering, sign_ins
 from gateway.processes.web.pages.faults import NotSignedIn, PageFault
 from gateway.processes.web.pages.forms import read_form
 from gateway.processes.web.pages.visit import HOME, SIGN_IN, Door, Visit
@@ -31,6 +31,7 @@ DOORS: Final = (
     Door("POST", "/account/password", entrance.take_password, is_inside=False),
     Door("GET", provider.RETURN, provider.come_back, is_inside=False),
     Door("POST", "/account/sign-out", entrance.sign_out),
+    Door("GET", sign_ins.PATH, sign_ins.show),
     Door("GET", "/account/app-passwords", entrance.start_again),
     Door("POST", "/account/app-passwords", own.make),
     Door("GET", "/account/app-passwords/{app_id}/revoke", own.ask_revoke),

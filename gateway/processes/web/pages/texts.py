@@ -141,6 +141,37 @@ TEXTS: Final[dict[str, Text]] = {
     "no-app-password": Text(
         "ไม่มีรหัสผ่านนี้ อาจถูกเพิกถอนไปแล้ว", "There is no such app password; it may be revoked already."
     ),
+    # --- own sign-ins
+    "sign-ins": Text("การลงชื่อเข้าใช้ของฉัน", "My sign-ins"),
+    "sign-ins-what": Text(
+        "ใหม่ที่สุดก่อน หากมีรายการที่ไม่ใช่ของท่าน โปรดเพิกถอนรหัสผ่านสำหรับแอป และแจ้งผู้ดูแลอีเมล",
+        "Newest first. If one is not yours, revoke app passwords, and tell your administrator.",
+    ),
+    "when": Text("เวลา", "Time"),
+    "from": Text("จากที่อยู่ IP", "From (IP address)"),
+    "how": Text("วิธี", "How"),
+    "outcome": Text("ผล", "Outcome"),
+    "erased": Text("ลบแล้ว", "erased"),
+    "older": Text("รายการเก่ากว่า", "Older"),
+    "newest": Text("รายการใหม่ที่สุด", "Newest"),
+    "sign-in-accepted": Text("สำเร็จ", "let in"),
+    "why-unknown": Text("ปฏิเสธ: ไม่มีชื่อนี้", "refused: no such name"),
+    "why-password": Text("ปฏิเสธ: รหัสผ่านผิด", "refused: wrong password"),
+    "why-token": Text("ปฏิเสธ: โทเค็นใช้ไม่ได้", "refused: token not valid"),
+    "why-no-provider": Text(
+        "ปฏิเสธ: หน่วยงานไม่มีผู้ให้บริการยืนยันตัวตน", "refused: the agency has no identity provider"
+    ),
+    "why-suspended": Text("ปฏิเสธ: บัญชีถูกระงับ", "refused: account suspended"),
+    "why-banned": Text("ปฏิเสธ: บัญชีถูกห้าม", "refused: account banned"),
+    "why-closed": Text("ปฏิเสธ: บัญชีถูกปิด", "refused: account closed"),
+    "why-acts-as": Text("ปฏิเสธ: ขอใช้ในนามผู้อื่น", "refused: wanted to act as somebody else"),
+    "why-throttled": Text("ปฏิเสธ: ผิดพลาดหลายครั้งเกินไป", "refused: too many failures"),
+    "why-expired": Text("ปฏิเสธ: รหัสผ่านสำหรับแอปหมดอายุ", "refused: app password expired"),
+    "why-protocol": Text(
+        "ปฏิเสธ: รหัสผ่านสำหรับแอปไม่ใช่ของโพรโทคอลนี้", "refused: app password not for this protocol"
+    ),
+    "why-network": Text("ปฏิเสธ: รหัสผ่านสำหรับแอปไม่ใช่ของเครือข่ายนี้", "refused: app password not for this network"),
+    "why-code": Text("ปฏิเสธ: รหัสจากแอปยืนยันตัวตนผิด", "refused: wrong code of the authenticator"),
     # --- what is not done
     "error": Text("ทำรายการไม่ได้", "This was not done"),
     "not-here": Text("ไม่มีหน้านี้", "There is no such page."),

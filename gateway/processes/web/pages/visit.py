@@ -16,6 +16,7 @@ from gateway.processes.web.pages.forms import Form
 from gateway.processes.web.pages.sessions import COOKIE, HOLDS_FOR, Session, Sessions, cookie, new_secret
 from gateway.processes.web.rights import Caller
 from gateway.processes.web.tokens import Holder
+from projections.directory.query import AccountRow
 
 HOME: Final = "/account"
 SIGN_IN: Final = "/account/sign-in"
@@ -78,6 +79,12 @@ class Visit:
             await self.leave()
             raise NotSignedIn("suspended")
         self.caller = caller
+
+    @property
+    def account(self) -> AccountRow:
+        """One's own, for who has signed in: what a page is about is never taken from a request."""
+        assert self.caller is not None, "it is for who has signed in"
+        return self.caller.own_account
 
     async def leave(self) -> None:
         """End the session, here and in the browser."""
