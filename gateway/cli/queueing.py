@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 
@@ -14,7 +14,7 @@ from gateway.cli.checking import compare_queue, read_log
 from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option, stamp
 from gateway.cli.output import as_json, cell, nothing, print_json, print_rows, say
 from gateway.domain.agency import NextHop
-from gateway.domain.books import Books
+from gateway.domain.books import Books, End
 from gateway.domain.steering import Cancel, Deed, Hold, Release, Reroute, Retry
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AgencyId, MailId
@@ -255,7 +255,7 @@ async def check(desk: Desk) -> None:
         doubles = await leases.ran_out(rows)
     books.faults += [_lateness(row) for row in late]
     undecided = sum(map(len, books.open.values()))
-    ends = {end: books.ended[end] for end in ("delivered", "relayed", "bounced", "cancelled", "expanded")}
+    ends = {end: books.ended[end] for end in get_args(End)}
     found = {"mails": books.mails, "recipients": books.recipients, **ends}
     found |= {"waiting": waiting, "undecided": undecided, "possible_doubles": doubles}
     if as_json():

@@ -1,7 +1,7 @@
 """Books: every recipient of every accepted mail, from acceptance to its one end.
 
-The invariant (issue 3/9): delivered, relayed, bounced, cancelled or expanded, once; or it waits. Whatever the
-log says beside that is a fault. Pure: events in, in log order.
+The invariant (issue 3/9): delivered, relayed, bounced, cancelled, expanded or forwarded, once; or it waits.
+Whatever the log says beside that is a fault. Pure: events in, in log order.
 """
 
 from collections import Counter
@@ -17,11 +17,12 @@ from gateway.domain.events import (
     MailQueued,
     MailRelayed,
 )
+from gateway.domain.forwarding import MailForwarded
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.steering import MailCancelled
 from gateway.mail.ids import MailId
 
-End = Literal["delivered", "relayed", "bounced", "cancelled", "expanded"]
+End = Literal["delivered", "relayed", "bounced", "cancelled", "expanded", "forwarded"]
 
 
 @dataclass(slots=True)
@@ -52,6 +53,8 @@ class Books:
                 self.delivered.add(once)
             case ListExpanded():
                 self._end(self.open, position, event.mail_id, event.recipients, "expanded")
+            case MailForwarded(keeps_copy=False):  # else its delivery, right behind, is the end
+                self._end(self.open, position, event.mail_id, event.recipients, "forwarded")
             case MailQueued():
                 self._leave(self.open, position, event.mail_id, event.recipients)
                 self.waiting.setdefault(event.mail_id, set()).update(event.recipients)

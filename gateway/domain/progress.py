@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.domain.events import Fact, MailAccepted, MailBounced, MailDelivered, MailQueued
+from gateway.domain.forwarding import MailForwarded
 from gateway.domain.group import GROUP_FACTS_MAX, GROUP_OCTETS_MAX, encode_group
 from gateway.domain.maillist import ListExpanded
 
@@ -37,15 +38,23 @@ def steps(position: int, facts: Sequence[Fact], ended: Sequence[int] = ()) -> It
     name neither stay together.
     """
     part, octets, had = list[Fact](), 0, list(ended)
-    for fact in facts:
-        (encoded,) = encode_group([fact])
-        if part and (len(part) == STEP_FACTS_MAX or octets + encoded.octets > STEP_OCTETS_MAX):
+    for together in _together(facts):
+        size = sum(encoded.octets for encoded in encode_group(together))
+        if part and (len(part) + len(together) > STEP_FACTS_MAX or octets + size > STEP_OCTETS_MAX):
             had += [recipient for earlier in part for recipient in _ends(earlier)]
             yield Step(position - 1, tuple(sorted(had)), tuple(part), octets)
             part, octets = [], 0
-        part.append(fact)
-        octets += encoded.octets
+        part += together
+        octets += size
     yield Step(position, (), tuple(part), octets)
+
+
+def _together(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
+    """One by one, but a mail that goes on with the copy of it that is kept: both end the same recipients."""
+    rest = iter(facts)
+    for fact in rest:
+        is_copied = isinstance(fact.event, MailForwarded) and fact.event.keeps_copy
+        yield [fact, next(rest)] if is_copied else [fact]
 
 
 class Joined:
@@ -77,6 +86,8 @@ def _ends(fact: Fact) -> tuple[int, ...]:
             return recipients
         case MailBounced(recipients=recipients) | ListExpanded(recipients=recipients):
             return recipients
+        case MailForwarded(recipients=recipients, keeps_copy=keeps_copy):
+            return () if keeps_copy else recipients
         case MailAccepted(expands=expanded, part=part) if expanded is not None:
             return (part,)
         case event:

@@ -7,7 +7,7 @@ Source: RFC 5321 §3.3, §3.6; RFC 3463 §3.2 (5.1.1); RFC 3461 §5.2 (DSN optio
 RFC 7293 §5.1 (an address with another owner); architecture §2.2.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
@@ -27,6 +27,7 @@ from gateway.domain.events import (
     Stamp,
     Wrap,
 )
+from gateway.domain.forwarding import ForwardedSecret, MailForwarded, forwarded_label
 from gateway.domain.histories import box_history, mail_history
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.quota import FULL, Room
@@ -78,6 +79,30 @@ Whereabouts = Hosted | Relayed | UnknownHere | NotOurs
 @dataclass(frozen=True, slots=True)
 class Listed(Hosted):
     """The same, and the account is a mailing list."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardingRule:
+    """What holds of an account's rule now. address: the account's own; targets: those its agency allows."""
+
+    address: str
+    targets: tuple[str, ...]
+    keeps_copy: bool
+
+    def __post_init__(self) -> None:
+        assert self.targets, "a rule that names nobody does not hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarder(Hosted):
+    """The same as Hosted, and the account's mail goes on. room: None where no copy is kept."""
+
+    rule: ForwardingRule = field(kw_only=True)
+
+    @property
+    def mailbox(self) -> Hosted:
+        """The account without its rule."""
+        return Hosted(self.agency_id, self.account_id, self.mailbox_id, self.room, self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +181,11 @@ def attempt_label(mail_id: MailId) -> str:
     return f"attempt:{mail_id}"
 
 
-def holders(accepted: MailAccepted, whereabouts: Iterable[Destination]) -> set[str]:
+def holders(accepted: MailAccepted, whereabouts: Sequence[Destination]) -> set[str]:
     """The names of the keys `decide` may wrap for: it bounces what an account can no longer get."""
-    return {agency_key_name(accepted.agency_id)} | {_holder(accepted, where) for where in whereabouts}
+    forwarders = {agency_key_name(where.agency_id) for where in whereabouts if isinstance(where, Forwarder)}
+    accounts = {_holder(accepted, where) for where in whereabouts}
+    return {agency_key_name(accepted.agency_id)} | forwarders | accounts
 
 
 def decide(
@@ -172,15 +199,17 @@ def decide(
     whose mailboxes take no more.
 
     A mail is delivered once per account, however many of its addresses were named; queued once per
-    destination; bounced at once for all whom nobody here knows, or who are not whom
-    the sender means. Its last delivery names those whose success the sender wants to know, so that there is
-    one report of them all.
+    destination; bounced at once for all whom nobody here knows, or who are not whom the sender means. Of an
+    account that forwards it goes on once; where a copy is kept its delivery is right behind, so that both are
+    one write. The last delivery names those whose success the sender wants to know, so that there is one
+    report of them all.
     """
     assert len(whereabouts) == len(mail.envelope.rcpt_to), mail.accepted.mail_id
     deliveries: dict[Hosted, list[int]] = {}
     queues: dict[AgencyId | None, list[int]] = {}
     refused: dict[Reply, list[int]] = {}
     lists: dict[Expanding, list[int]] = {}
+    forwards: dict[Forwarder, list[int]] = {}
     is_too_late = _is_too_late(mail.accepted, means)
     for recipient, where in enumerate(whereabouts):
         if recipient in ended:
@@ -194,6 +223,8 @@ def decide(
                 refused.setdefault(said, []).append(recipient)
             case Hosted(account_id=account_id) if account_id in full:
                 refused.setdefault(FULL, []).append(recipient)
+            case Forwarder(rule=ForwardingRule(keeps_copy=False)):
+                forwards.setdefault(where, []).append(recipient)
             case Hosted():
                 deliveries.setdefault(where, []).append(recipient)
             case Relayed(agency_id=agency_id):
@@ -210,10 +241,12 @@ def decide(
                 assert_never(where)
 
     told = () if is_too_late else _report_success(mail, whereabouts, means, full)
-    facts = [
-        _delivered(mail, hosted, tuple(ids), told if number == len(deliveries) else (), means)
-        for number, (hosted, ids) in enumerate(deliveries.items(), 1)
-    ]
+    facts = list[Fact]()
+    for number, (hosted, ids) in enumerate(deliveries.items(), 1):
+        if isinstance(hosted, Forwarder):
+            facts.append(_forwarded(mail, hosted, tuple(ids), means))
+        facts.append(_delivered(mail, hosted, tuple(ids), told if number == len(deliveries) else (), means))
+    facts += [_forwarded(mail, where, tuple(ids), means) for where, ids in forwards.items()]
     facts += [_queued(mail, agency_id, tuple(ids), means) for agency_id, ids in queues.items()]
     facts += [_expanded(mail, where, tuple(ids), means) for where, ids in lists.items()]
     facts += [_bounced(mail, said, tuple(ids), means) for said, ids in refused.items()]
@@ -243,19 +276,24 @@ def _report_success(
 ) -> tuple[int, ...]:
     """Whose delivery is to be reported, those that were decided before too: their last delivery was not.
 
-    Never to a null sender and never about a report.
+    Never to a null sender and never about a report. What goes on without a copy is not delivered here.
     """
-    if mail.envelope.mail_from is None or mail.accepted.report_of is not None:
+    if not _hears_of_success(mail):
         return ()
     return tuple(
         recipient.id
         for recipient, where in zip(mail.accepted.recipients, whereabouts, strict=True)
         if wants(recipient.notify, SUCCESS)
         and isinstance(where, Hosted)
+        and not (isinstance(where, Forwarder) and not where.rule.keeps_copy)
         and not _is_erased(where, means)
         and where.account_id not in full
         and _not_meant(mail, recipient.id, where) is None
     )
+
+
+def _hears_of_success(mail: OpenedMail) -> bool:
+    return mail.envelope.mail_from is not None and mail.accepted.report_of is None
 
 
 def _holder(accepted: MailAccepted, where: Destination) -> str:
@@ -338,6 +376,26 @@ def _expires_at(accepted: MailAccepted, means: Means) -> datetime:
     if accepted.deliver_by is None or accepted.deliver_by_mode not in ("R", "RT"):
         return expires_at
     return min(expires_at, accepted.deliver_by)
+
+
+def _forwarded(mail: OpenedMail, where: Forwarder, recipients: tuple[int, ...], means: Means) -> Fact:
+    accepted, rule = mail.accepted, where.rule
+    told = ForwardedSecret(mail.envelope.mail_from, rule.address, rule.targets)
+    label = forwarded_label(accepted.mail_id, where.account_id)
+    wanted = tuple(r for r in recipients if wants(accepted.recipients[r].notify, SUCCESS))
+    event = MailForwarded(
+        **means.stamp.answering(mail.position),
+        mail_id=accepted.mail_id,
+        recipients=recipients,
+        agency_id=where.agency_id,
+        account_id=where.account_id,
+        keeps_copy=rule.keeps_copy,
+        targets=len(rule.targets),
+        keys=_wrapped(mail, agency_key_name(where.agency_id), means),
+        sealed=sealing.seal(told, mail.data_key, nonce=means.nonce(), label=label),
+        report_success=wanted if _hears_of_success(mail) and not rule.keeps_copy else (),
+    )
+    return Fact(mail_history(accepted.mail_id), event)
 
 
 def _expanded(mail: OpenedMail, where: Expanding, recipients: tuple[int, ...], means: Means) -> Fact:

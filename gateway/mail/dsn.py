@@ -34,6 +34,7 @@ class Action(Enum):
     DELIVERED = "delivered"
     RELAYED = "relayed"  # to a host that does not report
     DELAYED = "delayed"
+    EXPANDED = "expanded"  # to several further addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,14 @@ _WORDS: Final = {
         (
             "The mail system at {0} passed your mail on to the hosts of these recipients.",
             "Those hosts may not tell you when it arrives.",
+        ),
+    ),
+    Action.EXPANDED: _Words(
+        "ส่งต่อไปรษณีย์แล้ว / Mail was passed on",
+        "ระบบไปรษณีย์ของ {0} ส่งต่อไปรษณีย์ของท่านตามที่ผู้รับต่อไปนี้กำหนดไว้ และจะแจ้งท่านอีกเฉพาะเมื่อส่งไม่ถึง",
+        (
+            "The mail system at {0} passed your mail on as these recipients have asked it to.",
+            "You are told of it again only if it does not arrive.",
         ),
     ),
     Action.DELAYED: _Words(

@@ -23,6 +23,7 @@ from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.services import EdgeServices
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
+from gateway.processes.return_paths import ReturnPaths
 from gateway.processes.signin.banning import Banning
 from gateway.processes.signin.bans import BanRows, BanRule, Bans
 from gateway.processes.signin.people import PeopleRows
@@ -58,7 +59,13 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         bans = await enter(bans_of(g, pool, lane).watching())
         services = EdgeServices(
             acceptance=acceptance,
-            recipients=Recipients(pool, g.clock, addressing(settings), since=await g.log.last()),
+            recipients=Recipients(
+                pool,
+                g.clock,
+                addressing(settings),
+                since=await g.log.last(),
+                return_paths=ReturnPaths(log=g.log, keys=g.keys, clock=g.clock),
+            ),
             refusals=Refusals(keys=g.keys, lane=lane, clock=g.clock, entropy=entropy, by=g.by),
             clock=g.clock,
             new_spool=partial(DiskSpool, spool_folder(settings)),

@@ -24,6 +24,7 @@ from gateway.processes.relay.relay import Means, Relay
 from gateway.processes.relay.work import QueueRows
 from gateway.processes.router.decisions import Decisions
 from gateway.processes.router.directory import DirectoryRows
+from gateway.processes.router.forwards import Forwards
 from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
@@ -86,11 +87,20 @@ async def router(settings: Settings, serving: Callable[[], None]) -> None:
             entropy=entropy,
             by=g.by,
         )
+        forwards = Forwards(
+            log=g.log,
+            content=content,
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+        )
         decisions = Decisions(
             directory=directory,
             keys=g.keys,
             reports=reports,
             lists=lists,
+            forwards=forwards,
             clock=g.clock,
             entropy=entropy,
             by=g.by,

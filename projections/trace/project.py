@@ -24,6 +24,7 @@ from gateway.domain.events import (
     MessageSecret,
     Wrap,
 )
+from gateway.domain.forwarding import ForwardedSecret, MailForwarded, forwarded_label
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.refusals import REFUSALS, RecipientRefused, RefusalSecret
 from gateway.domain.routing import attempt_label, envelope_label, message_label, traffic_label
@@ -45,8 +46,9 @@ from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
 from projections.trace import traffic
 
+PassedOn = ListExpanded | MailForwarded
 MailEvent = (
-    MailAccepted | MailHeld | MailReleased | MailQueued | MailDelivered | ListExpanded | Attempted | Steered
+    MailAccepted | MailHeld | MailReleased | MailQueued | MailDelivered | PassedOn | Attempted | Steered
 )
 
 STEP_COLUMNS: Final = (
@@ -74,7 +76,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 5  # since sign-ins are found by account
+    version = 6  # since mails are forwarded
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (
@@ -84,6 +86,7 @@ class TraceModel(ReadModel):
             MailQueued,
             MailDelivered,
             ListExpanded,
+            MailForwarded,
             MailRelayed,
             MailDeferred,
             MailBounced,
@@ -153,7 +156,8 @@ def _refusal(position: int, event: RecipientRefused, keys: Keys) -> tuple[object
 
 
 def _said(event: MailEvent, keys: Keys) -> AttemptSecret:
-    """Which host said what; of a deed, which host it is for now and the words of who did it."""
+    """Which host said what; of a deed, which host it is for now and the words of who did it; of a mail that
+    was forwarded, by whose rule and to whom."""
     said: AttemptSecret | None = None
     match event:
         case Attempted():
@@ -164,6 +168,12 @@ def _said(event: MailEvent, keys: Keys) -> AttemptSecret:
             secret = keys.unseal(SteeringSecret, event.sealed, event.keys, label=label)
             hop = event.next_hop if isinstance(event, DeliveryRerouted) else None
             said = AttemptSecret(str(hop) if hop else "", secret.why if secret else "")
+        case MailForwarded():
+            label = forwarded_label(event.mail_id, event.account_id)
+            told = keys.unseal(ForwardedSecret, event.sealed, event.keys, label=label)
+            copy = ", a copy is kept" if event.keeps_copy else ""
+            text = f"by the rule of {told.address} to {', '.join(told.targets)}{copy}" if told else ""
+            said = AttemptSecret("", text)
     return said or AttemptSecret("", "")
 
 
@@ -194,7 +204,8 @@ def _mail(
 
 def _wanted(event: Event) -> Iterator[str]:
     """The names of the keys the event's seals want."""
-    wraps: tuple[Wrap, ...] = event.keys if isinstance(event, MailAccepted | Attempted | Steered) else ()
+    sealed = MailAccepted | MailForwarded | Attempted | Steered
+    wraps: tuple[Wrap, ...] = event.keys if isinstance(event, sealed) else ()
     yield from (wrap.key for wrap in wraps)
     if isinstance(event, MailAccepted) and event.traffic:
         yield event.traffic_key
@@ -224,11 +235,11 @@ def _recipients(event: MailEvent) -> list[int]:
 
 
 def _agency(event: MailEvent) -> AgencyId | None:
-    return event.agency_id if isinstance(event, MailAccepted | MailQueued | ListExpanded) else None
+    return event.agency_id if isinstance(event, MailAccepted | MailQueued | PassedOn) else None
 
 
 def _account(event: MailEvent) -> AccountId | None:
-    return event.account_id if isinstance(event, MailDelivered | ListExpanded) else None
+    return event.account_id if isinstance(event, MailDelivered | PassedOn) else None
 
 
 def _addresses(mail_id: MailId, envelope: EnvelopeSecret | None) -> list[tuple[object, ...]]:

@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.domain.books import Books
-from gateway.domain.events import Actor, By, Event, MailAccepted, MailBounced, MailQueued, MailRelayed
+from gateway.domain.events import (
+    Actor,
+    By,
+    Event,
+    MailAccepted,
+    MailBounced,
+    MailDelivered,
+    MailQueued,
+    MailRelayed,
+)
+from gateway.domain.forwarding import MailForwarded
 from gateway.domain.steering import DeliveryHeld, MailCancelled
 from gateway.mail.ids import MailId
 from tests.domain.samples import most
@@ -71,3 +81,15 @@ def test_a_second_end_is_a_fault_and_counts_nowhere() -> None:
 
 def test_an_end_without_a_beginning_is_a_fault() -> None:
     assert len(booked(MailCancelled(**CARRIED, recipients=(0,))).faults) == 1
+
+
+def test_a_mail_that_goes_on_is_ended_by_that_or_by_the_copy_beside_it() -> None:
+    """Once each: a copy that is kept is the delivery right behind."""
+    accepted, _ = queued(0)
+    for keeps_copy, ends in ((False, {"forwarded": 1}), (True, {"delivered": 1})):
+        books = Books()
+        books.enter(1, accepted)
+        books.enter(2, _changed(most(MailForwarded), mail_id=MAIL, recipients=(0,), keeps_copy=keeps_copy))
+        if keeps_copy:
+            books.enter(3, _changed(most(MailDelivered), mail_id=MAIL, recipients=(0,)))
+        assert (dict(books.ended), books.open, books.faults) == (ends, {}, [])

@@ -3,36 +3,28 @@
 from gateway.domain.account import Account
 from gateway.domain.agencies import set_forwarding_policy
 from gateway.domain.agency import Agency, ForwardingPolicy
-from gateway.domain.forwarding import remove_forwarding, set_forwarding
-from gateway.mail.address import parse_address
+from gateway.domain.forwarding import (
+    ForwardedSecret,
+    MailForwarded,
+    forwarded_label,
+    remove_forwarding,
+)
+from gateway.domain.histories import mail_history
 from gateway.mail.ids import AgencyId
-from tests.projections.world import Owner, World
+from gateway.ports import Fact
+from tests.projections.world import Mail, Owner, World
 
 
 def forward_some(world: World) -> None:
     """Whoever is not closed forwards; every third changes the rule, every fourth removes it."""
     open_ones = [o for o in world.accounts if world.aggregate(Account, o.account_id)[0].status != "closed"]
     for number, owner in enumerate(open_ones):
-        forward(world, owner, "somebody@example.org")
+        world.forward(owner, "somebody@example.org")
         if number % 3 == 0:
-            forward(world, owner, "vet@dld.go.th", "ผู้รับ@example.org", keeps_copy=False)
+            world.forward(owner, "vet@dld.go.th", "ผู้รับ@example.org", keeps_copy=False)
         if number % 4 == 1:
             forward_no_more(world, owner)
     let_forward(world, open_ones[0].agency_id, "anywhere")
-
-
-def forward(world: World, owner: Owner, *targets: str, keeps_copy: bool = True) -> None:
-    account, position = world.aggregate(Account, owner.account_id)
-    made = set_forwarding(
-        account,
-        position,
-        [parse_address(target) for target in targets],
-        world.stamp(),
-        keeps_copy=keeps_copy,
-        account_key=world.keys.key(f"account.{owner.account_id}"),
-        nonce=world.chance.randbytes(12),
-    )
-    world.add(*made.facts)
 
 
 def forward_no_more(world: World, owner: Owner) -> None:
@@ -43,3 +35,21 @@ def forward_no_more(world: World, owner: Owner) -> None:
 def let_forward(world: World, agency_id: AgencyId, policy: ForwardingPolicy) -> None:
     agency, position = world.aggregate(Agency, agency_id)
     world.add(*set_forwarding_policy(agency, position, policy, world.stamp()).facts)
+
+
+def forwarded(world: World, mail: Mail, owner: Owner, *targets: str, keeps_copy: bool = False) -> None:
+    """What a router says when a mail to an account goes on."""
+    told = ForwardedSecret(mail.envelope.mail_from, owner.address, targets)
+    label = forwarded_label(mail.mail_id, owner.account_id)
+    event = MailForwarded(
+        mail_id=mail.mail_id,
+        recipients=(0,),
+        agency_id=owner.agency_id,
+        account_id=owner.account_id,
+        keeps_copy=keeps_copy,
+        targets=len(targets),
+        keys=(world._wrap(f"agency.{owner.agency_id}", mail.data_key),),
+        sealed=world._seal(told, mail.data_key, label),
+        **world.stamp().fields(),
+    )
+    world.add(Fact(mail_history(mail.mail_id), event))

@@ -9,7 +9,9 @@ from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool
-from tests.projections.forwarding import forward, forward_no_more, let_forward
+from projections.trace.query import story_of
+from tests.projections.forwarding import forward_no_more, forwarded, let_forward
+from tests.projections.gateway import Gateway
 from tests.projections.world import Owner, World
 
 
@@ -51,7 +53,7 @@ async def refusals(directory: Directory) -> list[tuple[str, str | None]]:
 
 async def test_a_rule_is_shown_with_who_set_it(directory: Directory) -> None:
     assert await directory.rule() is None
-    forward(directory.world, directory.ann, "Vet@dld.go.th", '"a b"@opdc.go.th', keeps_copy=False)
+    directory.world.forward(directory.ann, "Vet@dld.go.th", '"a b"@opdc.go.th', keeps_copy=False)
     rule = await directory.rule()
     assert rule is not None
     assert (rule.address, rule.keeps_copy, rule.policy) == ("Ann@opm.go.th", False, "inside")
@@ -64,7 +66,7 @@ async def test_a_rule_is_shown_with_who_set_it(directory: Directory) -> None:
 async def test_a_policy_that_is_tightened_stops_what_goes_further(directory: Directory) -> None:
     world = directory.world
     let_forward(world, directory.opm, "anywhere")
-    forward(world, directory.ann, "vet@dld.go.th", "ann@example.org")
+    world.forward(directory.ann, "vet@dld.go.th", "ann@example.org")
     assert await refusals(directory) == [("vet@dld.go.th", None), ("ann@example.org", None)]
     let_forward(world, directory.opm, "inside")
     assert await refusals(directory) == [("vet@dld.go.th", None), ("ann@example.org", "policy")]
@@ -77,7 +79,7 @@ async def test_a_policy_that_is_tightened_stops_what_goes_further(directory: Dir
 
 async def test_the_rule_of_who_is_suspended_rests_and_of_who_is_closed_is_gone(directory: Directory) -> None:
     world, ann = directory.world, directory.ann
-    forward(world, ann, "vet@dld.go.th")
+    world.forward(ann, "vet@dld.go.th")
     world.suspend_agency(directory.opm)
     assert await refusals(directory) == [("vet@dld.go.th", "suspended")]
     world.activate_agency(directory.opm)
@@ -90,8 +92,22 @@ async def test_the_rule_of_who_is_suspended_rests_and_of_who_is_closed_is_gone(d
 
 
 async def test_of_who_is_erased_nobody_learns_to_whom(directory: Directory) -> None:
-    forward(directory.world, directory.ann, "vet@dld.go.th")
+    directory.world.forward(directory.ann, "vet@dld.go.th")
     await directory.world.keys.forget(f"account.{directory.ann.account_id}")
     rule = await directory.rule()
     assert rule is not None
     assert rule.targets == ()
+
+
+async def test_the_trace_tells_by_whose_rule_and_to_whom_a_mail_went_on(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    mail = world.accept(gateway.opm, "boss@example.org", ["ann@opm.go.th"])
+    forwarded(world, mail, ann, "vet@dld.go.th", "b@opdc.go.th", keeps_copy=True)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        step = (await story_of(rows, [mail.mail_id]))[-1]
+    assert (step.topic, step.addresses, step.account_id) == (
+        "mail.forwarded/1", ("ann@opm.go.th",), ann.account_id,
+    )  # fmt: skip
+    said = f"by the rule of {ann.address} to vet@dld.go.th, b@opdc.go.th, a copy is kept"
+    assert (step.reply_text, step.code) == (said, None)

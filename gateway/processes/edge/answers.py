@@ -27,6 +27,7 @@ from projections.directory.query import Person
 
 SENDER_OK = reply(250, "2.1.0", "Sender OK")
 NOT_YOUR_SENDER = reply(550, "5.7.1", "You may not send from that address")  # RFC 6409 §6.1
+ONLY_REPORTS = reply(550, "5.7.1", "This return path takes reports alone, from the null sender")
 SHUT_OUT = reply(421, "4.7.0", "The account is suspended, ask your administrator")
 # RFC 4954 §6, RFC 5248 (525 5.7.13). Who is shut out is told so only after the right password.
 CANNOT_SIGN_IN_NOW = reply(454, "4.7.0", "Cannot check the sign-in now, try again later")
@@ -46,6 +47,7 @@ class Answers:
         # Of the mail on its way in:
         self._agencies: list[AgencyId | None] = []
         self._limits = MailLimits()
+        self._has_sender = False
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
@@ -84,6 +86,7 @@ class Answers:
     def begin(self, asked: effects.CheckSender) -> Reply | None:
         """A mail begins. The answer where nobody has signed in, else None: `sender` has it."""
         self._agencies, self._limits = [], MailLimits(asked.octets or 0)
+        self._has_sender = asked.mail_from is not None
         return self._verdict_on(asked.mail_from) if self.author is None else None
 
     async def sender(self, asked: effects.CheckSender) -> Reply:
@@ -128,6 +131,8 @@ class Answers:
         verdict = checked.verdict
         if self.author is not None and checked.is_elsewhere:
             verdict = RECIPIENT_OK
+        if checked.only_reports and self._has_sender:
+            verdict = ONLY_REPORTS
         if verdict.is_success:
             verdict = self._limit_met(checked) or verdict
         if verdict.is_success:

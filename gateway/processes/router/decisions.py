@@ -10,13 +10,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from gateway.domain.codec import MalformedEvent, UnknownTopic
 from gateway.domain.events import Actor, By, EnvelopeSecret, Fact, MailAccepted, MailDelivered, Stamp
+from gateway.domain.forwarding import MailForwarded
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.progress import Step, steps
 from gateway.domain.quota import QuotaRule
 from gateway.domain.routing import (
     Destination,
+    Forwarder,
     Listed,
     Means,
     OpenedMail,
@@ -27,9 +31,11 @@ from gateway.domain.routing import (
 )
 from gateway.domain.sealing import NONCE_OCTETS, BrokenSeal, unseal, unwrap
 from gateway.mail.address import parse_address
+from gateway.mail.srs import is_rewritten
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Recorded, Unavailable
 from gateway.processes.router.directory import Directory
 from gateway.processes.router.filling import Batch, Filling
+from gateway.processes.router.forwards import Forwards
 from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 
@@ -72,13 +78,15 @@ class Decisions:
         keys: KeyStore,
         reports: Reports,
         lists: Lists,
+        forwards: Forwards,
         clock: Clock,
         entropy: Entropy,
         by: By,
         give_up_after: timedelta,
         quota: QuotaRule = QUOTA,
     ) -> None:
-        self._directory, self._keys, self._reports, self._lists = directory, keys, reports, lists
+        self._directory, self._keys, self._reports = directory, keys, reports
+        self._lists, self._forwards = lists, forwards
         self._clock, self._entropy, self._by = clock, entropy, by
         self._give_up_after = give_up_after
         self._filling = Filling(quota, clock)
@@ -109,6 +117,9 @@ class Decisions:
                     facts = _decided(mail, whereabouts[one.recorded.position], means, one.ended, batch)
                 elif not one.is_held and one.recorded.topic == ListExpanded.TOPIC:
                     facts = await self._lists.on(one.recorded, one.ended)
+                elif not one.is_held and one.recorded.topic == MailForwarded.TOPIC:
+                    facts = await self._forwards.on(one.recorded, one.ended)
+                    facts += await self._reports.on(one.recorded)
                 elif not one.is_held:
                     facts = await self._reports.on(one.recorded)
             except Unavailable:
@@ -126,12 +137,14 @@ class Decisions:
         try:
             data_key = unwrap(wrap.wrapped, await self._keys.get(wrap.key))
             envelope = unseal(EnvelopeSecret, accepted.sealed, data_key, label=envelope_label(mail_id))
-            for address in envelope.rcpt_to:
-                parse_address(address)
+            recipients = [parse_address(address) for address in envelope.rcpt_to]
         except (KeyForgotten, KeyError) as error:
             raise Undecidable(recorded, f"there is no key {wrap.key}") from error
         except (BrokenSeal, ValueError) as error:
             raise Undecidable(recorded, str(error)) from error
+        if any(map(is_rewritten, recipients)):  # reports about what we forwarded are for whose mail it was
+            opened = [await self._forwards.return_paths.opened(recipient) for recipient in recipients]
+            envelope = msgspec.structs.replace(envelope, rcpt_to=tuple(map(str, opened)))
         return OpenedMail(recorded.position, accepted, envelope, data_key)
 
     async def _look_up(self, mails: Iterable[OpenedMail]) -> dict[str, Whereabouts]:
@@ -145,13 +158,16 @@ class Decisions:
     async def _destinations(
         self, recorded: Recorded, mail: OpenedMail, found: Mapping[str, Whereabouts]
     ) -> list[Destination]:
-        """Where each recipient of a mail is; lists are asked whether they take it."""
+        """Where each recipient of a mail is; whether lists take it, and forwarders pass it on."""
         destinations = list[Destination]()
         for address in mail.envelope.rcpt_to:
             where: Destination = found[address]
-            if isinstance(where, Listed):
+            if isinstance(where, Listed | Forwarder):
                 try:
-                    where = await self._lists.look(mail, parse_address(address), where)
+                    if isinstance(where, Listed):
+                        where = await self._lists.look(mail, parse_address(address), where)
+                    else:
+                        where = await self._forwards.look(mail, where)
                 except Unavailable:
                     raise
                 except Exception as error:

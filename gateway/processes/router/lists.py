@@ -18,18 +18,13 @@ from gateway.domain.account import Account, account_key_name
 from gateway.domain.account_status import own_address
 from gateway.domain.aggregate import replay
 from gateway.domain.events import (
-    Actor,
-    By,
     EnvelopeSecret,
     Fact,
     MailAccepted,
     Message,
     MessageSecret,
-    Recipient,
-    Stamp,
-    Wrap,
 )
-from gateway.domain.histories import history_of, mail_history
+from gateway.domain.histories import history_of
 from gateway.domain.maillist import ListExpanded, MailList, bounces_of, list_id
 from gateway.domain.routing import (
     Expanding,
@@ -39,30 +34,20 @@ from gateway.domain.routing import (
     OpenedMail,
     envelope_label,
     message_label,
-    traffic_key_name,
-    traffic_label,
-    transit_key_name,
 )
 from gateway.mail import listing
 from gateway.mail.address import Address, parse_address
-from gateway.mail.ids import ID_ENTROPY_OCTETS, AccountId, new_mail_id
+from gateway.mail.ids import AccountId
 from gateway.mail.presented import presented_octets
 from gateway.ports import (
-    Clock,
-    ContentCorrupt,
-    ContentMissing,
-    ContentStore,
-    Entropy,
-    EventLog,
     KeyForgotten,
-    KeyStore,
     Position,
     Recorded,
 )
+from gateway.processes.router.passing_on import PassingOn
 
 # 254 octets each at most: the envelope stays below the 128 KiB that its event takes.
 PART_MEMBERS_MAX: Final = 500
-HEADER_OCTETS_MAX: Final = 256 * 1024
 POSTMASTER: Final = "postmaster"
 NO_LOOPS: Final = "This list has passed this mail on before"
 NO_POSTING: Final = "The sender may not post to this list"
@@ -81,21 +66,8 @@ class _Found:
         return listing.list_identifier(self.address, self.mail_list.account_id)
 
 
-class Lists:
+class Lists(PassingOn):
     """All raise Unavailable."""
-
-    def __init__(
-        self,
-        *,
-        log: EventLog,
-        content: ContentStore,
-        keys: KeyStore,
-        clock: Clock,
-        entropy: Entropy,
-        by: By,
-    ) -> None:
-        self._log, self._content, self._keys = log, content, keys
-        self._clock, self._entropy, self._by = clock, entropy, by
 
     async def look(
         self, mail: OpenedMail, recipient: Address, listed: Listed
@@ -157,12 +129,12 @@ class Lists:
         ]
         parts = [members[at : at + PART_MEMBERS_MAX] for at in range(0, len(members), PART_MEMBERS_MAX)]
         return [
-            await self._accepted(recorded, accepted, passed_on, secret, data_key, some, number, found)
+            await self._to_members(recorded, accepted, passed_on, secret, data_key, some, number, found)
             for number, some in enumerate(parts)
             if number not in ended
         ]
 
-    async def _accepted(
+    async def _to_members(
         self,
         recorded: Recorded,
         accepted: MailAccepted,
@@ -176,36 +148,10 @@ class Lists:
         """One of the mails, wrapped for the list's agency."""
         expanded = recorded.event
         assert isinstance(expanded, ListExpanded), expanded
-        at, agency_id = self._clock.now(), expanded.agency_id
-        mail_id = new_mail_id(at, self._entropy(ID_ENTROPY_OCTETS))
-        stamp = Stamp(at=at, actor=Actor("system", "router"), by=self._by, cause=str(recorded.position))
         envelope = EnvelopeSecret(mail_from=str(bounces_of(found.address)), rcpt_to=tuple(map(str, members)))
-        transit, traffic = transit_key_name(agency_id, at), traffic_key_name(agency_id, at)
-        transit_key = await self._keys.get_or_make(transit)
-        traffic_key = await self._keys.get_or_make(traffic)
-        event = MailAccepted(
-            **stamp.fields(),
-            mail_id=mail_id,
-            agency_id=agency_id,
-            recipients=tuple(Recipient(id=number) for number in range(len(members))),
-            message=msgspec.structs.replace(
-                message, sealed=self._seal(data_key, secret, message_label(mail_id))
-            ),
-            keys=(Wrap(transit, sealing.wrap(data_key, transit_key)),),
-            sealed=self._seal(data_key, envelope, envelope_label(mail_id)),
-            traffic=self._seal(traffic_key, envelope, traffic_label(mail_id)),
-            traffic_key=traffic,
-            smtputf8=accepted.smtputf8 or not all(each.is_ascii for each in (found.address, *members)),
-            eight_bit=accepted.eight_bit,
-            binary=accepted.binary,
-            report_of=accepted.report_of,
-            secrecy=accepted.secrecy,
-            requiretls=accepted.requiretls,
-            priority=accepted.priority,
-            expands=accepted.mail_id,
-            part=part,
+        return await self._take_further(
+            accepted, recorded.position, expanded.agency_id, envelope, message, secret, data_key, part=part
         )
-        return Fact(mail_history(mail_id), event)
 
     async def _find(self, account_id: AccountId, version: int | None = None) -> _Found | None:
         """The list as it is, or was at a version; None: it was erased, or is no list yet."""
@@ -219,19 +165,3 @@ class Lists:
         if mail_list is None or account is None:
             return None
         return _Found(mail_list, own_address(account, key), key)
-
-    async def _header(self, message: Message, data_key: bytes, salt: bytes) -> bytes:
-        """The header as stored, b"" when the content cannot be had any more."""
-        beginning, end = bytearray(), min(message.content.octets, HEADER_OCTETS_MAX)
-        try:
-            async for octets in self._content.open(message.content, data_key=data_key, salt=salt, end=end):
-                beginning += octets
-                if b"\r\n\r\n" in beginning:
-                    break
-        except (ContentMissing, ContentCorrupt):
-            return b""
-        header, blank, _ = bytes(beginning).partition(b"\r\n\r\n")
-        return header + blank[:2]
-
-    def _seal(self, key: bytes, secret: msgspec.Struct, label: str) -> bytes:
-        return sealing.seal(secret, key, nonce=self._entropy(sealing.NONCE_OCTETS), label=label)

@@ -30,6 +30,7 @@ from gateway.domain.events import (
     Stamp,
     Wrap,
 )
+from gateway.domain.forwarding import MailForwarded
 from gateway.domain.routing import attempt_label, envelope_label, message_label
 from gateway.domain.steering import CANCELLED_STATUS, MailCancelled
 from gateway.mail import dsn
@@ -52,6 +53,7 @@ from gateway.ports import (
     Recorded,
 )
 from gateway.processes.intake import Incoming, Intake
+from gateway.processes.return_paths import ReturnPaths
 
 # Of a mail's beginning, read to quote its header fields.
 BEGINNING_OCTETS_MAX: Final = 64 * 1024
@@ -60,7 +62,7 @@ BEGINNING_OCTETS_MAX: Final = 64 * 1024
 FULL_OCTETS_MAX: Final = 1024 * 1024
 DELIVERED: Final = EnhancedStatus(2, 0, 0)
 
-Reported = MailBounced | MailDelivered | MailRelayed | MailDeferred | MailCancelled
+Reported = MailBounced | MailDelivered | MailForwarded | MailRelayed | MailDeferred | MailCancelled
 WITHDRAWN: Final = "withdrawn from the queue by its postmaster"
 
 
@@ -111,6 +113,7 @@ class Reports:
         self._intake = Intake(content, keys, entropy)
         self._clock, self._entropy, self._by = clock, entropy, by
         self._hostname = hostname
+        self._return_paths = ReturnPaths(log=log, keys=keys, clock=clock)
 
     async def on(self, recorded: Recorded) -> list[Fact]:
         """The report's facts, or none: for what the sender does not want to know, a null sender, a report,
@@ -133,7 +136,8 @@ class Reports:
         )
         if envelope.mail_from is None:
             return []
-        sender = parse_address(envelope.mail_from)
+        # A report about what we forwarded is for whose mail it was.
+        sender = await self._return_paths.opened(parse_address(envelope.mail_from))
         at = self._clock.now()
         # RFC 3461 §4.3: RET is about failures; in other reports only the header fields go back.
         # RFC 8689 §5: nor does what had to stay inside TLS.
@@ -255,7 +259,7 @@ def _told(event: Reported, origin: Origin) -> tuple[int, ...]:
         case MailBounced():
             notify = dict(zip(origin.recipients, origin.notify, strict=True)) if origin.notify else {}
             return tuple(r for r in event.recipients if wants(notify.get(r, ""), FAILURE))
-        case MailDelivered() | MailRelayed():
+        case MailDelivered() | MailForwarded() | MailRelayed():
             return event.report_success
         case MailDeferred():
             return event.report_delay
@@ -271,7 +275,9 @@ def _action(event: Reported) -> dsn.Action:
             return dsn.Action.FAILED
         case MailDelivered():
             return dsn.Action.DELIVERED
-        case MailRelayed():
+        case MailForwarded(targets=targets) if targets > 1:
+            return dsn.Action.EXPANDED
+        case MailForwarded() | MailRelayed():
             return dsn.Action.RELAYED
         case MailDeferred():
             return dsn.Action.DELAYED
@@ -285,7 +291,7 @@ def _outcomes(
     status, said, remote_host = DELIVERED, "", ""
     if isinstance(event, MailCancelled):  # why is between its postmaster and the log
         status, said = parse_status(CANCELLED_STATUS), f"{CANCELLED_STATUS} {WITHDRAWN}"
-    elif not isinstance(event, MailDelivered):
+    elif not isinstance(event, MailDelivered | MailForwarded):
         secret = sealing.unseal(AttemptSecret, event.sealed, data_key, label=attempt_label(event.mail_id))
         code = f"{event.code} " if event.code else ""
         status, remote_host = parse_status(event.status), secret.remote_host

@@ -30,6 +30,7 @@ from gateway.domain.events import (
     RouterDecided,
     Stamp,
 )
+from gateway.domain.forwarding import MailForwarded
 from gateway.domain.histories import consumer_history, route_history
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.progress import Joined, Step
@@ -54,7 +55,7 @@ from gateway.processes.router.reports import Reported
 
 CONSUMER: Final = "router"
 DECIDED_TOPICS: Final = frozenset(
-    {MailAccepted.TOPIC, MailReleased.TOPIC, MailBounced.TOPIC, ListExpanded.TOPIC}
+    {MailAccepted.TOPIC, MailReleased.TOPIC, MailBounced.TOPIC, ListExpanded.TOPIC, MailForwarded.TOPIC}
 )
 # Of these only what a sender wants to know wants a decision. It has this field, and a name and a colon stand
 # in JSON nowhere else: the others, nearly all, are passed over without being decoded.

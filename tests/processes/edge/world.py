@@ -45,6 +45,7 @@ from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.listening import hold
 from gateway.processes.presenting import Opened, open_message
+from gateway.processes.return_paths import ReturnPaths
 from gateway.processes.signin.banning import Banning
 from gateway.processes.signin.bans import BanRule, Bans
 from gateway.processes.signin.passwords import make_verifier
@@ -78,6 +79,7 @@ class DirectoryRows:
         self.asked = 0
         self.rooms: dict[str, Room] = {}
         self.limits: dict[str, Limits] = {}  # by agency
+        self.rules: dict[str, dict[str, Any]] = {}  # by account: to whom it forwards
 
     @asynccontextmanager
     async def rows(self) -> AsyncIterator["DirectoryRows"]:
@@ -86,8 +88,10 @@ class DirectoryRows:
         yield self
 
     async def fetch(
-        self, query: str, addresses: Sequence[str], domains: Sequence[str]
+        self, query: str, addresses: Sequence[str], domains: Sequence[str] | None = None
     ) -> list[dict[str, Any]]:
+        if domains is None:  # rules of accounts, by their ids
+            return [self.rules[account_id] for account_id in addresses if account_id in self.rules]
         self.asked += 1
         await asyncio.sleep(0)
         return [self._row(*pair) for pair in zip(addresses, domains, strict=True)]
@@ -301,7 +305,11 @@ class EdgeWorld:
         )
         return EdgeServices(
             acceptance=acceptance,
-            recipients=Recipients(self.rows, self.clock),  # type: ignore[arg-type]
+            recipients=Recipients(
+                self.rows,  # type: ignore[arg-type]
+                self.clock,
+                return_paths=ReturnPaths(log=self.log, keys=self.keys, clock=self.clock),
+            ),
             refusals=Refusals(keys=self.keys, lane=self.gate, clock=self.clock, entropy=os.urandom, by=BY),
             clock=self.clock,
             new_spool=self._spool,

@@ -31,6 +31,7 @@ from gateway.mail.ids import AccountId, MailboxId, MailId, share_of
 from gateway.ports import START, Deposed, Position, Unavailable
 from gateway.processes.router import router as module
 from gateway.processes.router.decisions import Decisions, Undecidable
+from gateway.processes.router.forwards import Forwards
 from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
@@ -52,18 +53,20 @@ def router(world: World, share: int = 0, shares: int = 1) -> Router:
         by=BY,
         hostname="mail.opm.go.th",
     )
+    passing_on = {
+        "log": world.log,
+        "content": world.contents,
+        "keys": world.keys,
+        "clock": world.clock,
+        "entropy": world.entropy,
+        "by": BY,
+    }
     decisions = Decisions(
         directory=world.directory,
         keys=world.keys,
         reports=reports,
-        lists=Lists(
-            log=world.log,
-            content=world.contents,
-            keys=world.keys,
-            clock=world.clock,
-            entropy=world.entropy,
-            by=BY,
-        ),
+        lists=Lists(**passing_on),  # type: ignore[arg-type]
+        forwards=Forwards(**passing_on),  # type: ignore[arg-type]
         clock=world.clock,
         entropy=world.entropy,
         by=BY,

@@ -1,0 +1,35 @@
+"""The header of a mail that an account forwards: what we put before it, and whether it was there before.
+
+Only fields before the message are added, so whatever somebody signed stays as it is.
+
+Source: RFC 9228 (Delivered-To, by which a loop is seen), RFC 5321 §4.4 (Return-Path), §6.3 (hops).
+"""
+
+from typing import Final
+
+from gateway.mail import headers
+from gateway.mail.address import Address
+
+HOPS_MAX: Final = 100  # RFC 5321 §6.3: a threshold is at least 100
+
+
+def forwarded_front(front: bytes, address: Address, return_path: Address | None) -> bytes:
+    """The fields before a forwarded mail. front: those before it as it came; address: whose rule it is."""
+    first, line_break, rest = front.partition(b"\r\n")
+    kept = rest if line_break and first.lower().startswith(b"return-path:") else front
+    path = "" if return_path is None else str(return_path)
+    return f"Return-Path: <{path}>\r\nDelivered-To: {address.with_ascii_domain()}\r\n".encode() + kept
+
+
+def is_going_round(header: bytes, address: Address) -> bool:
+    """True when this account forwarded the mail before, or it has come a way that no mail has.
+
+    header: as a reader gets it, from its first octet.
+    """
+    ours, hops = {str(address.with_ascii_domain()).casefold(), str(address).casefold()}, 0
+    for field in headers.fields(header):
+        name = field.name.lower()
+        if name == "delivered-to" and headers.to_text(field.value).strip().casefold() in ours:
+            return True
+        hops += name in ("received", "delivered-to")
+    return hops > HOPS_MAX
