@@ -72,6 +72,18 @@ class MembersRemoved(AggregateEvent, frozen=True, kw_only=True):
         aggregate.changes.append((False, self.sealed))
 
 
+class PostingSet(AggregateEvent, frozen=True, kw_only=True):
+    """Who may post from here on: members, anyone, or those in `sealed`."""
+
+    TOPIC: ClassVar[str] = "list.posting_set/1"
+
+    posting: Posting
+    sealed: bytes  # AddressesSecret: who may post when it is "named"
+
+    def apply(self, aggregate: "MailList") -> None:
+        aggregate.posting, aggregate.sealed = self.posting, self.sealed
+
+
 class ListExpanded(Event, frozen=True, kw_only=True):
     """mail.<slot>: these recipients are a list; the mail is for its members as they were at this version.
 
@@ -114,6 +126,10 @@ class MailList(Aggregate):
                     found.pop(str(address.normalise()), None)
         return found
 
+    def posters(self, key: bytes) -> list[Address]:
+        """Who may post where it is "named"; nobody is named otherwise."""
+        return open_addresses(self.sealed, self.account_id, key)
+
     def may_post(self, sender: Address | None, key: bytes) -> bool:
         """sender: of the envelope; None: nobody, and nobody posts nothing."""
         if sender is None:
@@ -125,8 +141,7 @@ class MailList(Aggregate):
             case "members":
                 return name in self.members(key)
             case "named":
-                posters = open_addresses(self.sealed, self.account_id, key)
-                return any(str(poster.normalise()) == name for poster in posters)
+                return any(str(poster.normalise()) == name for poster in self.posters(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +186,7 @@ def register_list(
     new: NewAccount, asked: NewList, stamp: Stamp, standing: Standing, *, account_key: bytes, site_key: bytes
 ) -> Registration:
     """A new account of kind list, its list and its return path, in one append. Raises Refused."""
-    if (asked.posting == "named") != bool(asked.posters):
-        raise Refused("name who may post, and nobody where members or anyone may")
-    if len(asked.posters) > POSTERS_MAX:
-        raise Refused(f"a list names at most {POSTERS_MAX} who may post")
+    check_posting(asked.posting, asked.posters)
     bounces = bounces_of(new.address)
     registered = register_account(new, stamp, standing, account_key=account_key, site_key=site_key)
     sealed = seal_addresses(asked.posters, new.account_id, account_key, asked.nonces[0])
@@ -240,6 +252,32 @@ def remove_member(
     sealed = seal_addresses([address], mail_list.account_id, key, nonce)
     mail_list.trigger(MembersRemoved, stamp, sealed=sealed)
     return _registration(mail_list, position, first)
+
+
+def set_posting(
+    mail_list: MailList,
+    position: int,
+    posting: Posting,
+    posters: Sequence[Address],
+    stamp: Stamp,
+    *,
+    key: bytes,
+    nonce: bytes,
+) -> Registration:
+    """Who may post from here on. Raises Refused."""
+    check_posting(posting, posters)
+    first = mail_list.version + 1
+    sealed = seal_addresses(posters, mail_list.account_id, key, nonce)
+    mail_list.trigger(PostingSet, stamp, posting=posting, sealed=sealed)
+    return _registration(mail_list, position, first)
+
+
+def check_posting(posting: Posting, posters: Sequence[Address]) -> None:
+    """Raises Refused."""
+    if (posting == "named") != bool(posters):
+        raise Refused("name who may post, and nobody where members or anyone may")
+    if len(posters) > POSTERS_MAX:
+        raise Refused(f"a list names at most {POSTERS_MAX} who may post")
 
 
 def _registration(mail_list: MailList, position: int, first: int) -> Registration:

@@ -17,6 +17,7 @@ from gateway.domain.maillist import (
     list_id,
     register_list,
     remove_member,
+    set_posting,
 )
 from gateway.domain.registration import NewAccount, Refused, Registration, Unknown, check_free
 from gateway.domain.sealing import NONCE_OCTETS
@@ -122,6 +123,23 @@ class MailLists(Deciding):
                 found.mail_list,
                 found.position,
                 member,
+                self._stamp(),
+                key=found.key,
+                nonce=self._entropy(NONCE_OCTETS),
+            )
+
+        await self._decide(str(address), decide)
+
+    async def set_posting(self, address: Address, posting: Posting, posters: Sequence[Address]) -> None:
+        """Who may write to the list from here on."""
+
+        async def decide() -> Registration:
+            found = await self.find(address)
+            return set_posting(
+                found.mail_list,
+                found.position,
+                posting,
+                posters,
                 self._stamp(),
                 key=found.key,
                 nonce=self._entropy(NONCE_OCTETS),

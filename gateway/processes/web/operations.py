@@ -4,7 +4,16 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway.domain.agency import Limits
-from gateway.processes.web import accounts, agencies, app_passwords, bodies, domains, forwarding, signing_in
+from gateway.processes.web import (
+    accounts,
+    agencies,
+    app_passwords,
+    bodies,
+    domains,
+    forwarding,
+    lists,
+    signing_in,
+)
 from gateway.processes.web.office import Operation
 
 PREFIX: Final = "/api/v1"
@@ -257,4 +266,5 @@ OPERATIONS: Final = (
         bodies.RoleChange,
     ),
     *app_passwords.OPERATIONS,
+    *lists.OPERATIONS,
 )

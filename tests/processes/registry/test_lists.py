@@ -104,3 +104,16 @@ async def test_who_may_post(
     everybody = {"ann@example.org", "suda@opm.go.th", "bob@example.org"}
     assert {who for who in everybody if found.mail_list.may_post(parse_address(who), found.key)} == may
     assert not found.mail_list.may_post(None, found.key)
+
+
+async def test_who_may_post_is_changed_and_nobody_else_may_then(lists: MailLists) -> None:
+    await added(lists, "anyone")
+    await lists.set_posting(ALL, "named", [ANN])
+    found = await lists.find(ALL)
+    assert found.mail_list.may_post(ANN, found.key)
+    assert not found.mail_list.may_post(SUDA, found.key)
+    with pytest.raises(Refused, match="name who may post"):
+        await lists.set_posting(ALL, "members", [ANN])
+    await lists.set_posting(ALL, "members", [])
+    found = await lists.find(ALL)
+    assert not found.mail_list.may_post(ANN, found.key), "it is no member"

@@ -37,6 +37,7 @@ class Row:
     refused: dict[str, int]
     body: Any = None
     before: tuple[str, str, Any] | None = None
+    then: tuple[str, str, Any] | None = None  # and after that
 
     @property
     def name(self) -> str:
@@ -44,6 +45,8 @@ class Row:
 
 
 LISTING = {"member": 403}
+A_LIST = {"address": "all@opm.go.th"}
+LIST_MADE = ("POST", "/lists", A_LIST)
 TABLE = [
     Row("GET", "/me", {}),
     Row("GET", "/agencies", LISTING),
@@ -128,6 +131,20 @@ TABLE = [
         None,
         ("POST", f"/accounts/{quoted(PEOPLE['admin'][0])}/app-passwords", {"label": "printer"}),
     ),
+    Row("POST", "/lists", CHANGING, A_LIST),
+    Row("GET", "/lists/{address}", SEEING, None, LIST_MADE),
+    Row("GET", "/lists/{address}/members", SEEING, None, LIST_MADE),
+    Row("POST", "/lists/{address}/members", CHANGING, {"members": [CLERK]}, LIST_MADE),
+    Row(
+        "DELETE",
+        "/lists/{address}/members/{member}",
+        CHANGING,
+        None,
+        LIST_MADE,
+        ("POST", "/lists/{address}/members", {"members": [CLERK]}),
+    ),
+    Row("PUT", "/lists/{address}/posting", CHANGING, {"posting": "anyone"}, LIST_MADE),
+    Row("POST", "/lists/{address}/remove", CHANGING, WHY, LIST_MADE),
 ]
 
 
@@ -140,9 +157,11 @@ def test_the_table_has_every_operation() -> None:
 
 def filled(world: World, path: str, made: Mapping[str, Any] | None = None) -> str:
     """made: what the request before was answered, for ids in the path."""
-    address = "office@opm.go.th" if path.startswith("/aliases/") else CLERK
+    noun = path.split("/")[1]
+    address = {"aliases": "office@opm.go.th", "lists": "all@opm.go.th"}.get(noun, CLERK)
     domain = "opm.go.th" if path.endswith("/replace") else "spare.go.th"
     named = {"agency_id": world.agencies["opm.go.th"], "address": quoted(address), "domain": domain}
+    named["member"] = quoted(CLERK)
     return path.format(**{**(made or {}), **named})
 
 
@@ -151,11 +170,10 @@ async def test_who_may_not_is_refused_and_who_may_is_not(world: World, row: Row)
     for who in EVERYBODY:
         await world.token(who)
     made: dict[str, Any] = {}
-    if row.before is not None:
-        method, path, body = row.before
+    for method, path, body in filter(None, (row.before, row.then)):
         done = await world.ask("root", method, filled(world, path), body)
         assert done.status in (200, 201), done
-        made = done.body
+        made |= done.body
     asked_path = filled(world, row.path, made)
     # A suspended agency's own people cannot even ask.
     asking = ["stranger", "root"] if row.path.endswith("{agency_id}/activate") else EVERYBODY
