@@ -17,14 +17,15 @@ SIGN_INS: Final = "signin"  # the label under which SignInSecret is sealed
 
 # unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at. expired,
 # protocol, network: of an app password that is not for this. token: not valid, or somebody else's.
-# no-provider: the person's agency has none. code: of the authenticator, wrong or not given. banned: the
-# account, by an operator; from a banned network it is throttled.
+# no-provider: the person's agency has none. trial-ended: its agency's. code: of the authenticator, wrong or
+# not given. banned: the account, by an operator; from a banned network it is throttled.
 Refusal = Literal[
     "unknown",
     "password",
     "token",
     "no-provider",
     "suspended",
+    "trial-ended",
     "banned",
     "closed",
     "acts-as",

@@ -6,7 +6,7 @@ is garbage that the sweep finds (architecture §5).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -73,6 +73,17 @@ class Incoming:
     dsn: DsnOptions = NOTHING_ASKED
     rrvs: tuple[str, ...] = ()
     demands: Demands = NO_DEMANDS
+
+
+class Octets:
+    """A message in memory. The port Spooled."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        self.octets = len(message)
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        yield self._message[start:end]
 
 
 class Intake:

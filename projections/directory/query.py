@@ -43,6 +43,9 @@ class Addressing:
 
 ADDRESSING: Final = Addressing()
 
+# A closed agency has no mail server of its own any more, as far as we know.
+_HOP: Final = "CASE WHEN agency.status <> 'closed' THEN relay_host END AS relay_host, relay_port"
+
 # Where an address is given out: as it is, or under the domain that all names of its domain come from.
 _CLAIMED: Final = f"""LEFT JOIN {_SCHEMA}.address
     ON address.address = wanted.address AND address.released_at IS NULL
@@ -50,7 +53,7 @@ LEFT JOIN {_SCHEMA}.address AS stem ON domain.stem <> domain.domain AND stem.rel
     AND stem.address = left(wanted.address, -length(wanted.domain)) || domain.stem"""
 
 FIND = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+SELECT agency.agency_id, {_HOP}, inbox.account_id, inbox.mailbox_id,
     coalesce(address.owner_since, stem.owner_since) AS owner_since,
     coalesce(address.is_first, stem.is_first) AS is_first,
     quota_octets, usage.octets, full_since, usage.kind
@@ -67,7 +70,7 @@ ORDER BY nth
 # agency's contact, or else its oldest account. $3: the postmaster at this gateway's own name; where that
 # is no agency's domain, the oldest hosted agency answers.
 FIND_POSTMASTERS = f"""
-SELECT agency.agency_id, relay_host, relay_port, inbox.account_id, inbox.mailbox_id,
+SELECT agency.agency_id, {_HOP}, inbox.account_id, inbox.mailbox_id,
     coalesce(address.owner_since, stem.owner_since) AS owner_since,
     coalesce(address.is_first, stem.is_first) AS is_first,
     quota_octets, usage.octets, full_since, usage.kind

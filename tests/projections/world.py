@@ -16,7 +16,14 @@ from gateway.domain import codec
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Account, AccountKind, Role
 from gateway.domain.account_status import activate_account, close_account, seal_reason, suspend_account
 from gateway.domain.addresses import AddressClaimed, AddressReleased
-from gateway.domain.agencies import activate_agency, rename_agency, set_contact, set_limits, suspend_agency
+from gateway.domain.agencies import (
+    activate_agency,
+    extend_trial,
+    rename_agency,
+    set_contact,
+    set_limits,
+    suspend_agency,
+)
 from gateway.domain.agency import Agency, NextHop
 from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
@@ -73,6 +80,8 @@ from gateway.domain.roles import grant_role, revoke_role
 from gateway.domain.sealing import seal, wrap
 from gateway.domain.signin import access_history
 from gateway.domain.steering import Deed, Waiting, steered
+from gateway.domain.trial import Step
+from gateway.domain.trial_steps import take_step
 from gateway.mail.address import Address, parse_address
 from gateway.mail.addresslist import HeaderAddress
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, MailId, new_id, new_mail_id
@@ -166,9 +175,13 @@ class World:
 
     # --- who is here ---------------------------------------------------------------------------------
 
-    def agency(self, name: str, domain: str, relay_to: NextHop | None = None) -> AgencyId:
+    def agency(
+        self, name: str, domain: str, relay_to: NextHop | None = None, trial_days: int | None = None
+    ) -> AgencyId:
         agency_id = AgencyId(self._id("ag"))
-        made = register_agency(agency_id, self.stamp(), name=name, domains=[domain], relay_to=relay_to)
+        made = register_agency(
+            agency_id, self.stamp(), name=name, domains=[domain], relay_to=relay_to, trial_days=trial_days
+        )
         self.add(*made.facts)
         return agency_id
 
@@ -282,6 +295,16 @@ class World:
         agency, position = self.aggregate(Agency, agency_id)
         sealed = self._reason(reason, f"agency.{agency_id}", agency_id)
         self.add(*activate_agency(agency, position, self.stamp(), reason=sealed).facts)
+
+    def trial_step(self, agency_id: AgencyId, step: Step) -> None:
+        agency, position = self.aggregate(Agency, agency_id)
+        self.add(*take_step(agency, position, step, self.stamp()).facts)
+
+    def extend_trial(self, agency_id: AgencyId, days: int, reason: str = "งบประมาณ") -> None:
+        agency, position = self.aggregate(Agency, agency_id)
+        sealed, stamp = self._reason(reason, f"agency.{agency_id}", agency_id), self.stamp()
+        ends_at = stamp.at + timedelta(days=days)
+        self.add(*extend_trial(agency, position, ends_at, stamp, reason=sealed).facts)
 
     def rename(self, agency_id: AgencyId, name: str) -> None:
         agency, position = self.aggregate(Agency, agency_id)

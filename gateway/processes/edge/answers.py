@@ -29,10 +29,13 @@ SENDER_OK = reply(250, "2.1.0", "Sender OK")
 NOT_YOUR_SENDER = reply(550, "5.7.1", "You may not send from that address")  # RFC 6409 §6.1
 ONLY_REPORTS = reply(550, "5.7.1", "This return path takes reports alone, from the null sender")
 SHUT_OUT = reply(421, "4.7.0", "The account is suspended, ask your administrator")
+TRIAL_ENDED: Final = "The trial of your agency has ended, ask its administrator"
+SHUT_OUT_AT_ITS_END = reply(421, "4.7.0", TRIAL_ENDED)
 # RFC 4954 §6, RFC 5248 (525 5.7.13). Who is shut out is told so only after the right password.
 CANNOT_SIGN_IN_NOW = reply(454, "4.7.0", "Cannot check the sign-in now, try again later")
 SIGN_IN_REFUSALS: Final[Mapping[Refusal, Reply]] = {
     "suspended": reply(525, "5.7.13", "The account is suspended, ask your administrator"),
+    "trial-ended": reply(525, "5.7.13", TRIAL_ENDED),
     "banned": reply(525, "5.7.13", "The account is banned for some time, ask your administrator"),
     "throttled": reply(454, "4.7.0", "Too many failed sign-ins, try again later"),
 }
@@ -93,9 +96,10 @@ class Answers:
         """Who signed in sends while nobody shuts them out, by the limits of their own agency."""
         assert self.author is not None, "somebody has signed in"
         try:
-            self.author = await self._sign_ins.still(self.author)
-            if self.author is None:
-                return SHUT_OUT
+            found = await self._sign_ins.still(self.author)
+            if isinstance(found, ClaimRefused):
+                return SHUT_OUT_AT_ITS_END if found.reason == "trial-ended" else SHUT_OUT
+            self.author = found
             self._limits.own = await self._services.recipients.limits_of(self.author.agency_id)
         except Unavailable as error:
             maillog.service_unavailable(service=error.service, reason=error.reason, doing="mail")

@@ -7,7 +7,7 @@ Source: RFC 5321 §4.5.5, §6.1 (null reverse-path, no report of a report); RFC 
 asked for); RFC 3464.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -52,7 +52,7 @@ from gateway.ports import (
     Position,
     Recorded,
 )
-from gateway.processes.intake import Incoming, Intake
+from gateway.processes.intake import Incoming, Intake, Octets
 from gateway.processes.return_paths import ReturnPaths
 
 # Of a mail's beginning, read to quote its header fields.
@@ -82,17 +82,6 @@ class Origin:
     notify: tuple[str, ...]  # side by side with recipients; (): nobody's was said
     ret: Ret | None
     requires_tls: bool
-
-
-class Octets:
-    """A message in memory. The port Spooled."""
-
-    def __init__(self, message: bytes) -> None:
-        self._message = message
-        self.octets = len(message)
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        yield self._message[start:end]
 
 
 class Reports:

@@ -99,14 +99,18 @@ class SignIns:
         # Refusals that were not worth an event of their own, by network: the next event has their number.
         self._unrecorded: OrderedDict[str, int] = OrderedDict()
 
-    async def still(self, person: Person) -> Person | None:
-        """Somebody who came in, as the rows have them by now; None: shut out since. Raises Unavailable."""
+    async def still(self, person: Person) -> Person | ClaimRefused:
+        """Somebody who came in, as the rows have them by now, or why not any more. Raises Unavailable."""
         found = self._recent.get(person.account_id)
         if found is None:
             found = await self._people.find(person.address.normalise())
             if found is not None:
                 self._recent.keep(person.account_id, found)
-        return found if found is not None and found.status == "active" else None
+        refusal = "closed" if found is None else _refusal_of_status(found)
+        if refusal is not None:
+            return ClaimRefused(refusal)
+        assert found is not None, "who is gone is refused"
+        return found
 
     async def mark(self, username: str) -> bytes:
         """Stands for the password that user name has now (`mark_of`). Raises Unavailable."""
@@ -315,7 +319,7 @@ class SignIns:
 def _refusal_of_status(person: Person | None) -> Refusal | None:
     if person is None or person.status == "active":
         return None
-    return "closed" if person.status == "closed" else "suspended"
+    return person.status if person.status in ("closed", "trial-ended") else "suspended"
 
 
 def _refusal_of(app: AppPasswordRow | None, origin: Origin, now: datetime) -> Refusal | None:

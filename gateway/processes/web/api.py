@@ -31,6 +31,7 @@ from gateway.processes.web.problems import (
     malformed,
     may_still_happen,
     not_here,
+    shut_out,
     unauthorised,
 )
 from gateway.processes.web.rights import Caller
@@ -157,7 +158,7 @@ class Administration:
         if caller is None:
             raise unauthorised("the token does not hold (any more): sign in again")
         if caller.account is not None and caller.account.status != "active":
-            raise forbidden("the account is suspended: ask your administrator")
+            raise shut_out(caller.account.status)
         return caller
 
 

@@ -52,6 +52,14 @@ def forbidden(detail: str) -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, detail)
 
 
+def shut_out(status: str) -> Problem:
+    """Who may not sign in (any more). status: of the account and its agency, or why not."""
+    if status == "trial-ended":
+        return forbidden("the trial of your agency has ended: ask its administrator")
+    told = status if status in ("closed", "banned") else "suspended"
+    return forbidden(f"the account is {told}: ask your administrator")
+
+
 def not_here(detail: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, detail)
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from gateway.processes.signin.signin import ClaimRefused, Origin
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked, Office
-from gateway.processes.web.problems import Problem, forbidden, malformed, unauthorised
+from gateway.processes.web.problems import Problem, malformed, shut_out, unauthorised
 from gateway.processes.web.tokens import Holder, Token
 from gateway.protocols.sasl.exchange import BadResponse, PasswordClaim, prepare_password
 
@@ -43,8 +43,8 @@ def _refusal(refused: ClaimRefused) -> Problem:
             return Problem(
                 HTTPStatus.TOO_MANY_REQUESTS, "there were too many failed sign-ins: try again later", wait
             )
-        case "suspended" | "closed" | "banned" as status:
-            return forbidden(f"the account is {status}: ask your administrator")
+        case "suspended" | "closed" | "banned" | "trial-ended" as status:
+            return shut_out(status)
         case "code":
             return unauthorised("a code of your authenticator is needed, and this is none that holds now")
     return unauthorised("user name or password is wrong")

@@ -174,6 +174,7 @@ async def test_a_refusal_is_a_fact_and_says_the_same_to_everybody(
     [
         ("suspended", b"525 5.7.13 ", "suspended"),
         ("agency-suspended", b"525 5.7.13 ", "suspended"),
+        ("trial-ended", b"525 5.7.13 The trial of your agency has ended", "trial-ended"),
         ("closed", b"535 5.7.8 ", "closed"),
     ],
 )
@@ -188,14 +189,23 @@ async def test_who_is_shut_out_hears_so_after_the_right_password_alone(
     assert [event.reason for event in await world.events(SignInRefused)] == ["password", reason]
 
 
-async def test_who_is_shut_out_while_signed_in_sends_no_more(world: EdgeWorld, trust: ssl.SSLContext) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("suspended", b"421 4.7.0 The account is suspended"),
+        ("trial-ended", b"421 4.7.0 The trial of your agency has ended"),
+    ],
+)
+async def test_who_is_shut_out_while_signed_in_sends_no_more(
+    world: EdgeWorld, trust: ssl.SSLContext, status: EffectiveStatus, said: bytes
+) -> None:
     async with await inside_tls(world, trust) as client:
         assert (await client.say(plain(SUDA, PASSWORD))).startswith(b"235 ")
         assert (await client.say(f"MAIL FROM:<{SUDA}>\r\n".encode())).startswith(b"250 ")
         await client.say(b"RSET\r\n")
-        world.people.status = "suspended"
+        world.people.status = status
         await world.clock.sleep(STILL_S)
-        assert (await client.say(f"MAIL FROM:<{SUDA}>\r\n".encode())).startswith(b"421 4.7.0 The account")
+        assert (await client.say(f"MAIL FROM:<{SUDA}>\r\n".encode())).startswith(said)
         assert await client.rest() == b""
 
 

@@ -174,3 +174,17 @@ async def test_who_is_shut_out_or_loses_a_role_loses_it_at_once(world: World) ->
         await world.ask("root", "POST", f"/accounts/{quoted(PEOPLE['member'][0])}/close", why)
     ).status == 200
     assert (await world.ask("member", "GET", "/me")).status == 401
+
+
+async def test_whose_agencys_trial_has_ended_is_refused_with_a_token_and_without(world: World) -> None:
+    opm = world.agencies["opm.go.th"]
+    await world.token("member")
+    await world.end_trial(opm)
+    told = "the trial of your agency has ended: ask its administrator"
+    refused = await world.ask("member", "GET", "/me")
+    assert (refused.status, refused.detail) == (403, told)
+    refused = await world.ask("", "POST", "/token", {"username": PEOPLE["clerk"][0], "password": PASSWORD})
+    assert (refused.status, refused.detail) == (403, told)
+    longer = {"days": 60, "reason": "budget"}
+    assert (await world.ask("root", "POST", f"/agencies/{opm}/trial", longer)).status == 200
+    assert (await world.ask("member", "GET", "/me")).status == 200

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from gateway.adapters.code_flow import OpenIdCodeFlow
@@ -23,14 +24,17 @@ from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.openid import OpenIdTokens
 from gateway.adapters.system import SystemClock
 from gateway.domain.account import Role
-from gateway.domain.events import Actor, By, Fact, OperatorAppointed
+from gateway.domain.events import Actor, By, Fact, OperatorAppointed, Stamp
 from gateway.domain.group import encode_group
 from gateway.domain.histories import operator_history
+from gateway.domain.trial import End
+from gateway.domain.trial_steps import take_step
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId
-from gateway.ports import Clock
+from gateway.ports import Clock, Position
 from gateway.processes.listening import hold
 from gateway.processes.projector import following
+from gateway.processes.registry.reading import Reading
 from gateway.processes.registry.registry import Registry
 from gateway.processes.registry.roles import Roles
 from gateway.processes.signin.passwords import make_verifier
@@ -128,6 +132,15 @@ class World:
             assert given.status == 201, given
             self.tokens[who] = given.body["token"]
         return self.tokens[who]
+
+    async def end_trial(self, agency_id: AgencyId) -> None:
+        """As the steward does at its end."""
+        found, at = await Reading(self.log, self.keys).agency(agency_id), self.office.clock.now()
+        stamp = Stamp(at=at, actor=Actor("system", "steward"), by=BY)
+        made = take_step(found.agency, found.position, End(at + timedelta(days=30)), stamp)
+        expected = {history: Position(position) for history, position in made.expected.items()}
+        await self.log.append_guarded(made.facts, expected, made.versions)
+        await self.office.follow()
 
     async def topics(self) -> list[str]:
         return [event.topic for event in await self._events()]

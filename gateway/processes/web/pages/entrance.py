@@ -13,7 +13,9 @@ from gateway.processes.web.pages.visit import HOME, SIGN_IN, Visit
 from gateway.processes.web.signing_in import MECHANISM, WAIT_S
 from gateway.protocols.sasl.exchange import BadResponse, PasswordClaim, prepare_password
 
-REASONS: Final = frozenset({"ended", "suspended", "signed-out"})  # why somebody is sent here, in a URL
+REASONS: Final = frozenset(
+    {"ended", "suspended", "trial-ended", "signed-out"}
+)  # why somebody is sent here, in a URL
 
 
 async def ask_address(visit: Visit) -> Response:
@@ -69,7 +71,7 @@ def refused(visit: Visit, refusal: ClaimRefused, address: str) -> Response:
         case "throttled":
             status, headers = HTTPStatus.TOO_MANY_REQUESTS, {"retry-after": str(WAIT_S)}
             fault = "throttled"
-        case "suspended" | "closed" | "banned" as told:
+        case "suspended" | "closed" | "banned" | "trial-ended" as told:
             fault = told
         case "code":
             fault = "wrong-code"

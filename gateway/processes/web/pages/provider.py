@@ -110,7 +110,7 @@ def _refusal(refused: ClaimRefused, name: str) -> PageFault:
     match refused.reason:
         case "throttled":
             return PageFault(HTTPStatus.TOO_MANY_REQUESTS, "throttled")
-        case "suspended" | "closed" | "banned" as told:
+        case "suspended" | "closed" | "banned" | "trial-ended" as told:
             return PageFault(HTTPStatus.FORBIDDEN, told)
     return PageFault(HTTPStatus.FORBIDDEN, "not-ours", name=name)
 

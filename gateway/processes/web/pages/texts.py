@@ -48,6 +48,10 @@ TEXTS: Final[dict[str, Text]] = {
     "suspended": Text(
         "บัญชีนี้ถูกระงับ โปรดติดต่อผู้ดูแลอีเมลของหน่วยงาน", "The account is suspended: ask your agency's administrator."
     ),
+    "trial-ended": Text(
+        "การทดลองใช้ของหน่วยงานสิ้นสุดแล้ว โปรดติดต่อผู้ดูแลอีเมลของหน่วยงาน",
+        "The trial of your agency has ended: ask your agency's administrator.",
+    ),
     "closed": Text(
         "บัญชีนี้ถูกปิดแล้ว โปรดติดต่อผู้ดูแลอีเมลของหน่วยงาน", "The account is closed: ask your agency's administrator."
     ),

@@ -77,7 +77,8 @@ class Visit:
             raise NotSignedIn("ended")
         if caller.own_account.status != "active":
             await self.leave()
-            raise NotSignedIn("suspended")
+            ended = caller.own_account.status == "trial-ended"
+            raise NotSignedIn("trial-ended" if ended else "suspended")
         self.caller = caller
 
     @property
