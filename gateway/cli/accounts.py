@@ -13,6 +13,7 @@ from gateway.cli.output import cell, fail, nothing, print_rows, say
 from gateway.cli.passwords import accept_invitation, set_password, totp
 from gateway.cli.registering import PAGE, Octets, open_account, registry_at, roles_at
 from gateway.cli.remote import Remote
+from gateway.cli.showing import show
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, Role
 from gateway.domain.roles import named
 from gateway.mail.address import Address
@@ -38,6 +39,7 @@ account.add_command(set_password)
 account.add_command(accept_invitation)
 account.add_command(totp)
 account.add_command(forward)
+account.add_command(show)
 
 
 @account.command("add")

@@ -98,7 +98,12 @@ async def open_account(
 ) -> AccountId:
     """The account's events, then its verifier: an account without one cannot sign in, and that is all."""
     account_id = await registry(desk).add_account(
-        agency_id, address, display_name=display_name, kind=kind, quota_octets=quota_octets
+        agency_id,
+        address,
+        display_name=display_name,
+        kind=kind,
+        quota_octets=quota_octets,
+        has_password=True,
     )
     await _keep_verifier(desk, verifier_name(account_id), password)
     return account_id

@@ -48,6 +48,7 @@ from gateway.domain.app_passwords import (
     app_password_label,
 )
 from gateway.domain.claims import DomainReleased, DomainReplaced
+from gateway.domain.credentials import PasswordSet
 from gateway.domain.events import Event
 from gateway.domain.forwarding import (
     ForwardingRemoved,
@@ -163,12 +164,19 @@ FOLD: Final = {
             targets = excluded.targets, set_at = excluded.set_at, set_by = excluded.set_by""",
     ForwardingRemoved.TOPIC: """DELETE FROM forwarding WHERE account_id = ANY($1::text[])""",
     AppPasswordRevoked.TOPIC: """DELETE FROM app_password WHERE app_id = ANY($1::text[])""",
+    # Told in the history of the agency and not of the account: the time decides, not the wave.
+    PasswordSet.TOPIC: """INSERT INTO password
+        SELECT DISTINCT ON (account_id) * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[])
+            AS told (account_id, set_at, how, set_by) ORDER BY account_id, set_at DESC, how, set_by
+        ON CONFLICT (account_id) DO UPDATE
+            SET set_at = excluded.set_at, how = excluded.how, set_by = excluded.set_by
+            WHERE password.set_at <= excluded.set_at""",
 }
 
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 9  # since a domain may replace another
+    version = 10  # since it tells when a password was set last
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -250,6 +258,9 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return _app_password(event, keys)
         case AppPasswordRevoked():
             return (event.app_id,)
+        case PasswordSet():
+            set_by = clear(f"{event.actor.kind} {event.actor.id}".strip())
+            return event.account_id, event.at, event.how, set_by
     raise AssertionError(event)
 
 

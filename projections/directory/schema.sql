@@ -80,6 +80,12 @@ CREATE TABLE app_password (
     networks   text[]      NOT NULL       -- CIDR; empty: all
 );
 CREATE INDEX app_password_account ON app_password (account_id);
+CREATE TABLE password (
+    account_id text        PRIMARY KEY,
+    set_at     timestamptz NOT NULL,
+    how        text        NOT NULL,  -- invitation, administrator, import
+    set_by     text        NOT NULL   -- kind and id of the actor
+);
 CREATE INDEX address_alias ON address (account_id) WHERE is_alias;
 CREATE TABLE role (
     account_id text        NOT NULL,

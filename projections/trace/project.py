@@ -76,7 +76,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 6  # since mails are forwarded
+    version = 7  # since sign-ins tell their app password, and passwords that were set are rows
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (

@@ -57,7 +57,7 @@ CREATE TABLE traffic (
     position           bigint      NOT NULL,
     day                date        NOT NULL,  -- of `at`, UTC
     at                 timestamptz NOT NULL,
-    kind               text        NOT NULL,  -- session, sessions, sign-in, mail
+    kind               text        NOT NULL,  -- session, sessions, sign-in, password, mail
     agency_id          text,
     account_id         text,
     listener           text        NOT NULL,
@@ -68,6 +68,8 @@ CREATE TABLE traffic (
     tls                text        NOT NULL,
     identity           text        NOT NULL,
     mechanism          text        NOT NULL,
+    app_id             text        NOT NULL,
+    app_password       text        NOT NULL,
     mail_id            text        NOT NULL,
     mail_from          text        NOT NULL,
     rcpt_to            text[]      NOT NULL,
@@ -85,6 +87,11 @@ CREATE TABLE traffic (
 CREATE INDEX traffic_position ON traffic (position);
 CREATE INDEX traffic_sign_in ON traffic (account_id, day, position)
     WHERE kind = 'sign-in' AND account_id IS NOT NULL;
+-- What app passwords are called, so that sign-ins with them can be told.
+CREATE TABLE app_password (
+    app_id text PRIMARY KEY,
+    label  text NOT NULL                    -- blank when erased
+);
 -- Days (and all before) whose traffic is not kept any longer.
 CREATE TABLE expired (
     day date PRIMARY KEY

@@ -1,4 +1,6 @@
-"""The traffic log as rows: sessions, sign-ins and accepted mails, in a partition for each day of `at` (UTC).
+"""The traffic log as rows: sessions, sign-ins, passwords that were set and accepted mails.
+
+There is a partition for each day of `at` (UTC).
 
 Partitions are made by the fold and dropped by it, because of trace.expired alone: rows folded anew are the
 same. What comes late for a day that has expired is not kept.
@@ -6,12 +8,14 @@ same. What comes late for a day that has expired is not kept.
 Source: architecture §4 (Sealed), §6.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
+from gateway.domain.app_passwords import AppPasswordMade
+from gateway.domain.credentials import PasswordSet
 from gateway.domain.events import EnvelopeSecret, Event, MailAccepted
 from gateway.domain.sessions import SESSIONS, NetworkSecret, SessionEnded, SessionSecret, SessionsEnded
 from gateway.domain.signin import SIGN_INS, SignIn, SignInAccepted, SignInRefused, SignInSecret
@@ -19,9 +23,19 @@ from gateway.domain.traffic import TraceExpired
 from gateway.ports import Recorded
 from projections.keyring import Keys, clear
 from projections.readmodel import Rows
+from projections.trace import app_passwords
 
 TOPICS: Final = frozenset(
-    kind.TOPIC for kind in (SignInAccepted, SignInRefused, SessionEnded, SessionsEnded, TraceExpired)
+    kind.TOPIC
+    for kind in (
+        SignInAccepted,
+        SignInRefused,
+        AppPasswordMade,
+        PasswordSet,
+        SessionEnded,
+        SessionsEnded,
+        TraceExpired,
+    )
 )
 
 MISSING: Final = """
@@ -40,7 +54,7 @@ class Traffic:
     position: int
     day: date
     at: datetime
-    kind: str  # session, sessions (many, counted), sign-in, mail
+    kind: str  # session, sessions (many, counted), sign-in, password (it was set), mail
     agency_id: str | None
     account_id: str | None = None
     listener: str = ""
@@ -49,13 +63,15 @@ class Traffic:
     remote_port: int = 0
     helo: str = ""
     tls: str = ""
-    identity: str = ""  # as who signed in, or tried to
+    identity: str = ""  # as who signed in, or tried to; of a password, who set it
     mechanism: str = ""
+    app_id: str = ""  # of the app password that was shown to be known
+    app_password: str = ""  # what its owner calls it
     mail_id: str = ""
     mail_from: str = ""
     rcpt_to: Sequence[str] = ()
     octets: int = 0
-    outcome: str = ""  # how a session ended, or why a sign-in was refused
+    outcome: str = ""  # how a session ended, why a sign-in was refused, how a password was set
     limit_met: str = ""
     sessions: int = 0
     transactions: int = 0
@@ -75,6 +91,7 @@ async def fold(
     """envelopes: of accepted mails, by position."""
     expired: date | None = await rows.fetchval("SELECT max(day) FROM expired")
     waiting = list[Traffic]()
+    labels = await app_passwords.labels(batch, rows, keys)
     for recorded in batch:
         event = recorded.event
         if isinstance(event, TraceExpired):
@@ -83,7 +100,7 @@ async def fold(
             await _expire(event.day, rows)
             expired = max(expired or event.day, event.day)
             continue
-        row = _row(recorded, event, envelopes.get(recorded.position), keys)
+        row = _row(recorded, event, envelopes.get(recorded.position), labels, keys)
         if row is not None and (expired is None or row.day > expired):
             waiting.append(row)
     await _write(waiting, rows)
@@ -114,16 +131,21 @@ def keys_of(event: Event) -> Iterator[str]:
     """The names of the keys that the rows of sessions and sign-ins want."""
     if isinstance(event, SignIn | SessionEnded | SessionsEnded):
         yield event.sealed_key
+    yield from app_passwords.keys_of(event)
 
 
-def _row(recorded: Recorded, event: Event, envelope: EnvelopeSecret | None, keys: Keys) -> Traffic | None:
+def _row(
+    recorded: Recorded, event: Event, envelope: EnvelopeSecret | None, labels: Mapping[str, str], keys: Keys
+) -> Traffic | None:
     match event:
         case SessionEnded():
             return _session(recorded, event, keys)
         case SessionsEnded():
             return _sessions(recorded, event, keys)
         case SignInAccepted() | SignInRefused():
-            return _sign_in(recorded, event, keys)
+            return _sign_in(recorded, event, labels.get(event.app_id, ""), keys)
+        case PasswordSet():
+            return _password(recorded, event)
         case MailAccepted():
             return _mail(recorded, event, envelope or EnvelopeSecret(None, ()))
     return None
@@ -175,7 +197,9 @@ def _sessions(recorded: Recorded, event: SessionsEnded, keys: Keys) -> Traffic:
     )
 
 
-def _sign_in(recorded: Recorded, event: SignInAccepted | SignInRefused, keys: Keys) -> Traffic:
+def _sign_in(
+    recorded: Recorded, event: SignInAccepted | SignInRefused, app_password: str, keys: Keys
+) -> Traffic:
     secret = keys.unseal_with(SignInSecret, event.sealed, event.sealed_key, label=SIGN_INS)
     return Traffic(
         position=recorded.position,
@@ -189,7 +213,22 @@ def _sign_in(recorded: Recorded, event: SignInAccepted | SignInRefused, keys: Ke
         helo=clear(secret.helo) if secret else "",
         identity=clear(secret.username) if secret else "",
         mechanism=event.mechanism,
+        app_id=event.app_id,
+        app_password=app_password,
         outcome=event.reason if isinstance(event, SignInRefused) else "accepted",
+    )
+
+
+def _password(recorded: Recorded, event: PasswordSet) -> Traffic:
+    return Traffic(
+        position=recorded.position,
+        day=_day(event),
+        at=event.at,
+        kind="password",
+        agency_id=_agency(recorded),
+        account_id=event.account_id,
+        identity=clear(f"{event.actor.kind} {event.actor.id}".strip()),
+        outcome=event.how,
     )
 
 

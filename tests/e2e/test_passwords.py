@@ -40,6 +40,9 @@ def test_another_password_is_set_by_the_operator(gateway: Gateway) -> None:
         set_password(gateway, FIRST)
     with pytest.raises(CommandFailed, match="at least 12 characters"):
         set_password(gateway, "short")
+    gateway.wait(gateway.is_idle, "the rows know of the password")
+    last = gateway.cli("account", "show", ADDRESS)["password"]
+    assert (last["how"], last["set_by"].split()[0]) == ("administrator", "operator")
     events = gateway.events("password.set/1")
     assert [event["event"]["how"] for event in events][-2:] == ["administrator", "administrator"]
     assert "ปลาทู" not in str(events)

@@ -23,6 +23,7 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
         home, domain = ((opm, "opm.go.th"), (opdc, "opdc.go.th"))[number % 2]
         world.account(home, f"Officer{number}@{domain}", f"เจ้าหน้าที่ {number}")
     world.app_password(world.accounts[0], Use("เครื่องพิมพ์"))
+    world.set_password(world.accounts[0], "import")
     world.grant(world.accounts[0], "auditor", opm)
     world.forward(world.accounts[2], "vet@dld.go.th", "officer1@opdc.go.th")
     before: list[tuple[Mail, Owner, list[int]]] = []
@@ -81,6 +82,8 @@ def _change_hands(world: World, owner: Owner, address: str) -> None:
     phone = world.app_password(world.accounts[0], Use("โทรศัพท์", networks=("192.0.2.0/24", "2001:db8::/32")))
     if world.chance.random() < 0.7:
         world.revoke_app_password(world.accounts[0], phone)
+    for _ in range(world.chance.randrange(3)):
+        world.set_password(world.accounts[0])
     if world.chance.random() < 0.5:
         world.suspend(world.accounts[0])
         world.activate(world.accounts[0])

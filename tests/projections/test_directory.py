@@ -10,6 +10,7 @@ from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
 from gateway.mail.valid_since import Owner
 from projections.checkpoint import create
+from projections.directory.passwords import PasswordRow, password_of
 from projections.directory.query import (
     AppPasswordRow,
     Hosted,
@@ -118,6 +119,18 @@ async def test_app_passwords_are_listed_until_they_are_revoked(gateway: Gateway)
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         assert [each.app_id for each in await app_passwords_of(rows, ann.account_id)] == [second]
+
+
+async def test_an_account_tells_when_its_password_was_set_last_and_by_whom(gateway: Gateway) -> None:
+    world, ann = gateway.world, gateway.ann
+    bee = world.account(gateway.opm, "bee2@opm.go.th")
+    world.set_password(ann, "import")
+    world.now += timedelta(days=1)
+    last = world.set_password(ann)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await password_of(rows, ann.account_id) == PasswordRow(last, "administrator", "operator root")
+        assert await password_of(rows, bee.account_id) is None
 
 
 async def test_an_owner_who_takes_an_alias_back_has_had_it_since_the_first_time(gateway: Gateway) -> None:

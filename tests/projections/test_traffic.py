@@ -5,6 +5,7 @@ from datetime import UTC, date, timedelta
 
 import pytest
 
+from gateway.domain.app_passwords import Use
 from gateway.domain.events import Actor, Fact
 from gateway.domain.histories import DUE
 from gateway.domain.sessions import (
@@ -16,7 +17,7 @@ from gateway.domain.sessions import (
     SessionSecret,
     SessionsEnded,
 )
-from gateway.domain.signin import SIGN_INS, SignInRefused, SignInSecret, access_history
+from gateway.domain.signin import SIGN_INS, SignInAccepted, SignInRefused, SignInSecret, access_history
 from gateway.domain.traffic import TraceExpired
 from gateway.mail.ids import AccountId, AgencyId
 from projections.checkpoint import Projection, create, drop
@@ -26,7 +27,7 @@ from projections.trace.log import PAGE, TrafficDays, traffic_between
 from projections.trace.sign_ins import sign_ins_of
 from projections.trace.traffic import Traffic
 from tests.projections.rows import all_models, fold, tables
-from tests.projections.world import BEGIN, BY, World, stored
+from tests.projections.world import BEGIN, BY, Owner, World, stored
 
 DAY = timedelta(days=1)
 FIRST = BEGIN.date()
@@ -84,6 +85,22 @@ class Log:
         )
         self.world.add(Fact(access_history(None), event))
 
+    def let_in(self, owner: Owner, app_id: str) -> None:
+        """Somebody signs in with an app password."""
+        key = f"traffic.{owner.agency_id}.202611"
+        event = SignInAccepted(
+            **self.world.stamp().fields(),
+            account_id=owner.account_id,
+            protocol="smtp",
+            mechanism="PLAIN",
+            app_id=app_id,
+            sealed=self.world._seal(
+                SignInSecret(owner.address, "192.0.2.7"), self.world.keys.key(key), SIGN_INS
+            ),
+            sealed_key=key,
+        )
+        self.world.add(Fact(access_history(owner.agency_id), event))
+
     def expire(self, day: date) -> None:
         event = TraceExpired(at=self.world.now, actor=Actor("system", "steward"), by=BY, day=day)
         self.world.add(Fact(DUE, event))
@@ -128,6 +145,28 @@ async def test_sessions_sign_ins_and_mails_stand_in_the_order_of_the_log(pool: P
     assert (sessions.remote_ip, sessions.sessions, sessions.outcome) == ("192.0.2.0/24", 3, "lost:1 quit:2")
     assert [row.kind for row in await kept(pool, log.opm)] == ["session"] * 3
     assert [row.kind for row in await kept(pool, log.opdc)] == ["mail"] * 3
+
+
+@pytest.mark.parametrize("batch", [1, 1_000])
+async def test_a_sign_in_tells_its_app_password_whether_it_was_revoked_since(
+    pool: Pool, log: Log, batch: int
+) -> None:
+    ann = log.world.account(log.opm, "ann@opm.go.th")
+    phone, printer = (log.world.app_password(ann, Use(label)) for label in ("โทรศัพท์", "printer"))
+    for app_id in (phone, printer, ""):
+        log.let_in(ann, app_id)
+    log.world.revoke_app_password(ann, phone)
+    log.world.set_password(ann)
+    log.let_in(ann, phone)
+    await folded(pool, log, batch)
+    rows = await kept(pool)
+    told = [(row.app_id, row.app_password) for row in rows if row.kind == "sign-in"]
+    assert told == [(phone, "โทรศัพท์"), (printer, "printer"), ("", ""), (phone, "โทรศัพท์")]
+    (password,) = [row for row in rows if row.kind == "password"]
+    assert (password.account_id, password.identity) == (ann.account_id, "operator root")
+    assert (password.agency_id, password.outcome) == (log.opm, "administrator")
+    comparison = await rebuild(log.model, stored(log.world), pool)
+    assert comparison.is_equal, comparison.different
 
 
 async def test_a_time_is_read_from_its_first_moment_up_to_its_last(pool: Pool, log: Log) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from gateway.adapters.memory.log import MemoryLog
 from gateway.domain import codec
@@ -29,6 +29,7 @@ from gateway.domain.aggregate import A, replay
 from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.app_passwords import Use, make_app_password, revoke_app_password
 from gateway.domain.claims import Claim, claim_told
+from gateway.domain.credentials import PasswordSet
 from gateway.domain.domains import Stand, replace_domain
 from gateway.domain.events import (
     Actor,
@@ -259,6 +260,15 @@ class World:
     def revoke_app_password(self, owner: Owner, app_id: str) -> None:
         account, position = self.aggregate(Account, owner.account_id)
         self.add(*revoke_app_password(account, position, self.stamp(), app_id).facts)
+
+    def set_password(
+        self, owner: Owner, how: Literal["administrator", "import"] = "administrator"
+    ) -> datetime:
+        """When."""
+        stamp = Stamp(self.stamp().at, Actor("operator", "root"), BY)
+        event = PasswordSet(account_id=owner.account_id, how=how, **stamp.fields())
+        self.add(Fact(access_history(owner.agency_id), event))
+        return stamp.at
 
     def suspend(self, owner: Owner, reason: str = "ลาออก") -> None:
         account, position = self.aggregate(Account, owner.account_id)

@@ -1,12 +1,15 @@
 """Registering agencies and accounts, and what is changed about an account afterwards."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.domain.account import QUOTA_OCTETS_DEFAULT, AccountKind, account_key_name
 from gateway.domain.account_status import activate_account, close_account, own_address, suspend_account
 from gateway.domain.agency import NextHop
 from gateway.domain.aliases import add_alias, remove_alias
+from gateway.domain.credentials import PasswordSet
 from gateway.domain.domains import check_unclaimed
+from gateway.domain.events import Fact
 from gateway.domain.histories import SITE_ADDRESS_KEY
 from gateway.domain.registration import (
     NewAccount,
@@ -18,6 +21,7 @@ from gateway.domain.registration import (
     register_agency,
 )
 from gateway.domain.sealing import NONCE_OCTETS
+from gateway.domain.signin import access_history
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId, is_id
 from gateway.processes.registry.deciding import Deciding, account_of
@@ -67,8 +71,9 @@ class Registry(Deciding):
         display_name: str = "",
         kind: AccountKind = "person",
         quota_octets: int = QUOTA_OCTETS_DEFAULT,
+        has_password: bool = False,
     ) -> AccountId:
-        """A new account with its INBOX and its address.
+        """A new account with its INBOX and its address. has_password: the caller keeps one for it next.
 
         Raises Refused, also when the address is given out already; Unavailable.
         """
@@ -92,7 +97,12 @@ class Registry(Deciding):
             standing = await self._standing(agency_id, address)
             check_free(address, standing.holding, new.account_id, self._clock.now())  # before a key is made
             account_key = account_key or await self._keys.get_or_make(key_name)
-            return register_account(new, self._stamp(), standing, account_key=account_key, site_key=site_key)
+            stamp = self._stamp()
+            made = register_account(new, stamp, standing, account_key=account_key, site_key=site_key)
+            if not has_password:
+                return made
+            password = PasswordSet(account_id=new.account_id, how="administrator", **stamp.fields())
+            return replace(made, facts=(*made.facts, Fact(access_history(agency_id), password)))
 
         try:
             await self._decide(f"agency {agency_id}", decide)

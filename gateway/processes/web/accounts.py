@@ -20,6 +20,7 @@ from gateway.processes.web.office import Asked, address_in
 from gateway.processes.web.problems import against_the_rules, cannot_answer, malformed
 from gateway.processes.web.rights import check_grantable
 from projections.directory import query as directory
+from projections.directory.passwords import password_of
 from projections.directory.roles import list_roles
 
 PASSWORD_OCTETS = 12  # of chance, in one that is made
@@ -43,8 +44,12 @@ async def list_accounts(asked: Asked) -> bodies.AccountList:
     return bodies.AccountList(shown, page[-1].account_id if len(found) > len(page) else None)
 
 
-async def show_account(asked: Asked) -> bodies.Account:
-    return bodies.Account(**asdict(await asked.account("see", _address(asked))))
+async def show_account(asked: Asked) -> bodies.AccountShown:
+    found = await asked.account("see", _address(asked))
+    async with asked.office.pool.rows() as rows:
+        password = await password_of(rows, found.account_id)
+    last = bodies.LastPassword(**asdict(password)) if password else None
+    return bodies.AccountShown(**asdict(found), password=last)
 
 
 async def add_account(asked: Asked) -> bodies.AccountMade:
@@ -60,7 +65,12 @@ async def add_account(asked: Asked) -> bodies.AccountMade:
     except Refused as error:
         raise malformed(str(error)) from error
     account_id = await asked.registry(Registry).add_account(
-        agency_id, address, display_name=new.display_name, kind=new.kind, quota_octets=new.quota_octets
+        agency_id,
+        address,
+        display_name=new.display_name,
+        kind=new.kind,
+        quota_octets=new.quota_octets,
+        has_password=True,
     )
     verifier = await asyncio.to_thread(make_verifier, prepared)
     try:

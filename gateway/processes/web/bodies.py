@@ -195,6 +195,20 @@ class Account(Struct):
     created_at: datetime
 
 
+class LastPassword(Struct):
+    """set_by: `operator <name>`, `account <account_id>`."""
+
+    set_at: datetime
+    how: str
+    set_by: str
+
+
+class AccountShown(Account):
+    """password: when it was set last; null: never, as far as is on record."""
+
+    password: LastPassword | None
+
+
 class AccountList(Struct):
     """next: `after` of the page that follows; null: this is the last."""
 

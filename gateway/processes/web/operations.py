@@ -138,7 +138,9 @@ OPERATIONS: Final = (
         bodies.NewAccount,
         status=CREATED,
     ),
-    Operation("GET", _ACCOUNT, "The account an address belongs to.", accounts.show_account, bodies.Account),
+    Operation(
+        "GET", _ACCOUNT, "The account an address belongs to.", accounts.show_account, bodies.AccountShown
+    ),
     Operation(
         "POST",
         f"{_ACCOUNT}/suspend",

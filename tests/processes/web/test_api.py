@@ -43,6 +43,12 @@ async def test_an_account_that_was_made_signs_in_and_is_found(world: World) -> N
     assert made.status == 201
     asked = {"username": "new@opm.go.th", "password": made.body["password"]}
     assert (await world.ask("", "POST", "/token", asked)).status == 201
+    shown = (await world.ask("auditor", "GET", f"/accounts/{quoted('new@opm.go.th')}")).body
+    account_id = (await world.ask("admin", "GET", "/me")).body["account_id"]
+    assert (shown["password"]["how"], shown["password"]["set_by"]) == (
+        "administrator",
+        f"account {account_id}",
+    )
     (found,) = (await world.ask("admin", "GET", f"/accounts?search={quoted('คนใหม่')}")).body["accounts"]
     assert (found["account_id"], found["address"]) == (made.body["account_id"], "New@opm.go.th")
     again = await world.ask("admin", "POST", "/accounts", {"address": "new@opm.go.th"})
