@@ -3,13 +3,13 @@
 import secrets
 from dataclasses import asdict
 from typing import Any, Final, Literal, get_args
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import click
 
 from gateway.cli.desk import ADDRESS, Where, administering, confirm, reason_option
-from gateway.cli.forwarding import forward, rule_of, told
-from gateway.cli.output import cell, fail, nothing, print_rows, say
+from gateway.cli.forwarding import forward
+from gateway.cli.output import fail, nothing, print_rows, say
 from gateway.cli.passwords import accept_invitation, set_password, totp
 from gateway.cli.registering import PAGE, Octets, open_account, registry_at, roles_at
 from gateway.cli.remote import Remote
@@ -99,27 +99,6 @@ async def list_accounts(desk: Where, agency_id: str | None) -> None:
     if not found:
         nothing("no account" + (f" of an agency {agency_id}" if agency_id else ""))
     print_rows(found, COLUMNS)
-
-
-@account.command("show")
-@click.argument("address", type=ADDRESS)
-@administering
-async def show(desk: Where, address: Address) -> None:
-    """One account: what it is, what holds for it, and where its mail goes.
-
-    Example: saraban account show somchai@opm.go.th
-    """
-    if isinstance(desk, Remote):
-        found = dict(await desk.ask("GET", f"/accounts/{quote(str(address), safe='@')}"))
-    else:
-        async with desk.pool.rows() as rows:
-            row = await directory.account_of(rows, address)
-        if row is None:
-            nothing(f"{address} is no account here")
-        found = asdict(row)
-    rule = await rule_of(desk, address)
-    lines = [f"{name:<14}{cell(found[name])}" for name in COLUMNS]
-    say("\n".join([*lines, *told(rule)]), **found, forwarding=rule)
 
 
 @account.command("search")

@@ -20,6 +20,7 @@ class SignInRow:
     at: datetime
     protocol: str  # smtp, imap, pop3, web
     mechanism: str
+    app_password: str  # what its owner calls the one it was made with
     remote_ip: str
     outcome: str
 
@@ -30,7 +31,8 @@ async def sign_ins_of(
     """As far back as the traffic log is kept. before: day and position of the last of the page before."""
     day, position = before or (date.max, 2**62)
     found = await rows.fetch(
-        f"""SELECT day, position, at, listener, mechanism, remote_ip, outcome FROM {_SCHEMA}.traffic
+        f"""SELECT day, position, at, listener, mechanism, app_password, remote_ip, outcome
+        FROM {_SCHEMA}.traffic
         WHERE kind = 'sign-in' AND account_id = $1 AND day <= $2 AND (day < $2 OR position < $3)
         ORDER BY day DESC, position DESC LIMIT $4""",
         account_id,
