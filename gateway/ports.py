@@ -356,7 +356,7 @@ class KeyStore(Protocol):
     """Named secrets outside the log, encrypted under the master key, destroyable (architecture §7).
 
     Names: account.<id> agency.<id> transit.<agency_id>.<yyyymmdd> traffic.<agency_id>.<yyyymm>
-    site.address site.salt verifier.<account_id> verifier.operator.<name> app-password.<id>
+    srs.<yyyymm> site.address site.salt verifier.<account_id> verifier.operator.<name> app-password.<id>
     identity.<agency_id> token.<SHA-256> session.<SHA-256> invitation.<account_id> import.unfinished. Cached
     in memory; a forgotten key is noticed within seconds.
     """

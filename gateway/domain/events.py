@@ -164,7 +164,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     priority: int = 0  # RFC 6710: -9..9, higher goes first
     sender_account_id: AccountId | None = None
     ret: Ret | None = None  # RFC 3461 RET
-    expands: MailId | None = None  # this mail takes that one to members of a list
+    expands: MailId | None = None  # this mail takes that one to members of a list, or further
     part: int = 0  # which of them, from 0
 
 

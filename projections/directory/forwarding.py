@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from gateway.domain.agency import FORWARDING_DEFAULT, ForwardingPolicy
+from gateway.domain.agency import FORWARDING_DEFAULT, AgencyStatus, ForwardingPolicy
 from gateway.domain.forwarding import ForwardingRefusal, allows
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId
@@ -12,6 +13,7 @@ from projections.directory.project import DirectoryModel
 from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(DirectoryModel)
+SENDING: Final[frozenset[AgencyStatus]] = frozenset({"active", "trial"})  # agencies whose people may send
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Rule:
 async def rules_of(rows: Rows, account_ids: Collection[AccountId]) -> dict[AccountId, Rule]:
     """The rules of those accounts that have one.
 
-    Of a suspended account, or of one whose agency is, none holds: it may be another's doing.
+    Who may not send now does not forward either: of a suspended account, or one whose agency is or whose
+    agency's trial has ended, no rule holds. It may be another's doing.
     """
     found = await rows.fetch(
         f"""SELECT account_id, account.address, account.status, agency.status AS agency_status,
@@ -57,7 +60,7 @@ async def rules_of(rows: Rows, account_ids: Collection[AccountId]) -> dict[Accou
     inside = await _ours(rows, domains) if domains else set()
     rules = dict[AccountId, Rule]()
     for row in found:
-        is_suspended = "suspended" in (row["status"], row["agency_status"])
+        is_suspended = row["status"] == "suspended" or row["agency_status"] not in SENDING
         targets = tuple(
             Target(target, _refusal(row["policy"], _domain(target) in inside, is_suspended=is_suspended))
             for target in row["targets"]
