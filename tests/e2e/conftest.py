@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e.gateway import Gateway, running_gateway
 
+PUBLIC_URL = "https://mail.saraban.example"  # of the shared one: nobody resolves it
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -17,7 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway with the demonstration, shared. Tests use mailboxes and Message-IDs of their own."""
-    with running_gateway(tmp_path_factory.mktemp("shared")) as running:
+    env = {"SARABAN_PUBLIC_URL": PUBLIC_URL}
+    with running_gateway(tmp_path_factory.mktemp("shared"), env=env) as running:
         yield running
 
 

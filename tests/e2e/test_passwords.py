@@ -17,14 +17,14 @@ def set_password(gateway: Gateway, password: str) -> None:
     gateway.cli_octets(*words, stdin=f"{password}\n".encode())
 
 
-def answer(gateway: Gateway, password: str) -> int:
+def answer(gateway: Gateway, password: str, address: str = ADDRESS) -> int:
     """The code that AUTH PLAIN gets (RFC 4616)."""
     host, _, port = gateway.address("submissions").rpartition(":")
     context = ssl.create_default_context(cafile=gateway.ready["ca_file"])
     context.check_hostname = False
     with smtplib.SMTP_SSL(host, int(port), context=context, timeout=30) as client:
         client.ehlo()
-        claim = base64.b64encode(f"\0{ADDRESS}\0{password}".encode()).decode()
+        claim = base64.b64encode(f"\0{address}\0{password}".encode()).decode()
         return client.docmd("AUTH PLAIN", claim)[0]
 
 

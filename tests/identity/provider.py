@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ class IdentityProviderOfTests:
         request.add_header("content-type", "application/json")
         with urllib.request.urlopen(request, timeout=30) as answer:
             return str(answer.read().decode())
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
 
 
 @contextmanager

@@ -88,7 +88,8 @@ async def serve(
             deposed.set_exception(error)
 
     administration = Administration(office, end) if office is not None else None
-    app = application(gauge, administration, AccountPage(office, end) if office is not None else None)
+    account_page = AccountPage(office, end) if office is not None else None
+    app = application(gauge, administration, account_page)
     servers, listening = [_Server(_config(app))], [listen(address)]
     if secure is not None:
         servers.append(_Server(_config(app, secure.tls)))
@@ -105,8 +106,9 @@ async def serve(
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*tasks)
-        if administration is not None:
-            await administration.finish()
+        for each in (administration, account_page):
+            if each is not None:
+                await each.finish()
     if deposed.done():
         deposed.result()
 

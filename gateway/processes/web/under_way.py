@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gateway.domain.registration import Refused
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
+from gateway.processes.web.pages.faults import NotSignedIn, PageFault
 from gateway.processes.web.problems import Problem
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class UnderWay:
         """Say what became of a change nobody waited for."""
         error = None if task.cancelled() else task.exception()
         match error:
-            case None | Problem() | Refused():
+            case None | Problem() | PageFault() | NotSignedIn() | Refused():
                 return
             case Deposed():
                 self._deposed(error)

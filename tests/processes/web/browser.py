@@ -116,6 +116,7 @@ class Browser:
     base: str
     trusts: ssl.SSLContext | None = None
     language: str = "en"
+    hosts: Mapping[str, str] = field(default_factory=dict)  # where those are that no name server knows
     cookies: dict[tuple[str, str], str] = field(default_factory=dict)  # by host:port and name
     seen: list[str] = field(default_factory=list)  # every address asked for
 
@@ -152,6 +153,8 @@ class Browser:
     ) -> Page:
         """One request, whatever is answered."""
         url = urljoin(self.base, url)
+        for known, where in self.hosts.items():
+            url = f"{where}{url.removeprefix(known)}" if url.startswith(f"{known}/") else url
         self.seen.append(url)
         host = urlsplit(url).netloc
         mine = [f"{name}={value}" for (of, name), value in self.cookies.items() if of == host]
@@ -189,6 +192,24 @@ class Browser:
             self.cookies.pop((host, name), None)
         else:
             self.cookies[host, name] = value
+
+
+def provider_link(page: Page) -> str:
+    """Where the account page sends somebody to sign in."""
+    (link,) = [href for href in page.links.values() if "code_challenge" in href]
+    return link
+
+
+async def at_provider(browser: Browser, where: str, login: str) -> Page:
+    """Sign in at the provider of tests, agree, and come back."""
+    page = await browser.send("GET", where)
+    for _ in range(3):
+        if page.url.startswith(browser.base):
+            break
+        (form,) = page.forms
+        fields = {"login": login, "password": "any"} if form.fields["prompt"] == ["login"] else {}
+        page = await browser.fill_in(page, urlsplit(form.action).path, **fields)
+    return page
 
 
 def query_of(url: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The account page with a browser: signing in, app passwords, and everything that is refused."""
 
+import asyncio
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import ClaimRefused, Origin
 from gateway.processes.signin.totp import new_secret, secret_name
 from gateway.processes.web import peers
+from gateway.processes.web.pages import site
 from gateway.processes.web.pages.forms import FORM_OCTETS_MAX
 from gateway.processes.web.pages.sessions import COOKIE, HOLDS_FOR
 from gateway.processes.web.pages.sign_ins import PAGE
@@ -26,6 +28,7 @@ from projections.checkpoint import reached
 from projections.directory.query import Person
 from projections.trace.project import TraceModel
 from tests.processes.web.browser import Browser, Page
+from tests.processes.web.test_under_way import Gate
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted
 
 MEMBER = PEOPLE["member"][0]
@@ -358,6 +361,20 @@ async def test_a_cookie_that_is_no_session_opens_nothing(world: World, cookie: s
     host = world.http.removeprefix("http://")
     browser = Browser(world.http, cookies={(host, COOKIE): cookie})
     assert (await browser.get("/account")).path == "/account/sign-in"
+
+
+async def test_what_takes_too_long_is_made_whole_and_may_still_happen(
+    world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await sign_in(browser)
+    gate = Gate(world)
+    monkeypatch.setattr(site, "TIMEOUT_S", 0.5)
+    late = await browser.fill_in(page, MADE, label="late")
+    assert (late.status, said(late, "may-happen")) == (504, True)
+    gate.opened.set()
+    async with asyncio.timeout(30):
+        await gate.done.wait()
+    assert (await world.last_event()).TOPIC == "app-password.made/1"
 
 
 # --- every page -------------------------------------------------------------------------------------------

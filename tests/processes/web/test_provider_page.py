@@ -1,7 +1,6 @@
 """The account page where an agency has an OpenID provider, which is a real one (npm's oidc-provider)."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,8 @@ from gateway.processes.web.pages.provider import ASKED_AGAIN_AFTER, RETURN
 from gateway.processes.web.pages.sessions import COOKIE, Session, session_name
 from gateway.processes.web.pages.texts import TEXTS
 from projections.readmodel import open_pool
-from tests.identity.provider import IdentityProviderOfTests, running_provider
-from tests.processes.web.browser import Browser, Page, query_of
+from tests.identity.provider import IdentityProviderOfTests, free_port, running_provider
+from tests.processes.web.browser import Browser, Page, at_provider, provider_link, query_of
 from tests.processes.web.test_account_page import said, sign_in
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted, running
 
@@ -64,10 +63,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def identity() -> Iterator[IdentityProviderOfTests]:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-    with running_provider(port) as provider:
+    with running_provider(free_port()) as provider:
         yield provider
 
 
@@ -86,26 +82,8 @@ async def way_there(browser: Browser, address: str = MEMBER) -> Page:
     return await browser.fill_in(await browser.get("/account"), "/account/sign-in", address=address)
 
 
-async def at_provider(browser: Browser, page: Page, where: str = "", login: str = MEMBER) -> Page:
-    """Sign in there and come back. where: another address than the page's."""
-    page = await browser.send("GET", where or provider_link(page))
-    for _ in range(3):
-        if page.url.startswith(browser.base):
-            return page
-        (form,) = page.forms
-        prompt = form.fields["prompt"][0]
-        fields = {"login": login, "password": "any"} if prompt == "login" else {}
-        page = await browser.fill_in(page, urlsplit(form.action).path, **fields)
-    return page
-
-
-def provider_link(page: Page) -> str:
-    (link,) = [href for href in page.links.values() if "code_challenge" in href]
-    return link
-
-
 async def signed_in(browser: Browser, login: str = MEMBER) -> Page:
-    return await at_provider(browser, await way_there(browser, login), login=login)
+    return await at_provider(browser, provider_link(await way_there(browser, login)), login)
 
 
 @pytest.mark.parametrize("refreshes", [True, False])
@@ -118,7 +96,7 @@ async def test_somebody_signs_in_at_the_provider(site: Site, refreshes: bool, cl
     assert asked["code_challenge_method"] == "S256"
     assert asked["login_hint"] == MEMBER
     assert "password" not in {each["type"] for each in page.inputs}
-    page = await at_provider(browser, page)
+    page = await at_provider(browser, provider_link(page), MEMBER)
     assert (page.status, page.path) == (200, "/account"), page.text
     assert MEMBER in page.text
     (token,) = [value for (_, name), value in browser.cookies.items() if name == COOKIE]
@@ -205,7 +183,8 @@ async def test_a_provider_that_is_away_lets_nobody_in_and_ends_nothing(
 @pytest.mark.parametrize("login", ["nobody@opm.go.th", PEOPLE["malee"][0], "unverified@opm.go.th"])
 async def test_whom_the_agency_has_not_got_is_not_let_in(site: Site, login: str) -> None:
     """A provider speaks for its own agency alone."""
-    page = await at_provider(browser := site.browser(), await way_there(browser), login=login)
+    browser = site.browser()
+    page = await at_provider(browser, provider_link(await way_there(browser)), login)
     assert page.status == 403
     if login.startswith("unverified"):
         assert said(page, "not-let-in")
@@ -238,7 +217,7 @@ async def test_another_attempts_answer_is_refused(site: Site, changed: str) -> N
     other = query_of(provider_link(await way_there(site.browser())))
     assert asked[changed] != other[changed]
     where = f"{site.identity.issuer}/auth?{urlencode(asked | {changed: other[changed]})}"
-    page = await at_provider(browser, page, where)
+    page = await at_provider(browser, where, MEMBER)
     assert page.status == (400 if changed == "state" else 403)
     assert said(page, "wrong-way" if changed == "state" else "not-let-in")
     assert COOKIE not in {name for _, name in browser.cookies}

@@ -19,6 +19,7 @@ from gateway.processes.web.pages.faults import NotSignedIn, PageFault
 from gateway.processes.web.pages.forms import read_form
 from gateway.processes.web.pages.visit import HOME, SIGN_IN, Door, Visit
 from gateway.processes.web.peers import is_private
+from gateway.processes.web.under_way import UnderWay
 
 TIMEOUT_S: Final = 30.0
 STYLE: Final = "/account/style.css"
@@ -49,6 +50,7 @@ class AccountPage:
     def __init__(self, office: Office, deposed: Callable[[Deposed], None]) -> None:
         self._office, self._deposed = office, deposed
         self._doors, self._asking = _doors(), provider.AskingAgain()
+        self._under_way = UnderWay(deposed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -56,6 +58,10 @@ class AccountPage:
         except ClientDisconnect:
             return
         await response(scope, receive, send)
+
+    async def finish(self) -> None:
+        """Wait for changes that nobody waits for any more."""
+        await self._under_way.finish()
 
     async def _respond(self, request: Request) -> Response:
         visit = Visit(self._office, request, {})
@@ -68,7 +74,10 @@ class AccountPage:
             return _told(visit, fault)
         except registration.Refused as error:  # Unknown too: our forms offer nothing that is refused
             return _told(visit, PageFault(HTTPStatus.CONFLICT, "refused", str(error)))
-        except (Unavailable, Conflict, TimeoutError) as error:
+        except TimeoutError:
+            text = "may-happen" if request.method == "POST" else "unavailable"
+            return _told(visit, PageFault(HTTPStatus.GATEWAY_TIMEOUT, text))
+        except (Unavailable, Conflict) as error:
             service = getattr(error, "service", "log")
             maillog.service_unavailable(service=service, reason=str(error), doing="account page")
             text = "provider-away" if service == "identity provider" else "unavailable"
@@ -90,11 +99,11 @@ class AccountPage:
             return rendering.style()
         door, visit.parts = self._find(request)
         if door.is_inside:
-            await visit.enter(self._asking.still)
+            await self._under_way.see_through(visit.enter(self._asking.still))
         if door.method == "POST":
             visit.form = await read_form(request)
             visit.check_form()
-        return await door.handle(visit)
+        return await self._under_way.see_through(door.handle(visit))
 
     def _find(self, request: Request) -> tuple[Door, Mapping[str, str]]:
         method = "GET" if request.method == "HEAD" else request.method

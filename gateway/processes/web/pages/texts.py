@@ -193,6 +193,10 @@ TEXTS: Final[dict[str, Text]] = {
     "unavailable": Text(
         "ขณะนี้ระบบทำรายการนี้ไม่ได้ โปรดลองใหม่ในอีกสักครู่", "The gateway cannot do this now: try again in a while."
     ),
+    "may-happen": Text(
+        "ระบบไม่ตอบทันเวลา รายการนี้อาจสำเร็จแล้ว โปรดตรวจดูก่อนทำซ้ำ",
+        "The gateway did not answer in time, and this may still happen: look before you do it again.",
+    ),
     "mistake": Text(
         "ระบบเกิดข้อผิดพลาด โปรดแจ้งผู้ดูแลระบบ", "The gateway made a mistake: tell your administrator."
     ),

@@ -1,6 +1,6 @@
 """One request to the account page: whose it is, in which language, and how it is answered."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -154,5 +154,5 @@ class Door:
 
     method: str
     path: str  # below the host, `{name}` for a part that is chosen
-    handle: Callable[[Visit], Awaitable[Response]]
+    handle: Callable[[Visit], Coroutine[Any, Any, Response]]
     is_inside: bool = True
