@@ -257,7 +257,7 @@ async def test_somebody_sees_their_own_sign_ins_alone(world: World, browser: Bro
     page = await browser.follow(page, "My sign-ins")
     assert re.findall(r"<td>(?:<time[^>]*>)?([^<]*)", page.html)[1:4] == [
         "192.0.2.7",
-        "SMTP PLAIN",
+        "SMTP PLAIN (โทรศัพท์ &lt;b&gt;)",
         "refused: app password not for this network",
     ]
     shown = [re.sub(r"<[^>]*>", "", row) for row in re.findall(r"<tr.*?</tr>", page.html, re.DOTALL)[1:]]
