@@ -220,7 +220,9 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
         sign_ins = open_door(g, pool, lane, bans)
         url = settings.public_url.rstrip("/")
         flows = CodeFlows(OpenIdCodeFlow(g.clock), url) if url else None
-        office = Office(g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins, flows, settings.trial_days)
+        office = Office(
+            g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins, flows, settings.trial_days, lane=lane
+        )
         tls = server_tls(settings)
         secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None
         await serve(gauge(g, pool), settings.listen_http, serving, office=office, secure=secure)

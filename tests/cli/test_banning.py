@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.cli.bans import our_ports
+from gateway.cli.banning import our_ports
 from gateway.cli.instants import Span
 from gateway.settings import Settings
 

@@ -43,8 +43,8 @@ class NewAppPassword(Struct, forbid_unknown_fields=True):
 
     label: Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS_MAX)]
     days: Annotated[int, Meta(ge=1, le=DAYS_MAX)] | None = None
-    protocols: Annotated[tuple[Protocol, ...], Meta(max_length=3)] = ()
-    networks: Annotated[tuple[Annotated[str, Meta(max_length=50)], ...], Meta(max_length=20)] = ()
+    protocols: Annotated[list[Protocol], Meta(max_length=3)] = []
+    networks: Annotated[list[Annotated[str, Meta(max_length=50)]], Meta(max_length=20)] = []
 
 
 class AppPasswordMade(Struct):
@@ -101,7 +101,7 @@ async def _listed(asked: Asked, account: AccountRow) -> AppPasswordList:
 async def _made(asked: Asked, account: AccountRow) -> AppPasswordMade:
     new: NewAppPassword = asked.body
     ends = asked.office.clock.now() + timedelta(days=new.days) if new.days else None
-    use = Use(new.label, ends, new.protocols, new.networks)
+    use = Use(new.label, ends, tuple(new.protocols), tuple(new.networks))
     app_id, password = await asked.registry(AppPasswords).make(parse_address(account.address), use)
     return AppPasswordMade(app_id, account.account_id, account.address, password)
 

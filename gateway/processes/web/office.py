@@ -1,7 +1,7 @@
 """What a request is answered with: the registry in the caller's name, the rows, and what was asked."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -10,7 +10,7 @@ from gateway.domain.events import Actor, By, OperatorAppointed
 from gateway.domain.histories import operator_history
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyStore
+from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyStore, Lane
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.signin.signin import SignIns
@@ -22,7 +22,7 @@ from projections.directory import query as directory
 from projections.directory.project import DirectoryModel
 from projections.directory.query import AccountRow
 from projections.directory.roles import list_roles
-from projections.readmodel import Pool, Rows
+from projections.readmodel import Pool, ReadModel, Rows
 
 # After a change its rows are waited for, so that who asks next sees it; longer than this they are behind.
 ROWS_TIMEOUT_S: Final = 5.0
@@ -39,7 +39,10 @@ class CodeFlows:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What all requests share. code_flows: None: everybody signs in by password."""
+    """What all requests share. code_flows: None: everybody signs in by password.
+
+    lane: for what needs no decision: bans, passwords, authenticators.
+    """
 
     log: EventLog
     pool: Pool
@@ -50,6 +53,7 @@ class Office:
     sign_ins: SignIns
     code_flows: CodeFlows | None = None
     trial_days: int = 30  # of an agency whose trial is of no length that was said
+    lane: Lane = field(kw_only=True)
 
     @property
     def tokens(self) -> Tokens:
@@ -86,9 +90,9 @@ class Office:
             by=self.by,
         )
 
-    async def follow(self) -> None:
+    async def follow(self, model: type[ReadModel] = DirectoryModel) -> None:
         """Wait a little until the rows know what was just changed."""
-        await reached(self.pool, DirectoryModel, await self.log.last(), ROWS_TIMEOUT_S)
+        await reached(self.pool, model, await self.log.last(), ROWS_TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from gateway.processes.web import (
     accounts,
     agencies,
     app_passwords,
+    bans,
     bodies,
     domains,
     forwarding,
@@ -269,4 +270,5 @@ OPERATIONS: Final = (
     ),
     *app_passwords.OPERATIONS,
     *lists.OPERATIONS,
+    *bans.OPERATIONS,
 )

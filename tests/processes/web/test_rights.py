@@ -45,6 +45,8 @@ class Row:
 
 
 LISTING = {"member": 403}
+OPERATING = dict.fromkeys(("admin", "auditor", "helpdesk", "member", "stranger"), 403)
+A_BAN = {"network": "192.0.2.0/24", "seconds": 3_600, **WHY}
 A_LIST = {"address": "all@opm.go.th"}
 LIST_MADE = ("POST", "/lists", A_LIST)
 TABLE = [
@@ -145,6 +147,9 @@ TABLE = [
     ),
     Row("PUT", "/lists/{address}/posting", CHANGING, {"posting": "anyone"}, LIST_MADE),
     Row("POST", "/lists/{address}/remove", CHANGING, WHY, LIST_MADE),
+    Row("GET", "/bans", OPERATING),
+    Row("POST", "/bans", OPERATING, A_BAN),
+    Row("POST", "/bans/{ban_id}/lift", OPERATING, WHY, ("POST", "/bans", A_BAN)),
 ]
 
 

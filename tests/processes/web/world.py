@@ -42,6 +42,7 @@ from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
 from gateway.processes.web.office import CodeFlows, Office
 from gateway.processes.web.serving import SecureListener, serve
+from projections.bans.project import BansModel
 from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
@@ -196,7 +197,7 @@ async def running(
     """tls: what an https listener shows; trusts: what its clients check it with. clock: the machine's."""
     log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), clock or SystemClock()
     ring = Keyring(keys)
-    models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring)]
+    models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring), BansModel(ring)]
     await create(pool, [*models, QuotaModel()])  # who looks an address up sees its room
     async with contextlib.AsyncExitStack() as stack:
         lane = await stack.enter_async_context(
@@ -214,7 +215,7 @@ async def running(
         held = [stack.enter_context(hold("127.0.0.1:0")) for _ in range(2)]
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
         flows = CodeFlows(OpenIdCodeFlow(clock), f"http://{addresses[0]}")
-        office = Office(log, pool, keys, clock, os.urandom, BY, sign_ins, flows)
+        office = Office(log, pool, keys, clock, os.urandom, BY, sign_ins, flows, lane=lane)
         world = World(office, log, keys, f"http://{addresses[0]}", f"https://{addresses[1]}", trusts)
         await _settle(world)
         ready = asyncio.Event()
