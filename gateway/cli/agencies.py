@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from gateway.cli import domains
+from gateway.cli import catching, domains
 from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
 from gateway.cli.output import as_json, nothing, print_json, print_rows, say
 from gateway.cli.registering import Octets, agencies, agencies_at, registry_at
@@ -58,6 +58,8 @@ def agency() -> None:
 
 
 agency.add_command(domains.domain)
+agency.add_command(catching.catch_all)
+agency.add_command(catching.plus_addressing)
 
 
 @agency.command("identity")

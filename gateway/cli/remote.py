@@ -154,6 +154,14 @@ class RemoteAgencies:
         path = f"/agencies/{quote(agency_id)}/contact"
         return AccountId((await self._remote.ask("PUT", path, {"address": str(address)}))["account_id"])
 
+    async def set_catch_all(self, agency_id: AgencyId, address: Address | None) -> AccountId | None:
+        body = {"address": str(address) if address else None}
+        answer = await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/catch-all", body)
+        return AccountId(answer["account_id"]) if answer["account_id"] else None
+
+    async def set_plus_addressing(self, agency_id: AgencyId, *, is_on: bool) -> None:
+        await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/plus-addressing", {"is_on": is_on})
+
     async def limits(self, agency_id: AgencyId) -> Limits:
         return msgspec.convert(await self._remote.ask("GET", f"/agencies/{quote(agency_id)}/limits"), Limits)
 

@@ -23,6 +23,7 @@ from gateway.domain.agency import (
     ForwardingPolicy,
     IdentityProvider,
 )
+from gateway.domain.catching import AgencyCatchAllSet, AgencyPlusAddressingSet, cannot_catch
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
 from gateway.domain.registration import TRIAL_RULE, Refused, Registration, agency_name, check_open
@@ -94,6 +95,31 @@ def set_contact(
     if agency.contact_id == account.id:
         raise Refused(f"{named} is the contact of {agency.name} already")
     agency.trigger(AgencyContactSet, stamp, account_id=AccountId(account.id))
+    return _registration(agency, position)
+
+
+def set_catch_all(
+    agency: Agency, position: int, account: Account | None, named: str, stamp: Stamp
+) -> Registration:
+    """Mail to addresses that nobody ever had goes to this account; None: it is refused. Raises Refused."""
+    if not agency.is_hosted:
+        raise Refused(f"the mailboxes of {agency.name} are on {agency.relay_to}, not here")
+    if account is not None and account.agency_id != agency.id:
+        raise Refused(f"{named} is no account of {agency.name}")
+    if account is not None and (why := cannot_catch(account)):
+        raise Refused(why)
+    account_id = AccountId(account.id) if account is not None else None
+    if account_id == agency.catch_all_id:
+        raise Refused(f"the catch-all of {agency.name} is {named} already")
+    agency.trigger(AgencyCatchAllSet, stamp, account_id=account_id)
+    return _registration(agency, position)
+
+
+def set_plus_addressing(agency: Agency, position: int, is_on: bool, stamp: Stamp) -> Registration:
+    """name+tag@ is name@, or is not. Raises Refused."""
+    if is_on == agency.plus_addressing:
+        raise Refused(f"plus-addressing of {agency.name} is {'on' if is_on else 'off'} already")
+    agency.trigger(AgencyPlusAddressingSet, stamp, is_on=is_on)
     return _registration(agency, position)
 
 

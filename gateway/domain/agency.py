@@ -161,6 +161,8 @@ class Agency(Aggregate):
         self.trial = Trial(timestamp, trial_ends_at) if trial_ends_at else None
         self.limits = Limits()
         self.contact_id: AccountId | None = None  # None: its oldest account answers for it
+        self.catch_all_id: AccountId | None = None  # None: what nobody has is refused
+        self.plus_addressing = True
         self.provider: IdentityProvider | None = None
         self.forwarding: ForwardingPolicy = FORWARDING_DEFAULT
 

@@ -47,6 +47,7 @@ from gateway.domain.app_passwords import (
     AppPasswordSecret,
     app_password_label,
 )
+from gateway.domain.catching import AgencyCatchAllSet, AgencyPlusAddressingSet
 from gateway.domain.claims import DomainReleased, DomainReplaced
 from gateway.domain.credentials import PasswordSet
 from gateway.domain.events import Event
@@ -110,6 +111,12 @@ FOLD: Final = {
     AgencyClosed.TOPIC: _AGENCY_IS.format("closed"),
     AgencyContactSet.TOPIC: """UPDATE agency SET contact_id = changed.contact_id
         FROM unnest($1::text[], $2::text[]) AS changed (agency_id, contact_id)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyCatchAllSet.TOPIC: """UPDATE agency SET catch_all_id = changed.catch_all_id
+        FROM unnest($1::text[], $2::text[]) AS changed (agency_id, catch_all_id)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyPlusAddressingSet.TOPIC: """UPDATE agency SET plus_addressing = changed.is_on
+        FROM unnest($1::text[], $2::boolean[]) AS changed (agency_id, is_on)
         WHERE agency.agency_id = changed.agency_id""",
     AgencyIdentitySet.TOPIC: """UPDATE agency SET issuer = changed.issuer, audience = changed.audience,
             client_id = changed.client_id, claim = changed.claim
@@ -176,7 +183,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 10  # since it tells when a password was set last
+    version = 11  # since agencies catch what is for nobody
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -231,6 +238,10 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return _status(event, keys)
         case AccountSuspended() | AccountActivated() | AccountClosed():
             return _status(event, keys)
+        case AgencyCatchAllSet():
+            return event.originator_id, event.account_id
+        case AgencyPlusAddressingSet():
+            return event.originator_id, event.is_on
         case AgencyContactSet():
             return event.originator_id, event.account_id
         case AgencyIdentitySet(provider=None):

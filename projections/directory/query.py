@@ -1,6 +1,6 @@
 """Whose mailbox an address is, and who is registered."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -9,6 +9,7 @@ import asyncpg
 
 from gateway.domain.account import AccountStatus
 from gateway.domain.agency import AgencyStatus, IdentityProvider, Limits, NextHop
+from gateway.domain.catching import Looked, settle
 from gateway.domain.quota import Room
 from gateway.domain.routing import Hosted as Hosted
 from gateway.domain.routing import NotOurs as NotOurs
@@ -17,6 +18,7 @@ from gateway.domain.routing import UnknownHere as UnknownHere
 from gateway.domain.routing import Whereabouts as Whereabouts
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
+from gateway.mail.srs import is_rewritten
 from gateway.mail.valid_since import NOBODYS, Owner
 from projections.directory.finding import find_ids
 from projections.directory.project import DirectoryModel
@@ -50,13 +52,27 @@ _HOP: Final = "CASE WHEN agency.status <> 'closed' THEN relay_host END AS relay_
 _CLAIMED: Final = f"""LEFT JOIN {_SCHEMA}.address
     ON address.address = wanted.address AND address.released_at IS NULL
 LEFT JOIN {_SCHEMA}.address AS stem ON domain.stem <> domain.domain AND stem.released_at IS NULL
-    AND stem.address = left(wanted.address, -length(wanted.domain)) || domain.stem"""
+    AND stem.address = left(wanted.address, -length(wanted.domain)) || domain.stem
+LEFT JOIN {_SCHEMA}.address AS gone ON agency.catch_all_id IS NOT NULL AND gone.released_at IS NOT NULL
+    AND gone.address = left(wanted.address, -length(wanted.domain)) || domain.stem"""
+
+# Where what is for nobody goes, of agencies whose catch-all is still there.
+_CATCHERS: Final = f"""
+SELECT agency.agency_id, inbox.account_id, inbox.mailbox_id,
+    usage.quota_octets, usage.octets, full_since, usage.kind
+FROM {_SCHEMA}.agency
+JOIN {_SCHEMA}.account ON account.account_id = catch_all_id AND account.agency_id = agency.agency_id
+    AND account.status <> 'closed'
+JOIN {_SCHEMA}.inbox ON inbox.account_id = catch_all_id
+LEFT JOIN {_QUOTA}.usage ON usage.account_id = catch_all_id
+WHERE agency.agency_id = ANY($1::text[])"""
 
 FIND = f"""
 SELECT agency.agency_id, {_HOP}, inbox.account_id, inbox.mailbox_id,
     coalesce(address.owner_since, stem.owner_since) AS owner_since,
     coalesce(address.is_first, stem.is_first) AS is_first,
-    quota_octets, usage.octets, full_since, usage.kind
+    quota_octets, usage.octets, full_since, usage.kind,
+    plus_addressing, catch_all_id, gone.name IS NOT NULL AS was_held
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency USING (agency_id)
@@ -73,7 +89,8 @@ FIND_POSTMASTERS = f"""
 SELECT agency.agency_id, {_HOP}, inbox.account_id, inbox.mailbox_id,
     coalesce(address.owner_since, stem.owner_since) AS owner_since,
     coalesce(address.is_first, stem.is_first) AS is_first,
-    quota_octets, usage.octets, full_since, usage.kind
+    quota_octets, usage.octets, full_since, usage.kind,
+    plus_addressing, catch_all_id, gone.name IS NOT NULL AS was_held
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted (address, domain, nth)
 LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency ON agency.agency_id = CASE WHEN wanted.address = $3
@@ -99,16 +116,46 @@ ORDER BY nth
 async def find_recipients(
     rows: Rows, addresses: Sequence[Address], addressing: Addressing = ADDRESSING
 ) -> list[Whereabouts]:
-    """Where each address is, in the order given, in one round trip. Spelling does not matter."""
+    """Where each address is, in the order given, in one round trip; two where an agency's catch-all is asked.
+
+    Spelling does not matter.
+    """
     spellings = [_spellings(address.normalise(), addressing) for address in addresses]
     wanted = [spelling for each in spellings for spelling in each]
     asked = [str(spelling) for spelling in wanted], [spelling.domain for spelling in wanted]
     if any(spelling.local_part == POSTMASTER for spelling in wanted):
         ours = f"{POSTMASTER}@{addressing.hostname.lower()}" if addressing.hostname else ""
-        found = iter(await rows.fetch(FIND_POSTMASTERS, *asked, ours))
+        found = await rows.fetch(FIND_POSTMASTERS, *asked, ours)
     else:
-        found = iter(await rows.fetch(FIND, *asked))
-    return [_first_hosted([_whereabouts(next(found)) for _ in each]) for each in spellings]
+        found = await rows.fetch(FIND, *asked)
+    catchers = await _catchers(rows, found)
+    rest = iter(found)
+    return [settle(*(_looked(next(rest), spelling, catchers) for spelling in each)) for each in spellings]
+
+
+async def _catchers(rows: Rows, found: Sequence[asyncpg.Record]) -> dict[str, Hosted]:
+    """By agency, where what is for nobody goes: of those agencies alone that may need it now."""
+    agencies = {
+        row["agency_id"] for row in found if row["account_id"] is None and row["catch_all_id"] is not None
+    }
+    if not agencies:
+        return {}
+    catching = await rows.fetch(_CATCHERS, sorted(agencies))
+    return {
+        row["agency_id"]: Hosted(
+            AgencyId(row["agency_id"]), AccountId(row["account_id"]), MailboxId(row["mailbox_id"]), _room(row)
+        )
+        for row in catching
+    }
+
+
+def _looked(row: asyncpg.Record, spelling: Address, catchers: Mapping[str, Hosted]) -> Looked:
+    """Return paths of ours (SRS) are nobody's, and not for a catch-all."""
+    where, agency_id = _whereabouts(row), row["agency_id"]
+    if agency_id is None:
+        return Looked(where)
+    catcher = None if is_rewritten(spelling) else catchers.get(agency_id)
+    return Looked(where, row["plus_addressing"], row["was_held"], catcher)
 
 
 def _spellings(address: Address, addressing: Addressing) -> list[Address]:
@@ -117,10 +164,6 @@ def _spellings(address: Address, addressing: Addressing) -> list[Address]:
     if addressing.plus and name and plus:
         return [address, Address(name, address.domain)]
     return [address]
-
-
-def _first_hosted(found: Sequence[Whereabouts]) -> Whereabouts:
-    return next((where for where in found if isinstance(where, Hosted)), found[0])
 
 
 def _whereabouts(row: asyncpg.Record) -> Whereabouts:
@@ -197,6 +240,8 @@ class AgencyRow:
     created_at: datetime
     trial_ends_at: datetime | None = None  # None: it is no trial
     trial_closes_at: datetime | None = None  # its trial has ended; None: it has not
+    catch_all_id: AccountId | None = None  # account that gets what is for nobody; None: it is refused
+    plus_addressing: bool = True
 
 
 async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[AgencyRow]:
@@ -224,6 +269,8 @@ async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[A
             row["created_at"],
             row["trial_ends_at"],
             row["trial_closes_at"],
+            row["catch_all_id"],
+            row["plus_addressing"],
         )
         for row in found
     ]

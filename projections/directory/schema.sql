@@ -14,6 +14,8 @@ CREATE TABLE agency (
         WHEN trial_closes_at IS NOT NULL THEN 'expired' WHEN trial_ends_at IS NOT NULL THEN 'trial'
         ELSE 'active' END) STORED,
     contact_id text,                                    -- account that gets mail to postmaster; NULL: the oldest
+    catch_all_id text,                                  -- account that gets what is for nobody; NULL: refused
+    plus_addressing boolean NOT NULL DEFAULT true,      -- name+tag@ is name@
     -- Its limits; NULL: the gateway's.
     accounts_max          int,
     recipients_max        int,

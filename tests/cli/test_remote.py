@@ -66,6 +66,12 @@ async def test_an_administrator_works_through_the_api(world: World) -> None:
     limits = await told("agency", "limits", opm["agency_id"], "--recipients", "200")
     assert (limits["recipients_max"], (await told("agency", "limits", opm["agency_id"]))) == (200, limits)
     await told("agency", "contact", opm["agency_id"], "--account", CLERK)
+    assert (await told("agency", "catch-all", opm["agency_id"], CLERK))["account_id"].startswith("acc_")
+    assert (await told("agency", "catch-all", opm["agency_id"], "none", "--yes"))["account_id"] is None
+    assert not (await told("agency", "plus-addressing", opm["agency_id"], "off", "--yes"))["is_on"]
+    assert [row["domain"] for row in await told("agency", "domain", "list", opm["agency_id"])] == [
+        "opm.go.th"
+    ]
     await told("account", "grant", CLERK, "helpdesk", *WHY)
     assert CLERK in {row["address"] for row in await told("account", "roles")}
     await told("account", "revoke-role", CLERK, "helpdesk", *WHY, "--yes")
@@ -108,6 +114,11 @@ async def test_an_operator_adds_an_agency_and_suspends_it(world: World) -> None:
     await login(world, "operator")
     made = await told("agency", "add", "DLD", "--domain", "dld.go.th", "--relay-to", "mx.example.org:25")
     assert {row["next_hop"] for row in await told("agency", "list")} == {None, "mx.example.org:25"}
+    domain = ("agency", "domain")
+    assert (await told(*domain, "add", made["agency_id"], "ปศุสัตว์.ไทย"))["domain"].startswith("xn--")
+    await told(*domain, "remove", made["agency_id"], "ปศุสัตว์.ไทย", "--yes")
+    opm = next(row["agency_id"] for row in await told("agency", "list") if row["name"] == "OPM")
+    await told(*domain, "replace", opm, "opm.go.th", "cabinet.go.th", "--yes")
     assert (await told("agency", "rename", made["agency_id"], "กรมปศุสัตว์"))["name"] == "กรมปศุสัตว์"
     for command in ("suspend", "activate"):
         yes = ("--yes",) if command == "suspend" else ()

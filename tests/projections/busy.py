@@ -9,6 +9,7 @@ from gateway.domain.app_passwords import Use
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.domain.steering import Cancel, Hold, Release, Reroute, Retry
 from gateway.mail.ids import AgencyId
+from tests.projections.governing import rename
 from tests.projections.world import Mail, Owner, World
 
 
@@ -56,7 +57,7 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             _change_hands(world, late, f"office{number}@opdc.go.th")
             world.suspend_agency(opdc)
             world.activate_agency(opdc)
-            world.rename(opdc, f"OPDC {number}")
+            rename(world, opdc, f"OPDC {number}")
             world.limit(opdc, accounts_max=1_000 + number, recipients_max=None)
             if world.aggregate(Account, late.account_id)[0].status != "closed":
                 world.contact(late)

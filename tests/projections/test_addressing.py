@@ -19,6 +19,7 @@ from projections.directory.query import (
 from projections.keyring import Keyring
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, Rows
+from tests.projections.governing import catch_all, plus_addressing, replace_domain
 from tests.projections.world import Owner, World
 
 DLD = NextHop("192.0.2.25", 25)
@@ -103,6 +104,32 @@ async def test_postmaster_alone_is_that_of_the_oldest_agency_with_mailboxes(dire
     asked = ["Postmaster@mail.saraban.example", "ann@mail.saraban.example"]
     assert await directory.find(*asked, addressing=GATEWAY) == [hosted(directory.ann), NotOurs()]
     assert await directory.find(*asked) == [NotOurs(), NotOurs()]
+
+
+async def test_an_agency_may_take_no_tags(directory: Directory) -> None:
+    world, opm = directory.world, directory.opm
+    plus_addressing(world, opm, is_on=False)
+    asked = ["ann+news@opm.go.th", "ann@opm.go.th"]
+    assert await directory.find(*asked) == [UnknownHere(opm), hosted(directory.ann)]
+    plus_addressing(world, opm, is_on=True)
+    assert await directory.find(*asked) == [hosted(directory.ann)] * 2
+
+
+async def test_a_catch_all_gets_what_nobody_ever_had(directory: Directory) -> None:
+    world, ann, bob = directory.world, directory.ann, directory.bob
+    replace_domain(world, directory.opm, "opm.go.th", "cabinet.go.th")
+    eve = world.account(directory.opm, "eve@cabinet.go.th")
+    catch_all(world, bob)
+    world.close(eve)
+    caught = ["nobody@opm.go.th", "nobody+x@cabinet.go.th", "แอน@opm.go.th"]
+    assert await directory.find(*caught) == [hosted(bob)] * 3
+    asked = ["eve@opm.go.th", "eve@cabinet.go.th", "eve+x@cabinet.go.th"]
+    assert await directory.find(*asked) == [UnknownHere(directory.opm)] * 3  # they were somebody's
+    assert await directory.find("SRS0=abcd=ef=example.org=ann@opm.go.th") == [UnknownHere(directory.opm)]
+    asked = ["ann@cabinet.go.th", "ann+x@opm.go.th", "postmaster@opm.go.th", "nobody@opdc.go.th"]
+    assert await directory.find(*asked) == [hosted(ann)] * 3 + [UnknownHere(directory.opdc)]
+    world.close(bob)
+    assert await directory.find("nobody@opm.go.th") == [UnknownHere(directory.opm)]
 
 
 async def test_a_set_is_one_question(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:

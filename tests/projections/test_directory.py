@@ -33,6 +33,7 @@ from projections.directory.query import (
 from projections.directory.roles import list_roles
 from projections.readmodel import Pool
 from tests.projections.gateway import DLD, Gateway
+from tests.projections.governing import rename
 from tests.projections.rows import all_models
 
 
@@ -52,7 +53,7 @@ async def test_recipients_are_found_in_the_order_asked_whatever_their_spelling(g
 
 async def test_a_renamed_agency_has_its_former_names(gateway: Gateway) -> None:
     for name in ("สร.", "สำนักนายกฯ"):
-        gateway.world.rename(gateway.opm, name)
+        rename(gateway.world, gateway.opm, name)
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         (opm,) = [row for row in await list_agencies(rows) if row.agency_id == gateway.opm]

@@ -19,7 +19,6 @@ from gateway.domain.addresses import AddressClaimed, AddressReleased
 from gateway.domain.agencies import (
     activate_agency,
     extend_trial,
-    rename_agency,
     set_contact,
     set_limits,
     suspend_agency,
@@ -30,7 +29,7 @@ from gateway.domain.aliases import add_alias, remove_alias
 from gateway.domain.app_passwords import Use, make_app_password, revoke_app_password
 from gateway.domain.claims import Claim, claim_told
 from gateway.domain.credentials import PasswordSet
-from gateway.domain.domains import Stand, replace_domain
+from gateway.domain.domains import Stand
 from gateway.domain.events import (
     Actor,
     AttemptSecret,
@@ -277,7 +276,9 @@ class World:
 
     def close(self, owner: Owner, reason: str = "ลาออก") -> None:
         account, position = self.aggregate(Account, owner.account_id)
-        own = address_name(parse_address(owner.address), self.keys.key("site.address"))
+        address = parse_address(owner.address)
+        claim = self.stand(address.normalise().domain).claim
+        own = address_name(claim.stem_of(address) if claim else address, self.keys.key("site.address"))
         holdings = [self._holding_of(name) for name in (own, *sorted(account.aliases))]
         sealed = self._reason(reason, f"account.{owner.account_id}", owner.account_id)
         self.add(*close_account(account, position, holdings, self.stamp(), reason=sealed).facts)
@@ -316,15 +317,8 @@ class World:
         ends_at = stamp.at + timedelta(days=days)
         self.add(*extend_trial(agency, position, ends_at, stamp, reason=sealed).facts)
 
-    def rename(self, agency_id: AgencyId, name: str) -> None:
-        agency, position = self.aggregate(Agency, agency_id)
-        self.add(*rename_agency(agency, position, name, self.stamp()).facts)
-
-    def replace_domain(self, agency_id: AgencyId, old: str, new: str) -> None:
-        agency, _ = self.aggregate(Agency, agency_id)
-        self.add(*replace_domain(agency, self._stand(old), self._stand(new), 1, 0, self.stamp()).facts)
-
-    def _stand(self, domain: str) -> Stand:
+    def stand(self, domain: str) -> Stand:
+        """A domain as the log tells of it."""
         told = [each for each in self.log if each.subject == f"ev.{domain_history(domain)}"]
         return Stand(domain, claim_told(each.event for each in told), told[-1].position if told else 0)
 
@@ -386,7 +380,7 @@ class World:
     def _standing(self, agency_id: AgencyId, address: Address, stamp: Stamp) -> Standing:
         agency, position = self.aggregate(Agency, agency_id)
         domain = address.normalise().domain
-        claim = self._stand(domain).claim or Claim(domain, agency_id, domain)
+        claim = self.stand(domain).claim or Claim(domain, agency_id, domain)
         return Standing(agency, position, claim, position + 1, self._holding(claim.stem_of(address)))
 
     # --- what happens to a mail ----------------------------------------------------------------------

@@ -7,10 +7,12 @@ from gateway.domain.agencies import (
     activate_agency,
     extend_trial,
     rename_agency,
+    set_catch_all,
     set_contact,
     set_forwarding_policy,
     set_identity,
     set_limits,
+    set_plus_addressing,
     suspend_agency,
 )
 from gateway.domain.agency import (
@@ -24,6 +26,7 @@ from gateway.domain.agency import (
     agency_key_name,
     identity_secret_name,
 )
+from gateway.domain.catching import AgencyCatchAllSet
 from gateway.domain.registration import Registration
 from gateway.domain.trial import AgencyTrialExtended
 from gateway.mail.address import Address
@@ -95,6 +98,28 @@ class Agencies(Deciding):
         (decided,) = (await self._decide(agency_id, decide)).facts
         assert isinstance(decided.event, AgencyContactSet), decided
         return decided.event.account_id
+
+    async def set_catch_all(self, agency_id: AgencyId, address: Address | None) -> AccountId | None:
+        """Mail to addresses that nobody ever had goes to the account of this one; None: it is refused."""
+
+        async def decide() -> Registration:
+            agency = await self._reading.agency(agency_id)
+            account = (await self._reading.account_at(address)).account if address else None
+            named = str(address or "none")
+            return set_catch_all(agency.agency, agency.position, account, named, self._stamp())
+
+        (decided,) = (await self._decide(agency_id, decide)).facts
+        assert isinstance(decided.event, AgencyCatchAllSet), decided
+        return decided.event.account_id
+
+    async def set_plus_addressing(self, agency_id: AgencyId, *, is_on: bool) -> None:
+        """name+tag@ is name@ where nobody has the address with its tag, or is not."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            return set_plus_addressing(found.agency, found.position, is_on, self._stamp())
+
+        await self._decide(agency_id, decide)
 
     async def set_identity(self, agency_id: AgencyId, provider: IdentityProvider | None, secret: str) -> None:
         """Let its people sign in by tokens of this provider; None: by none. secret: ours there, or ""."""

@@ -91,6 +91,21 @@ async def set_contact(asked: Asked) -> bodies.ContactSet:
     return bodies.ContactSet(agency_id, account_id)
 
 
+async def set_catch_all(asked: Asked) -> bodies.CatchAllSet:
+    agency_id, named = asked.agency("change"), asked.body.address
+    address = address_in(named) if named is not None else None
+    if address is not None:
+        await asked.account("see", address)
+    account_id = await asked.registry(Agencies).set_catch_all(agency_id, address)
+    return bodies.CatchAllSet(agency_id, account_id)
+
+
+async def set_plus_addressing(asked: Asked) -> bodies.PlusAddressingSet:
+    agency_id, is_on = asked.agency("change"), asked.body.is_on
+    await asked.registry(Agencies).set_plus_addressing(agency_id, is_on=is_on)
+    return bodies.PlusAddressingSet(agency_id, is_on)
+
+
 def _agency(row: directory.AgencyRow) -> bodies.Agency:
     return bodies.Agency(
         agency_id=row.agency_id,
@@ -104,4 +119,6 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
         created_at=row.created_at,
         trial_ends_at=row.trial_ends_at,
         trial_closes_at=row.trial_closes_at,
+        catch_all_id=row.catch_all_id,
+        plus_addressing=row.plus_addressing,
     )

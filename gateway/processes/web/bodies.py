@@ -72,6 +72,8 @@ class Agency(Struct):
     created_at: datetime
     trial_ends_at: datetime | None  # null: it is no trial
     trial_closes_at: datetime | None  # its trial has ended, and mail comes in until then
+    catch_all_id: AccountId | None
+    plus_addressing: bool
 
 
 class AgencyList(Struct):
@@ -162,6 +164,28 @@ class Contact(Struct, forbid_unknown_fields=True):
     """Mail to postmaster at the agency's domains goes to the account with this address."""
 
     address: MailAddress
+
+
+class CatchAll(Struct, forbid_unknown_fields=True):
+    """Mail to addresses that nobody ever had goes to the account with this address; null: it is refused."""
+
+    address: MailAddress | None
+
+
+class CatchAllSet(Struct):
+    agency_id: AgencyId
+    account_id: AccountId | None
+
+
+class PlusAddressing(Struct, forbid_unknown_fields=True):
+    """is_on: name+tag@ is name@ where nobody has the address with its tag."""
+
+    is_on: bool
+
+
+class PlusAddressingSet(Struct):
+    agency_id: AgencyId
+    is_on: bool
 
 
 class ContactSet(Struct):

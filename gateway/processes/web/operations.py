@@ -95,6 +95,22 @@ OPERATIONS: Final = (
         bodies.ContactSet,
         bodies.Contact,
     ),
+    Operation(
+        "PUT",
+        f"{_AGENCY}/catch-all",
+        "Say who gets mail to addresses that nobody ever had, or that it is refused.",
+        agencies.set_catch_all,
+        bodies.CatchAllSet,
+        bodies.CatchAll,
+    ),
+    Operation(
+        "PUT",
+        f"{_AGENCY}/plus-addressing",
+        "Say whether name+tag@ is name@.",
+        agencies.set_plus_addressing,
+        bodies.PlusAddressingSet,
+        bodies.PlusAddressing,
+    ),
     # --- domains
     Operation("GET", f"{_AGENCY}/domains", "An agency's domains.", domains.list_domains, bodies.DomainList),
     Operation(

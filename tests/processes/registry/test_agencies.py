@@ -109,6 +109,30 @@ async def test_a_trial_has_bounds(desk: Desk, days: int) -> None:
     assert await desk.topics() == []
 
 
+async def test_the_catch_all_is_a_mailbox_of_the_agency(desk: Desk, opm: AgencyId) -> None:
+    suda, bee = parse_address("suda@opm.go.th"), parse_address("bee@opdc.go.th")
+    account_id = await desk.registry.add_account(opm, suda)
+    opdc = await desk.registry.add_agency("OPDC", ["opdc.go.th"])
+    await desk.registry.add_account(opdc, bee)
+    with pytest.raises(Refused, match="the catch-all of OPM is none already"):
+        await desk.agencies.set_catch_all(opm, None)
+    assert await desk.agencies.set_catch_all(opm, suda) == account_id
+    with pytest.raises(Refused, match=r"bee@opdc\.go\.th is no account of OPM"):
+        await desk.agencies.set_catch_all(opm, bee)
+    assert await desk.agencies.set_catch_all(opm, None) is None
+    assert (await agency(desk, opm)).catch_all_id is None
+    await desk.registry.close_account(suda, "left")
+    with pytest.raises(Refused, match="the account is closed"):
+        await desk.agencies.set_catch_all(opm, suda)
+
+
+async def test_plus_addressing_is_on_until_it_is_off(desk: Desk, opm: AgencyId) -> None:
+    with pytest.raises(Refused, match="plus-addressing of OPM is on already"):
+        await desk.agencies.set_plus_addressing(opm, is_on=True)
+    await desk.agencies.set_plus_addressing(opm, is_on=False)
+    assert not (await agency(desk, opm)).plus_addressing
+
+
 # --- who answers for it -------------------------------------------------------------------------------
 
 

@@ -67,6 +67,8 @@ TABLE = [
     Row("GET", "/agencies/{agency_id}/limits", SEEING),
     Row("PATCH", "/agencies/{agency_id}/limits", CHANGING, {"recipients_max": 100}),
     Row("PUT", "/agencies/{agency_id}/contact", CHANGING, {"address": CLERK}),
+    Row("PUT", "/agencies/{agency_id}/catch-all", CHANGING, {"address": CLERK}),
+    Row("PUT", "/agencies/{agency_id}/plus-addressing", CHANGING, {"is_on": False}),
     Row("GET", "/agencies/{agency_id}/domains", SEEING),
     Row("POST", "/agencies/{agency_id}/domains", GOVERNING, {"domain": "นายก.ไทย"}),
     Row("POST", "/agencies/{agency_id}/domains/{domain}/replace", GOVERNING, {"by": "cabinet.go.th"}),

@@ -1,0 +1,29 @@
+"""What operators and administrators decide about agencies of a made-up history."""
+
+from gateway.domain.account import Account
+from gateway.domain.agencies import rename_agency, set_catch_all, set_plus_addressing
+from gateway.domain.agency import Agency
+from gateway.domain.domains import replace_domain as replaced
+from gateway.mail.ids import AgencyId
+from tests.projections.world import Owner, World
+
+
+def rename(world: World, agency_id: AgencyId, name: str) -> None:
+    agency, position = world.aggregate(Agency, agency_id)
+    world.add(*rename_agency(agency, position, name, world.stamp()).facts)
+
+
+def catch_all(world: World, owner: Owner) -> None:
+    agency, position = world.aggregate(Agency, owner.agency_id)
+    account, _ = world.aggregate(Account, owner.account_id)
+    world.add(*set_catch_all(agency, position, account, owner.address, world.stamp()).facts)
+
+
+def plus_addressing(world: World, agency_id: AgencyId, *, is_on: bool) -> None:
+    agency, position = world.aggregate(Agency, agency_id)
+    world.add(*set_plus_addressing(agency, position, is_on, world.stamp()).facts)
+
+
+def replace_domain(world: World, agency_id: AgencyId, old: str, new: str) -> None:
+    agency, _ = world.aggregate(Agency, agency_id)
+    world.add(*replaced(agency, world.stand(old), world.stand(new), 1, 0, world.stamp()).facts)
