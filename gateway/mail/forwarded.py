@@ -13,23 +13,32 @@ from gateway.mail.address import Address
 HOPS_MAX: Final = 100  # RFC 5321 §6.3: a threshold is at least 100
 
 
-def forwarded_front(front: bytes, address: Address, return_path: Address | None) -> bytes:
-    """The fields before a forwarded mail. front: those before it as it came; address: whose rule it is."""
+def mark_of(address: Address, spare: str) -> Address:
+    """What Delivered-To says of an account, in ASCII: the next host may take nothing else.
+
+    spare: in the place of a local part that is not.
+    """
+    ascii_domain = address.with_ascii_domain()
+    return ascii_domain if ascii_domain.is_ascii else Address(spare, ascii_domain.domain)
+
+
+def forwarded_front(front: bytes, mark: Address, return_path: Address | None) -> bytes:
+    """The fields before a forwarded mail. front: those before it as it came; mark: of `mark_of`."""
     first, line_break, rest = front.partition(b"\r\n")
     kept = rest if line_break and first.lower().startswith(b"return-path:") else front
     path = "" if return_path is None else str(return_path)
-    return f"Return-Path: <{path}>\r\nDelivered-To: {address.with_ascii_domain()}\r\n".encode() + kept
+    return f"Return-Path: <{path}>\r\nDelivered-To: {mark}\r\n".encode() + kept
 
 
-def is_going_round(header: bytes, address: Address) -> bool:
+def is_going_round(header: bytes, mark: Address) -> bool:
     """True when this account forwarded the mail before, or it has come a way that no mail has.
 
     header: as a reader gets it, from its first octet.
     """
-    ours, hops = {str(address.with_ascii_domain()).casefold(), str(address).casefold()}, 0
+    ours, hops = str(mark).casefold(), 0
     for field in headers.fields(header):
         name = field.name.lower()
-        if name == "delivered-to" and headers.to_text(field.value).strip().casefold() in ours:
+        if name == "delivered-to" and headers.to_text(field.value).strip().casefold() == ours:
             return True
         hops += name in ("received", "delivered-to")
     return hops > HOPS_MAX

@@ -56,12 +56,13 @@ class ReturnPaths:
         return await self._in_the_log(sender) or address if sender.domain == IN_THE_LOG else sender
 
     async def _in_the_log(self, named: Address) -> Address | None:
-        """None: what could tell was erased."""
-        event = (await self._log.read(Position(int(named.local_part)))).event
-        assert isinstance(event, MailForwarded), f"{named.local_part} is no mail.forwarded"
+        """None: what could tell was erased, or the log is an older one than the path was written by."""
         try:
+            event = (await self._log.read(Position(int(named.local_part)))).event
+            if not isinstance(event, MailForwarded):
+                return None
             data_key = unwrap(event.keys[0].wrapped, await self._keys.get(event.keys[0].key))
-        except KeyForgotten:
+        except (IndexError, KeyError, KeyForgotten):
             return None
         label = forwarded_label(event.mail_id, event.account_id)
         sender = unseal(ForwardedSecret, event.sealed, data_key, label=label).mail_from

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.mail.address import parse_address
-from gateway.mail.forwarded import HOPS_MAX, forwarded_front, is_going_round
+from gateway.mail.forwarded import HOPS_MAX, forwarded_front, is_going_round, mark_of
 
 SUDA = parse_address("Suda@opm.go.th")
 FRONT = b"Return-Path: <ann@example.org>\r\nReceived: from a\r\n\tby b\r\n"
@@ -31,3 +31,11 @@ def test_only_fields_before_the_message_are_added_and_the_return_path_is_the_new
 )
 def test_a_mail_that_was_here_or_comes_too_long_a_way_is_seen(header: bytes, is_round: bool) -> None:
     assert is_going_round(header + b"\r\n", SUDA) is is_round
+
+
+def test_an_address_in_thai_is_marked_in_ascii_and_known_by_that() -> None:
+    """The next host may take no UTF-8 in header fields (RFC 6531 §3.2)."""
+    mark = mark_of(parse_address("สมชาย@กรม.example"), "acc_01kamz")
+    assert str(mark) == "acc_01kamz@xn--12c8df.example"
+    assert is_going_round(forwarded_front(FRONT, mark, None) + b"\r\n", mark)
+    assert mark_of(SUDA, "acc_01kamz") == SUDA

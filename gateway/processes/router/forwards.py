@@ -18,7 +18,7 @@ from gateway.domain.forwarding import ForwardedSecret, MailForwarded, forwarded_
 from gateway.domain.routing import Forwarder, Hosted, OpenedMail, envelope_label, message_label
 from gateway.mail.address import parse_address
 from gateway.mail.dsn_options import FAILURE, NEVER, SUCCESS, said_of
-from gateway.mail.forwarded import forwarded_front, is_going_round
+from gateway.mail.forwarded import forwarded_front, is_going_round, mark_of
 from gateway.mail.presented import presented_octets
 from gateway.ports import KeyForgotten, Position, Recorded
 from gateway.processes.return_paths import ReturnPaths
@@ -39,7 +39,7 @@ class Forwards(PassingOn):
             MessageSecret, accepted.message.sealed, mail.data_key, label=message_label(accepted.mail_id)
         )
         header = secret.front + await self._header(accepted.message, mail.data_key, secret.salt)
-        if is_going_round(header, parse_address(where.rule.address)):
+        if is_going_round(header, mark_of(parse_address(where.rule.address), where.account_id)):
             return where.mailbox
         if mail.envelope.mail_from is None:
             return replace(where, rule=replace(where.rule, keeps_copy=True))
@@ -69,7 +69,7 @@ class Forwards(PassingOn):
         if told.mail_from is not None:
             sender = parse_address(told.mail_from)
             path = await self.return_paths.write(sender, ours.domain, recorded.position)
-        front = forwarded_front(secret.front, ours, path)
+        front = forwarded_front(secret.front, mark_of(ours, forwarded.account_id), path)
         message = accepted.message
         octets = presented_octets(len(front), message.hidden, message.content.octets)
         place, count = forwarded.recipients[0], len(told.targets)

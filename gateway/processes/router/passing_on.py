@@ -97,7 +97,7 @@ class PassingOn:
             sealed=self._seal(data_key, envelope, envelope_label(mail_id)),
             traffic=self._seal(traffic_key, for_traffic, traffic_label(mail_id)),
             traffic_key=traffic,
-            smtputf8=accepted.smtputf8 or not all(map(str.isascii, _addresses(envelope))),
+            smtputf8=accepted.smtputf8 or not all(map(str.isascii, _local_parts(envelope))),
             eight_bit=accepted.eight_bit,
             binary=accepted.binary,
             report_of=accepted.report_of,
@@ -126,5 +126,6 @@ class PassingOn:
         return sealing.seal(secret, key, nonce=self._entropy(sealing.NONCE_OCTETS), label=label)
 
 
-def _addresses(envelope: EnvelopeSecret) -> tuple[str, ...]:
-    return (envelope.mail_from or "", *envelope.rcpt_to)
+def _local_parts(envelope: EnvelopeSecret) -> list[str]:
+    """Of sender and recipients; a domain goes on in A-labels."""
+    return [address.rpartition("@")[0] for address in (envelope.mail_from or "", *envelope.rcpt_to)]

@@ -304,3 +304,33 @@ async def test_a_crash_between_copy_and_onward_doubles_and_loses_nothing(
     assert sorted(await forwarding.delivered_to(original)) == [SOMCHAI.account_id, SUDA.account_id]
     assert len(await forwarding.onward()) == 1
     assert len(await forwarding.of(MailForwarded)) == 1
+
+
+async def test_what_the_log_knew_of_a_long_sender_and_does_not_any_more_ends_the_report(
+    forwarding: Forwarding,
+) -> None:
+    """An older log was restored: the report has nowhere to go, and the router goes on."""
+    world = forwarding.world
+    paths = ReturnPaths(log=world.log, keys=world.keys, clock=world.clock)
+    for position in (Position(1), Position(10_000)):
+        path = await paths.write(parse_address(LONG), "opm.go.th", position)
+        await world.accept(str(path), mail_from=None)
+    await forwarding.routed()
+    assert [event.status for event in await forwarding.of(MailBounced)] == ["5.1.1", "5.1.1"]
+
+
+@pytest.mark.parametrize(
+    ("target", "needs_utf8"), [(FAR, False), ("ann@กรม.example", False), ("สมชาย@example.com", True)]
+)
+async def test_only_what_has_no_ascii_form_needs_smtputf8(
+    forwarding: Forwarding, target: str, needs_utf8: bool
+) -> None:
+    """Not the account's own name: it may be reached by an alias in ASCII."""
+    people = forwarding.world.directory.people
+    people["somchai@opm.go.th"] = forwards(SOMCHAI, "สมชาย@opm.go.th", target)
+    await forwarding.world.accept("somchai@opm.go.th")
+    await forwarding.routed()
+    ((mail, _, secret),) = await forwarding.onward()
+    assert mail.smtputf8 is needs_utf8
+    assert f"Delivered-To: {SOMCHAI.account_id}@opm.go.th\r\n".encode() in secret.front
+    assert secret.front.isascii()
