@@ -1,8 +1,8 @@
 """What accounts are looked for by: one folded text each, of address, display name and aliases.
 
 A part of a text may be one letter, and Thai has no spaces between words: indexes of words or of three letters
-help little. So a search reads all texts, by position() and not by LIKE: over UTF-8 it compares octets, and
-skips ahead. docs/bench.md has how long it takes.
+(pg_trgm) help little, and are slower than reading all texts where many accounts have each part of what nobody
+has. So a search reads them through (finding.py); docs/bench.md has how long it takes.
 """
 
 from collections.abc import Sequence
