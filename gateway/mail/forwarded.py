@@ -11,6 +11,8 @@ from gateway.mail import headers
 from gateway.mail.address import Address
 
 HOPS_MAX: Final = 100  # RFC 5321 §6.3: a threshold is at least 100
+# How often a mail goes on inside this gateway: with five targets each, a few more make thousands of one.
+CHAIN_MAX: Final = 4
 
 
 def mark_of(address: Address, spare: str) -> Address:
@@ -30,13 +32,15 @@ def forwarded_front(front: bytes, mark: Address, return_path: Address | None) ->
     return f"Return-Path: <{path}>\r\nDelivered-To: {mark}\r\n".encode() + kept
 
 
-def is_going_round(header: bytes, mark: Address) -> bool:
+def is_going_round(front: bytes, header: bytes, mark: Address) -> bool:
     """True when this account forwarded the mail before, or it has come a way that no mail has.
 
-    header: as a reader gets it, from its first octet.
+    front: the fields before it, which nobody but us has written; header: as it was stored.
     """
     ours, hops = str(mark).casefold(), 0
-    for field in headers.fields(header):
+    if sum(field.name.lower() == "delivered-to" for field in headers.fields(front)) >= CHAIN_MAX:
+        return True
+    for field in headers.fields(front + header):
         name = field.name.lower()
         if name == "delivered-to" and headers.to_text(field.value).strip().casefold() == ours:
             return True

@@ -21,16 +21,11 @@ from gateway.mail.dsn_options import FAILURE, NEVER, SUCCESS, said_of
 from gateway.mail.forwarded import forwarded_front, is_going_round, mark_of
 from gateway.mail.presented import presented_octets
 from gateway.ports import KeyForgotten, Position, Recorded
-from gateway.processes.return_paths import ReturnPaths
 from gateway.processes.router.passing_on import PassingOn
 
 
 class Forwards(PassingOn):
     """All raise Unavailable."""
-
-    @property
-    def return_paths(self) -> ReturnPaths:
-        return ReturnPaths(log=self._log, keys=self._keys, clock=self._clock)
 
     async def look(self, mail: OpenedMail, where: Forwarder) -> Forwarder | Hosted:
         """What becomes of the mail for this account."""
@@ -38,8 +33,9 @@ class Forwards(PassingOn):
         secret = sealing.unseal(
             MessageSecret, accepted.message.sealed, mail.data_key, label=message_label(accepted.mail_id)
         )
-        header = secret.front + await self._header(accepted.message, mail.data_key, secret.salt)
-        if is_going_round(header, mark_of(parse_address(where.rule.address), where.account_id)):
+        header = await self._header(accepted.message, mail.data_key, secret.salt)
+        mark = mark_of(parse_address(where.rule.address), where.account_id)
+        if is_going_round(secret.front, header, mark):
             return where.mailbox
         if mail.envelope.mail_from is None:
             return replace(where, rule=replace(where.rule, keeps_copy=True))

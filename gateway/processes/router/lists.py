@@ -88,7 +88,9 @@ class Lists(PassingOn):
         header = secret.front + await self._header(mail.accepted.message, mail.data_key, secret.salt)
         if listing.has_been_at(header, found.address, found.identifier):
             return NotAllowed(listed.agency_id, "5.4.6", NO_LOOPS)
-        if not found.mail_list.may_post(parse_address(mail.envelope.mail_from), found.key):
+        # Whose mail it is that an account forwards here.
+        sender = await self.return_paths.opened(parse_address(mail.envelope.mail_from))
+        if not found.mail_list.may_post(sender, found.key):
             return NotAllowed(listed.agency_id, "5.7.2", NO_POSTING)
         count = len(found.mail_list.members(found.key))
         version = found.mail_list.version

@@ -41,6 +41,7 @@ from gateway.ports import (
     KeyStore,
     Position,
 )
+from gateway.processes.return_paths import ReturnPaths
 
 HEADER_OCTETS_MAX: Final = 256 * 1024
 
@@ -60,6 +61,7 @@ class PassingOn:
     ) -> None:
         self._log, self._content, self._keys = log, content, keys
         self._clock, self._entropy, self._by = clock, entropy, by
+        self.return_paths = ReturnPaths(log=log, keys=keys, clock=clock)
 
     async def _take_further(
         self,

@@ -22,8 +22,10 @@ from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
 from gateway.mail.valid_since import OWNER_CHANGED, Owner
+from gateway.ports import Position
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
+from gateway.processes.return_paths import ReturnPaths
 from tests.processes.router.test_router import quiet, router, running
 from tests.processes.world import AT, BY, SUDA, World
 
@@ -261,4 +263,20 @@ async def test_a_list_without_members_takes_a_mail_and_passes_it_to_nobody(listi
     async with running(router(listing.world)):
         await listing.passed_on(0)
     assert len(await listing.world.of(ListExpanded.TOPIC)) == 1
+    assert await listing.why() == []
+
+
+async def test_who_may_post_may_do_so_by_an_account_that_forwards_to_the_list(listing: Listing) -> None:
+    """Its return path is one of ours then; the sender is inside."""
+    world, few = listing.world, parse_address("few@opm.go.th")
+    ann = parse_address("ann@example.org")
+    account_id = await listing.lists.add_list(few, display_name="", posting="members", posters=())
+    listed = Listed(listing.listed.agency_id, account_id, SUDA.mailbox_id)
+    world.directory.people["few@opm.go.th"] = listed
+    await listing.lists.add_members(few, [ann])
+    paths = ReturnPaths(log=world.log, keys=world.keys, clock=world.clock)
+    path = await paths.write(ann, "opm.go.th", Position(1))
+    await world.accept("few@opm.go.th", mail_from=str(path))
+    async with running(router(world)):
+        await listing.passed_on(1)
     assert await listing.why() == []
