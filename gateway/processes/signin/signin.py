@@ -157,19 +157,28 @@ class SignIns:
         assert person is not None, "nobody is let in"
         return person
 
+    def may_show_code(self, remote_ip: str) -> bool:
+        """False: too many codes of that network were none, and this one is not to be looked at."""
+        return not self._has_to_wait(_codes_of(remote_ip), remote_ip)
+
     async def check_vouched(
         self, username: str, agency_id: AgencyId, origin: Origin
     ) -> Person | ClaimRefused:
         """Somebody whom this agency's provider has just named to us. Raises as `check`.
 
-        A provider speaks for its own agency: of another's people it is not believed.
+        A provider speaks for its own agency: of another's people it is not believed. username: "": it named
+        nobody for the code that the browser brought.
         """
-        if self._has_to_wait(username, origin.remote_ip):
-            return ClaimRefused("throttled")
         person = await self._person(username)
         if person is not None and person.agency_id != agency_id:
             person = None
-        reason: Refusal | None = "unknown" if person is None else self._shut_out(person)
+        reason = self._shut_out(person)
+        if person is None:
+            reason = "unknown" if username else "token"
+        if reason is None:
+            self._throttle.succeeded(_codes_of(origin.remote_ip), origin.remote_ip)
+        elif reason == "token":
+            await self._failed(_codes_of(origin.remote_ip), origin.remote_ip)
         await self._record(username, origin, person, _Finding(reason))
         if reason is not None:
             return ClaimRefused(reason)
@@ -338,6 +347,11 @@ def _refusal_of(app: AppPasswordRow | None, origin: Origin, now: datetime) -> Re
 def _whose(person: Person | None, username: str) -> str:
     """Whose salt it is: no account's id has a space."""
     return f"nobody {_name(username)}" if person is None else person.account_id
+
+
+def _codes_of(remote_ip: str) -> str:
+    """What codes of providers are counted by: they name nobody, and come from somewhere."""
+    return f"code {network_of(remote_ip)}"
 
 
 def _name(username: str) -> str:

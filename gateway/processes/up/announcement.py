@@ -91,6 +91,8 @@ def as_text(announcement: Announcement, took_s: float, maildir: Path | None) -> 
         told += [
             f"  {account['address']:<28} {account['password']}" for account in announcement.demo_accounts
         ]
+    if announcement.https:
+        told += ["", f"people look after their accounts at https://{announcement.https}/account"]
     if maildir is not None:
         told += ["", f"mail for dld.go.th goes to its own server, which writes {maildir}"]
     sender, receiver = ["somchai@opm.go.th", "malee@opdc.go.th"]

@@ -13,6 +13,7 @@ from gateway.domain.agency import IdentityProvider
 from gateway.domain.events import Actor
 from gateway.domain.signin import SignInAccepted, SignInRefused
 from gateway.processes.registry.agencies import Agencies
+from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.web.pages import provider as way
 from gateway.processes.web.pages.provider import ASKED_AGAIN_AFTER, RETURN
 from gateway.processes.web.pages.sessions import COOKIE, Session, session_name
@@ -247,9 +248,27 @@ async def test_what_the_provider_refuses_is_told(site: Site) -> None:
     state = query_of(provider_link(await way_there(browser)))["state"]
     page = await browser.get(f"{RETURN}?code=forged&state={state}")
     assert (page.status, said(page, "not-let-in")) == (403, True)
+    event = await site.world.last_event()
+    assert isinstance(event, SignInRefused)
+    assert (event.reason, event.mechanism, event.account_id) == ("token", "openid", None)
     state = query_of(provider_link(await way_there(browser)))["state"]
     page = await browser.get(f"{RETURN}?code=forged&state={state}&iss=https://other.example")
     assert (page.status, said(page, "not-let-in")) == (403, True)
+
+
+async def test_guessing_codes_has_to_wait_and_is_not_passed_on(site: Site) -> None:
+    browser = site.browser()
+    told = list[int]()
+    for _ in range(PATIENCE["person and network"] + 1):
+        state = query_of(provider_link(await way_there(browser)))["state"]
+        told.append((await browser.get(f"{RETURN}?code=guessed&state={state}")).status)
+    assert told == [403] * PATIENCE["person and network"] + [429]
+    before = await site.world.log.last()
+    page = await at_provider(browser, provider_link(await way_there(browser)), MEMBER)
+    assert (page.status, said(page, "throttled")) == (429, True)
+    assert await site.world.log.last() == before
+    site.clock.passed += timedelta(minutes=1)
+    assert (await signed_in(browser)).path == "/account"
 
 
 async def test_the_way_there_is_told_in_thai_too(site: Site) -> None:

@@ -94,24 +94,26 @@ async def come_back(visit: Visit) -> Response:
         raise PageFault(HTTPStatus.BAD_REQUEST, "wrong-way")
     if "code" not in asked:
         raise PageFault(HTTPStatus.FORBIDDEN, "not-let-in")
+    if not office.sign_ins.may_show_code(visit.remote_ip):
+        raise PageFault(HTTPStatus.TOO_MANY_REQUESTS, "throttled")
     flow, issuer = place.flows.flow, asked.get("iss", "")
     admission = await flow.admit(place.provider, place.secret, attempt, asked["code"], issuer)
-    if admission is None:
-        raise PageFault(HTTPStatus.FORBIDDEN, "not-let-in")
+    name = admission.name if admission else ""
     origin = Origin("web", MECHANISM, visit.remote_ip)
-    found = await office.sign_ins.check_vouched(admission.name, place.agency_id, origin)
+    found = await office.sign_ins.check_vouched(name, place.agency_id, origin)
     if isinstance(found, ClaimRefused):
-        raise _refusal(found, admission.name)
+        raise _refusal(found, name)
+    assert admission is not None, "nobody is let in"
     vouched = Vouched(place.provider.issuer, admission, office.clock.now())
     return visit.let_in(await visit.sessions.begin(found.account_id, vouched=vouched))
 
 
 def _refusal(refused: ClaimRefused, name: str) -> PageFault:
     match refused.reason:
-        case "throttled":
-            return PageFault(HTTPStatus.TOO_MANY_REQUESTS, "throttled")
         case "suspended" | "closed" | "banned" | "trial-ended" as told:
             return PageFault(HTTPStatus.FORBIDDEN, told)
+        case "token":
+            return PageFault(HTTPStatus.FORBIDDEN, "not-let-in")
     return PageFault(HTTPStatus.FORBIDDEN, "not-ours", name=name)
 
 
