@@ -160,6 +160,14 @@ class Settings:
     # --- trials ---
     # How long an agency is here that is here for trial. Precedent: Microsoft 365, 30 days.
     trial_days: int = _number(30, 1, 366)
+    # So many days before its end it is warned, twice.
+    trial_first_warning_days: int = _number(7, 1, 366)
+    trial_last_warning_days: int = _number(1, 1, 366)
+    # After its end mail still comes in for so long; then all is exported and the agency closed.
+    # Precedent: Microsoft 365, 30 days until it is disabled.
+    trial_grace_days: int = _number(30, 1, 366)
+    # Where the mail of ended trials goes, in the clear; None: exports/ in the data folder of the steward.
+    trial_exports: Path | None = None
 
     # --- processes ---
     edges: int = _number(1, 1, 64)

@@ -16,6 +16,8 @@ from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
 from gateway.adapters.system import allow_open_files, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.domain.trial import Times
+from gateway.ports import ContentStore, Lane
 from gateway.processes import maillog
 from gateway.processes.packer import packing
 from gateway.processes.projector import following
@@ -28,7 +30,10 @@ from gateway.processes.router.forwards import Forwards
 from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
-from gateway.processes.steward import expiring, release, retiring, sweep
+from gateway.processes.steward import expiring, release, retiring, sweep, trials
+from gateway.processes.steward.exports import Exports
+from gateway.processes.steward.trials import Trials
+from gateway.processes.steward.warnings import People, TrialWarnings
 from gateway.processes.trusting import verifying_context
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import CodeFlows, Office
@@ -170,8 +175,9 @@ async def packer(settings: Settings, serving: Callable[[], None]) -> None:
 async def steward(settings: Settings, serving: Callable[[], None]) -> None:
     async with (
         ground(settings, "steward") as g,
-        g.rows(2) as pool,
+        g.rows(4) as pool,
         g.objects() as objects,
+        g.write_ahead() as write_ahead,
     ):
         maillog.role_ready()
         serving()
@@ -207,7 +213,51 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
                 ),
                 name="release mails",
             )
+            group.create_task(
+                trials.run(
+                    partial(_trials, g, pool, g.contents(pool, write_ahead, objects)),
+                    partial(g.active_lane, "trials"),
+                    g.clock,
+                    leases,
+                ),
+                name="see to trials",
+            )
             group.create_task(retiring.run(pool, READ_MODELS, g.clock, leases), name="retire rows")
+
+
+def _trials(g: Ground, pool: Pool, content: ContentStore, lane: Lane) -> Trials:
+    """What falls due with trials, by the settings' times."""
+    settings, people = g.settings, People(pool)
+    return Trials(
+        on_trial=people,
+        warnings=TrialWarnings(
+            people=people,
+            content=content,
+            keys=g.keys,
+            entropy=entropy,
+            hostname=settings.hostname,
+            grace_days=settings.trial_grace_days,
+        ),
+        leaving=Exports(
+            folder=settings.trial_exports or settings.data / "exports",
+            pool=pool,
+            log=g.log,
+            lane=lane,
+            content=content,
+            keys=g.keys,
+            clock=g.clock,
+            entropy=entropy,
+            by=g.by,
+        ),
+        log=g.log,
+        keys=g.keys,
+        clock=g.clock,
+        by=g.by,
+        times=Times(
+            warn_days=(settings.trial_first_warning_days, settings.trial_last_warning_days),
+            grace=timedelta(days=settings.trial_grace_days),
+        ),
+    )
 
 
 async def web(settings: Settings, serving: Callable[[], None]) -> None:
