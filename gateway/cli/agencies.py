@@ -274,6 +274,8 @@ _WHERE: Final = {"none": "nowhere", "inside": "to agencies of this gateway alone
 @click.option("--recipients", "recipients_max", type=LIMIT, help="Recipients of one mail.")
 @click.option("--message", "message_octets_max", type=LIMIT, help="Size of one message, e.g. 30M.")
 @click.option("--attachment", "attachment_octets_max", type=LIMIT, help="Size of a message's attachments.")
+@click.option("--trace-days", "trace_days", type=LIMIT, help="How long its traffic log is kept, from 90.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @administering
 async def limits(
     desk: Where,
@@ -282,6 +284,8 @@ async def limits(
     recipients_max: int | None,
     message_octets_max: int | None,
     attachment_octets_max: int | None,
+    trace_days: int | None,
+    yes: bool,
 ) -> None:
     """Set what an agency may use, or show it; `none` stands for what the gateway allows.
 
@@ -292,7 +296,11 @@ async def limits(
         "recipients_max": recipients_max,
         "message_octets_max": message_octets_max,
         "attachment_octets_max": attachment_octets_max,
+        "trace_days": trace_days,
     }
+    if trace_days is not None:
+        kept = "as the gateway's" if trace_days == NO_LIMIT else f"for {trace_days} days"
+        confirm(f"Keep the traffic log of {agency_id} {kept}, and let what is older go?", yes=yes)
     changes = {
         name: None if limit == NO_LIMIT else limit for name, limit in given.items() if limit is not None
     }

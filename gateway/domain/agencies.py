@@ -27,6 +27,7 @@ from gateway.domain.catching import AgencyCatchAllSet, AgencyPlusAddressingSet, 
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
 from gateway.domain.registration import TRIAL_RULE, Refused, Registration, agency_name, check_open
+from gateway.domain.traffic import TRACE_DAYS_MAX, TRACE_DAYS_MIN
 from gateway.domain.trial import TRIAL_DAYS_MAX, AgencyTrialExtended
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId
@@ -38,6 +39,7 @@ BOUNDS: Final = {
     "recipients_max": ("recipients", 100, 1_000),
     "message_octets_max": ("octets of a message", 64 * 1024, 1024**3),
     "attachment_octets_max": ("octets of attachments", 0, 1024**3),
+    "trace_days": ("days of its traffic log", TRACE_DAYS_MIN, TRACE_DAYS_MAX),
 }
 
 

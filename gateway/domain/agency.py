@@ -42,6 +42,7 @@ class Limits(Struct, frozen=True):
     recipients_max: int | None = None  # of one mail
     message_octets_max: int | None = None  # of one message as sent
     attachment_octets_max: int | None = ATTACHMENT_OCTETS_MAX  # of one attachment, decoded
+    trace_days: int | None = None  # how long its traffic log is kept; None: as long as the gateway's
 
 
 class IdentityProvider(Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ least. Its rows go because of an event, so that rows folded anew are the same.
 """
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from gateway.domain.events import Event, Instant
 from gateway.mail.ids import AgencyId
@@ -13,12 +13,21 @@ from gateway.mail.ids import AgencyId
 Format = Literal["csv", "jsonl", "parquet"]
 
 
+TRACE_DAYS_MIN: Final = 90
+TRACE_DAYS_MAX: Final = 3650
+
+
 class TraceExpired(Event, frozen=True, kw_only=True):
-    """ev.due: the traffic log of this day (UTC) and of those before it is not kept any longer."""
+    """ev.due: the traffic log of this day (UTC) and of those before it is not kept any longer.
+
+    agency_id: of this agency alone; None: of everybody but `kept`, agencies with a time of their own.
+    """
 
     TOPIC: ClassVar[str] = "trace.expired/1"
 
     day: date
+    agency_id: AgencyId | None = None
+    kept: tuple[AgencyId, ...] = ()
 
 
 class TraceExported(Event, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class BansModel(ReadModel):
         waiting = list[Recorded]()
         for recorded in batch:
             if isinstance(event := recorded.event, TraceExpired):
+                if event.agency_id is not None:
+                    continue  # of one agency's traffic alone
                 await self._fold(waiting, rows, keys)
                 await rows.execute(EXPIRE, event.day)
                 waiting = []

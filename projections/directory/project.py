@@ -128,9 +128,9 @@ FOLD: Final = {
         WHERE agency.agency_id = changed.agency_id""",
     AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
             recipients_max = changed.recipients, message_octets_max = changed.message,
-            attachment_octets_max = changed.attachment
-        FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[])
-            AS changed (agency_id, accounts, recipients, message, attachment)
+            attachment_octets_max = changed.attachment, trace_days = changed.trace
+        FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::int[])
+            AS changed (agency_id, accounts, recipients, message, attachment, trace)
         WHERE agency.agency_id = changed.agency_id""",
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
@@ -183,7 +183,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 11  # since agencies catch what is for nobody
+    version = 12  # since agencies say how long their traffic is kept
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:

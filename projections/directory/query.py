@@ -210,11 +210,19 @@ async def open_accounts(rows: Rows, agency_id: AgencyId) -> int:
 async def limits_of(rows: Rows, agency_id: AgencyId) -> Limits:
     """What an agency may use. Limits() where nobody has set any, and for an agency that is not here."""
     row = await rows.fetchrow(
-        f"""SELECT accounts_max, recipients_max, message_octets_max, attachment_octets_max
+        f"""SELECT accounts_max, recipients_max, message_octets_max, attachment_octets_max, trace_days
         FROM {_SCHEMA}.agency WHERE agency_id = $1""",
         agency_id,
     )
     return Limits(*row) if row else Limits()
+
+
+async def trace_days_of(rows: Rows) -> dict[AgencyId, int]:
+    """How long the traffic of agencies is kept that have a time of their own."""
+    found = await rows.fetch(
+        f"SELECT agency_id, trace_days FROM {_SCHEMA}.agency WHERE trace_days IS NOT NULL"
+    )
+    return {AgencyId(row["agency_id"]): row["trace_days"] for row in found}
 
 
 async def identity_provider_of(rows: Rows, agency_id: AgencyId) -> IdentityProvider | None:

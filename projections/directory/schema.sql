@@ -21,6 +21,7 @@ CREATE TABLE agency (
     recipients_max        int,
     message_octets_max    bigint,
     attachment_octets_max bigint DEFAULT 26214400,
+    trace_days            int,
     -- Where its people prove who they are; NULL: nowhere.
     issuer    text,
     audience  text,

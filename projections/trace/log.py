@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
 from gateway.mail.ids import AgencyId
+from projections.directory.query import trace_days_of
 from projections.readmodel import Pool, schema_of
 from projections.trace.project import TraceModel
 from projections.trace.traffic import COLUMNS, Traffic
@@ -42,13 +43,13 @@ async def traffic_between(
 
 
 class TrafficDays:
-    """How far back the traffic log goes, for the steward. Raises Unavailable."""
+    """How far back the traffic log goes, and should go, for the steward. Raises Unavailable."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def first(self) -> date | None:
-        """The oldest day that is kept; None: there is none."""
+        """The oldest day that anything is kept of; None: there is none."""
         async with self._pool.rows() as rows:
             name: str | None = await rows.fetchval(
                 """SELECT min(relname::text) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
@@ -56,3 +57,14 @@ class TrafficDays:
                 f"{_SCHEMA}.traffic",
             )
         return None if name is None else date.fromisoformat(name.removeprefix("traffic_"))
+
+    async def expired(self) -> dict[AgencyId | None, date]:
+        """The last day that has expired, by agency; None: everybody's without a time of their own."""
+        async with self._pool.rows() as rows:
+            found = await rows.fetch(f"SELECT agency_id, day FROM {_SCHEMA}.expired")
+        return {AgencyId(row["agency_id"]) if row["agency_id"] else None: row["day"] for row in found}
+
+    async def own(self) -> dict[AgencyId, int]:
+        """For how many days an agency's traffic is kept, of those with a time of their own."""
+        async with self._pool.rows() as rows:
+            return await trace_days_of(rows)

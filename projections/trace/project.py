@@ -76,7 +76,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 7  # since sign-ins tell their app password, and passwords that were set are rows
+    version = 8  # since agencies have times of their own for their traffic
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (

@@ -92,9 +92,14 @@ CREATE TABLE app_password (
     app_id text PRIMARY KEY,
     label  text NOT NULL                    -- blank when erased
 );
--- Days (and all before) whose traffic is not kept any longer.
+-- The last day (and all before) whose traffic is not kept any longer: of an agency; blank: of everybody
+-- without a time of their own, who are in `kept`.
 CREATE TABLE expired (
-    day date PRIMARY KEY
+    agency_id text PRIMARY KEY,
+    day       date NOT NULL
+);
+CREATE TABLE kept (
+    agency_id text PRIMARY KEY
 );
 -- Recipients that were refused at RCPT for a reason somebody may ask about: there never was a mail.
 CREATE TABLE refusal (

@@ -23,7 +23,7 @@ from gateway.domain.traffic import TraceExpired
 from gateway.ports import Recorded
 from projections.keyring import Keys, clear
 from projections.readmodel import Rows
-from projections.trace import app_passwords
+from projections.trace import app_passwords, expiry
 
 TOPICS: Final = frozenset(
     kind.TOPIC
@@ -40,10 +40,6 @@ TOPICS: Final = frozenset(
 
 MISSING: Final = """
 SELECT day FROM unnest($1::text[]) AS wanted (day) WHERE to_regclass('traffic_' || day) IS NULL ORDER BY day
-"""
-PARTITIONS: Final = """
-SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'traffic'::regclass ORDER BY relname
 """
 
 
@@ -89,7 +85,7 @@ async def fold(
     batch: Sequence[Recorded], envelopes: dict[int, EnvelopeSecret | None], rows: Rows, keys: Keys
 ) -> None:
     """envelopes: of accepted mails, by position."""
-    expired: date | None = await rows.fetchval("SELECT max(day) FROM expired")
+    known = await expiry.read(rows)
     waiting = list[Traffic]()
     labels = await app_passwords.labels(batch, rows, keys)
     for recorded in batch:
@@ -97,11 +93,10 @@ async def fold(
         if isinstance(event, TraceExpired):
             await _write(waiting, rows)
             waiting = []
-            await _expire(event.day, rows)
-            expired = max(expired or event.day, event.day)
+            known = await expiry.expire(event, known, rows)
             continue
         row = _row(recorded, event, envelopes.get(recorded.position), labels, keys)
-        if row is not None and (expired is None or row.day > expired):
+        if row is not None and not known.has_ended(row.day, row.agency_id):
             waiting.append(row)
     await _write(waiting, rows)
 
@@ -117,14 +112,6 @@ async def _write(traffic: Sequence[Traffic], rows: Rows) -> None:
             FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"""
         )
     await rows.copy_records_to_table("traffic", records=map(_values, traffic), columns=COLUMNS)
-
-
-async def _expire(day: date, rows: Rows) -> None:
-    last = f"traffic_{day:%Y%m%d}"
-    for found in await rows.fetch(PARTITIONS):
-        if found["relname"] <= last:
-            await rows.execute(f"DROP TABLE {found['relname']}")
-    await rows.execute("INSERT INTO expired VALUES ($1) ON CONFLICT DO NOTHING", day)
 
 
 def keys_of(event: Event) -> Iterator[str]:

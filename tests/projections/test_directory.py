@@ -29,6 +29,7 @@ from projections.directory.query import (
     list_aliases,
     next_hops,
     open_accounts,
+    trace_days_of,
 )
 from projections.directory.roles import list_roles
 from projections.readmodel import Pool
@@ -233,11 +234,13 @@ async def test_the_limits_of_an_agency_are_the_last_that_were_set(gateway: Gatew
     async with gateway.pool.rows() as rows:
         assert await limits_of(rows, opm) == await limits_of(rows, AgencyId("ag_nobody")) == Limits()
     world.limit(opm, accounts_max=500, recipients_max=100)
+    world.limit(opm, trace_days=120)
     world.limit(opm, recipients_max=None, message_octets_max=10**7, attachment_octets_max=None)
     world.close(world.account(opm, "zoe@opm.go.th"))
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        assert await limits_of(rows, opm) == Limits(500, None, 10**7, None)
+        assert await limits_of(rows, opm) == Limits(500, None, 10**7, None, 120)
+        assert await trace_days_of(rows) == {opm: 120}
         assert await limits_of(rows, gateway.opdc) == Limits()
         assert await open_accounts(rows, opm) == 1
 

@@ -101,8 +101,9 @@ class Log:
         )
         self.world.add(Fact(access_history(owner.agency_id), event))
 
-    def expire(self, day: date) -> None:
-        event = TraceExpired(at=self.world.now, actor=Actor("system", "steward"), by=BY, day=day)
+    def expire(self, day: date, agency_id: AgencyId | None = None, kept: tuple[AgencyId, ...] = ()) -> None:
+        stamp = {"at": self.world.now, "actor": Actor("system", "steward"), "by": BY}
+        event = TraceExpired(**stamp, day=day, agency_id=agency_id, kept=kept)
         self.world.add(Fact(DUE, event))
 
     def three_days(self) -> None:
@@ -202,11 +203,42 @@ async def test_a_rebuild_is_equal_whatever_has_expired(pool: Pool, log: Log, day
     assert len(await kept(pool)) == comparison.live["traffic"].rows
 
 
+@pytest.mark.parametrize("batch", [1, 1_000])
+async def test_agencies_with_times_of_their_own_keep_and_lose_their_rows_alone(
+    pool: Pool, log: Log, batch: int
+) -> None:
+    log.three_days()
+    log.expire(FIRST + DAY, kept=(log.opm,))
+    log.expire(FIRST, log.opm)
+    today = log.world.now
+    for days_ago in (3, 2):  # by clocks that are behind
+        log.world.now = today - days_ago * DAY
+        log.session(log.opm)
+        log.sign_in()
+    log.world.now = today
+    projection = await folded(pool, log, batch)
+    found = {(row.day, row.agency_id) for row in await kept(pool)}
+    assert found == {
+        (FIRST + DAY, log.opm),  # and the late one of that day
+        *((FIRST + 2 * DAY, agency_id) for agency_id in (log.opm, log.opdc, None)),
+    }
+    assert len([row for row in await kept(pool, log.opm) if row.day == FIRST + DAY]) == 2
+    assert await TrafficDays(pool).first() == FIRST + DAY, "the first day went with its last row"
+    assert await TrafficDays(pool).expired() == {None: FIRST + DAY, log.opm: FIRST}
+    log.expire(FIRST + DAY)  # it has no time of its own any more
+    await projection.take(log.world.log)
+    assert await TrafficDays(pool).first() == FIRST + 2 * DAY
+    comparison = await rebuild(log.model, stored(log.world), pool)
+    assert comparison.is_equal, comparison.different
+
+
 async def test_splits_change_no_row(pool: Pool, log: Log) -> None:
     log.three_days()
     log.expire(FIRST)
     log.session(None)
-    log.expire(FIRST + DAY)
+    log.expire(FIRST, log.opdc)
+    log.expire(FIRST + DAY, kept=(log.opm, log.opdc))
+    log.session(log.opm)
     found = []
     for batch in (1, 3, 1_000):
         await folded(pool, log, batch)

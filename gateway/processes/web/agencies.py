@@ -72,7 +72,7 @@ async def show_limits(asked: Asked) -> Limits:
 
 
 async def set_limits(asked: Asked) -> Limits:
-    """How many accounts an agency may have is the operator's to say, the rest its administrator's as well."""
+    """Accounts and the traffic log's time are the operator's to say, the rest its administrator's as well."""
     agency_id = asked.agency("change")
     given = msgspec.structs.asdict(asked.body)
     changes = {name: limit for name, limit in given.items() if limit is not msgspec.UNSET}
@@ -80,6 +80,8 @@ async def set_limits(asked: Asked) -> Limits:
         raise malformed("no limit is named")
     if "accounts_max" in changes and not asked.caller.may("govern", agency_id):
         raise forbidden("how many accounts an agency may have is the operator's to say")
+    if "trace_days" in changes and not asked.caller.may("govern", agency_id):
+        raise forbidden("how long an agency's traffic log is kept is the operator's to say")
     return await asked.registry(Agencies).set_limits(agency_id, changes)
 
 

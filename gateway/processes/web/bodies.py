@@ -200,6 +200,7 @@ class LimitsChange(Struct, forbid_unknown_fields=True):
     recipients_max: Limit | UnsetType | None = UNSET
     message_octets_max: Limit | UnsetType | None = UNSET
     attachment_octets_max: Limit | UnsetType | None = UNSET
+    trace_days: Limit | UnsetType | None = UNSET
 
 
 # --- accounts ---------------------------------------------------------------------------------------------

@@ -314,6 +314,18 @@ async def test_how_many_accounts_an_agency_may_have_is_the_operators_to_say(worl
     assert (refused.status, refused.detail) == (409, "OPM has 6 accounts and may have 6")
 
 
+async def test_how_long_an_agencys_traffic_is_kept_is_the_operators_to_say(world: World) -> None:
+    path = f"/agencies/{world.agencies['opm.go.th']}/limits"
+    refused = await world.ask("admin", "PATCH", path, {"trace_days": 400})
+    assert (refused.status, refused.detail) == (
+        403,
+        "how long an agency's traffic log is kept is the operator's to say",
+    )
+    assert (await world.ask("operator", "PATCH", path, {"trace_days": 400})).body["trace_days"] == 400
+    refused = await world.ask("operator", "PATCH", path, {"trace_days": 89})
+    assert refused.detail == "a limit of days of its traffic log is from 90 to 3650, not 89"
+
+
 async def test_who_may_not_close_an_account_may_not_open_it_again(world: World) -> None:
     path = f"/accounts/{quoted(CLERK)}"
     assert (await world.ask("admin", "POST", f"{path}/close", WHY)).status == 200
