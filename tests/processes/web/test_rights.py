@@ -332,3 +332,28 @@ async def test_who_may_not_close_an_account_may_not_open_it_again(world: World) 
     refused = await world.ask("helpdesk", "POST", f"{path}/activate", WHY)
     assert (refused.status, refused.detail) == (403, "the role helpdesk does not allow this")
     assert (await world.ask("admin", "POST", f"{path}/activate", WHY)).status == 200
+
+
+async def test_nobody_forwards_the_mail_of_somebody_who_may_do_more_and_everybody_their_own(
+    world: World,
+) -> None:
+    path = f"/accounts/{quoted(PEOPLE['operator'][0])}/forwarding"
+    refused = await world.ask("admin", "PUT", path, FORWARD)
+    assert (refused.status, refused.detail) == (
+        403,
+        "the account belongs to somebody whose role is higher than yours",
+    )
+    assert (await world.ask("member", "PUT", "/me/forwarding", FORWARD)).status == 200
+    event = await world.last_event()
+    mine = (await world.ask("member", "GET", "/me/forwarding")).body
+    assert (event.actor.id, event.originator_id) == (mine["account_id"], mine["account_id"])
+    assert mine["targets"] == [{"address": MALEE, "refusal": None}]
+    shown = await world.ask("auditor", "GET", f"/accounts/{quoted(PEOPLE['member'][0])}/forwarding")
+    assert shown.body == mine
+    outside = {"to": ["member@example.org"], "keep_copy": False}
+    refused = await world.ask("member", "PUT", "/me/forwarding", outside)
+    assert (refused.status, refused.detail) == (
+        409,
+        "OPM does not let mail be forwarded to member@example.org: its policy is inside, to agencies of this"
+        " gateway alone",
+    )
