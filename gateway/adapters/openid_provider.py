@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,6 +30,8 @@ ANSWER_OCTETS_MAX: Final = 1024 * 1024
 PIECE_OCTETS: Final = 64 * 1024
 TIMEOUT_S: Final = 5.0  # to connect, and for each piece of an answer
 ANSWER_S: Final = 15.0  # for all of it
+DOWN_S: Final = 5.0  # one that could not be reached is not tried again so soon
+AT_ONCE: Final = 8  # requests; they wait for one another and for nothing else
 
 
 class NotValid(Exception):
@@ -51,7 +54,10 @@ class OpenIdProviders:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._http = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S, maxsize=8)
+        self._http = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S, maxsize=AT_ONCE)
+        # Threads of their own: a provider that is slow must not keep passwords from being checked.
+        self._threads = ThreadPoolExecutor(AT_ONCE, "identity provider")
+        self._down_until: dict[str, float] = {}  # by host and port
         self._known: dict[str, _Known] = {}
 
     async def configuration(self, issuer: str) -> dict[str, Any]:
@@ -103,13 +109,19 @@ class OpenIdProviders:
         _check_scheme(url)
         where = urlsplit(url).netloc
         try:
-            status, answer = await asyncio.to_thread(self._request, method, url, more)
+            asking = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._request, method, url, more
+            )
+            status, answer = await asking
             if status in refusals:
                 raise NotValid(f"{where} answers {status}")
             if status != 200:
                 raise ValueError(f"{method} is answered by {status}")
             found = json.loads(answer)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
+        except urllib3.exceptions.HTTPError as error:
+            self._down_until[where] = self._clock.monotonic() + DOWN_S
+            raise Unavailable("identity provider", f"{where}: {error}") from error
+        except ValueError as error:
             raise Unavailable("identity provider", f"{where}: {error}") from error
         if not isinstance(found, dict):
             raise Unavailable("identity provider", f"{where} answers no JSON object")
@@ -140,7 +152,10 @@ class OpenIdProviders:
         return known.keys
 
     def _request(self, method: str, url: str, more: dict[str, Any]) -> tuple[int, bytes]:
-        until = self._clock.monotonic() + ANSWER_S
+        now = self._clock.monotonic()
+        if self._down_until.get(urlsplit(url).netloc, now) > now:
+            raise ValueError("it could not be reached just now")
+        until = now + ANSWER_S
         answer = self._http.request(method, url, redirect=False, preload_content=False, **more)
         octets = b""
         try:

@@ -14,7 +14,7 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from gateway.adapters.openid import REMEMBERED, OpenIdTokens
-from gateway.adapters.openid_provider import ANSWER_OCTETS_MAX, ANSWER_S, KEYS_AGAIN_S
+from gateway.adapters.openid_provider import ANSWER_OCTETS_MAX, ANSWER_S, DOWN_S, KEYS_AGAIN_S
 from gateway.domain.agency import IdentityProvider
 from gateway.ports import Unavailable
 from tests.identity.provider import IdentityProviderOfTests, running_provider
@@ -140,6 +140,18 @@ async def test_what_its_issuer_did_not_sign_opens_nothing(
 async def test_a_provider_that_is_away_is_unavailable(tokens: OpenIdTokens, unused_tcp_port: int) -> None:
     provider = IdentityProvider(f"http://127.0.0.1:{unused_tcp_port}", "saraban")
     with pytest.raises(Unavailable, match="identity provider"):
+        await tokens.holder(provider, "", "a.b.c")
+
+
+async def test_a_provider_that_is_away_is_tried_again_after_a_while_only(
+    tokens: OpenIdTokens, clock: Clock, unused_tcp_port: int
+) -> None:
+    provider = IdentityProvider(f"http://127.0.0.1:{unused_tcp_port}", "saraban")
+    for said in ("refused", "just now", "just now"):
+        with pytest.raises(Unavailable, match=said):
+            await tokens.holder(provider, "", "a.b.c")
+    clock.passed += timedelta(seconds=DOWN_S + 1)
+    with pytest.raises(Unavailable, match="refused"):
         await tokens.holder(provider, "", "a.b.c")
 
 
