@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from gateway.domain.account import Account, account_key_name
@@ -29,7 +28,6 @@ from gateway.domain.credentials import (
     verifier_name,
 )
 from gateway.domain.events import Fact, Stamp
-from gateway.domain.group import GROUP_FACTS_MAX
 from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, history_of
 from gateway.domain.importing import IMPORT_HISTORY, Hashed, ImportAdvanced, ImportBegun, RefusedRow, Row
 from gateway.domain.registration import (
@@ -47,12 +45,12 @@ from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from gateway.ports import START, Conflict, Deposed, Position, leaves
 from gateway.processes.registry.deciding import DECISIONS_MAX, Deciding
+from gateway.processes.registry.import_parts import Part, Parts, stretches
 from gateway.processes.registry.unfinished import KeepCodes, Unfinished, some_at_a_time
 from projections.directory.claims import ClaimRow
 
 INVITATIONS_LAST: Final = timedelta(days=30)
 CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
-PARTS_LOOKED_UP: Final = 16  # some 2,000 accounts
 
 FindClaims = Callable[[Sequence[str]], Awaitable[Mapping[str, ClaimRow]]]  # projections.directory.claims
 Advance = Callable[[int], None]
@@ -87,14 +85,6 @@ class _Asked:
     names: tuple[str, ...]  # of its address, then of its aliases
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows that fit into one append. up_to: the line of the last."""
-
-    rows: Sequence[Row]
-    up_to: int
-
-
 @dataclass(slots=True)
 class _Decided:
     """One append for the accounts that can be added, and what becomes of the others."""
@@ -119,13 +109,13 @@ class Importing(Deciding):
         self._homes: dict[str, _Home | None] = {}  # by domain; None: no agency has it
         self._known: dict[str, Holding] = {}  # by name, of addresses that somebody has or had
         self._open_accounts: dict[AgencyId, int] = {}
-        self._lines: dict[str, int] = {}  # of each address of the file
+        self._parts = Parts(self._report.refused)
         self._begun_at = START.position
 
     async def check(self, rows: Iterable[Row | RefusedRow], advance: Advance) -> Report:
         """What would become of the rows; nothing is changed. advance: told the line that was reached."""
         self._site_key = await self._keys.get_or_make(SITE_ADDRESS_KEY)
-        for parts in _stretches(self._parts(rows)):
+        for parts in stretches(self._parts.of(rows)):
             for part, asked in zip(parts, await self._new(parts), strict=True):
                 self._conclude(part, self._decide_part(part, asked), advance)
         return self._report
@@ -152,7 +142,7 @@ class Importing(Deciding):
         """Part by part; the next one's keys are made while the log writes."""
         adding: asyncio.Task[None] | None = None
         under_way: list[_Asked] = []
-        for parts in _stretches(self._parts(rows)):
+        for parts in stretches(self._parts.of(rows)):
             new = await self._new(parts)
             named = [*under_way, *(each for asked in new for each in asked)]
             if named:
@@ -165,36 +155,7 @@ class Importing(Deciding):
 
     # --- rows to accounts under way -------------------------------------------------------------------
 
-    def _parts(self, rows: Iterable[Row | RefusedRow]) -> Iterator[_Part]:
-        part, facts, line = list[Row](), 1, 0
-        for row in rows:
-            line = row.line
-            if isinstance(row, RefusedRow):
-                self._report.refused.append(row)
-                continue
-            if (twice := self._named_before(row)) is not None:
-                self._report.refused.append(twice)
-                continue
-            wanted = 4 + 2 * len(row.aliases)
-            if facts + wanted > GROUP_FACTS_MAX:
-                yield _Part(part, line - 1)
-                part, facts = [], 1
-            part.append(row)
-            facts += wanted
-        yield _Part(part, line)
-
-    def _named_before(self, row: Row) -> RefusedRow | None:
-        """Refused when the file has one of its addresses already."""
-        spelt = [str(address.normalise()) for address in (row.address, *row.aliases)]
-        for number, address in enumerate(spelt):
-            if (line := self._lines.get(address)) is not None:
-                return RefusedRow(row.line, f"{address} stands in line {line} already")
-            if address in spelt[:number]:
-                return RefusedRow(row.line, f"the row names {address} twice")
-        self._lines.update(dict.fromkeys(spelt, row.line))
-        return None
-
-    async def _new(self, parts: Sequence[_Part]) -> list[list[_Asked]]:
+    async def _new(self, parts: Sequence[Part]) -> list[list[_Asked]]:
         """Of each part those rows that are not there already, with ids and keys."""
         for domain in {each for part in parts for row in part.rows for each in _domains(row)}:
             if domain not in self._homes:
@@ -281,7 +242,7 @@ class Importing(Deciding):
 
     # --- accounts to the log --------------------------------------------------------------------------
 
-    async def _add(self, part: _Part, asked: Sequence[_Asked], advance: Advance) -> None:
+    async def _add(self, part: Part, asked: Sequence[_Asked], advance: Advance) -> None:
         """Append a part; on a Conflict read what it rests on and decide again."""
         for _ in range(DECISIONS_MAX):
             decided = self._decide_part(part, asked)
@@ -318,7 +279,7 @@ class Importing(Deciding):
         for domain in {domain for each in asked for domain in _domains(each.row)}:
             self._homes[domain] = await self._home(domain)
 
-    def _decide_part(self, part: _Part, asked: Sequence[_Asked]) -> _Decided:
+    def _decide_part(self, part: Part, asked: Sequence[_Asked]) -> _Decided:
         stamp, decided = self._stamp(), _Decided(open_accounts=dict(self._open_accounts))
         for each in asked:
             try:
@@ -341,7 +302,7 @@ class Importing(Deciding):
         decided.expected[IMPORT_HISTORY] = self._begun_at
         return decided
 
-    def _conclude(self, part: _Part, decided: _Decided, advance: Advance) -> None:
+    def _conclude(self, part: Part, decided: _Decided, advance: Advance) -> None:
         self._report.added += len(decided.added)
         self._report.already += decided.already
         self._report.refused += decided.refused
@@ -395,13 +356,6 @@ class Importing(Deciding):
                 site_key=self._site_key,
                 nonce=self._entropy(NONCE_OCTETS),
             )
-
-
-def _stretches(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
-    """Parts that are looked up together: some 2,000 accounts."""
-    several = iter(parts)
-    while stretch := list(islice(several, PARTS_LOOKED_UP)):
-        yield stretch
 
 
 def _domains(row: Row) -> set[str]:
