@@ -28,8 +28,8 @@ from gateway.processes.steering import Steered, Steering
 from projections.queue import listing, query
 from projections.queue.listing import EVERYTHING, Choice
 from projections.readmodel import open_pool
-from tests.processes.relay.test_relay import router, running
 from tests.processes.relay.test_work import Rows, recipients
+from tests.processes.router.test_router import router, running
 from tests.processes.world import BY, DLD
 
 WHO = Actor("operator", "wipa")

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.events import MailBounced, MailRelayed
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 MESSAGE = b"Subject: hello\r\n\r\n\r\n.\r\n\r\x00\n." + bytes(range(256)) * 1000
 

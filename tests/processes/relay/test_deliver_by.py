@@ -8,7 +8,7 @@ import pytest
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.mail.dsn_options import DsnOptions
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 Mode = Literal["R", "N", "RT", "NT"]
 PATIENCE_S = 5  # that a slow machine may need until the relay has the mail

@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.mail.dsn_options import DsnOptions
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 DSN: Final = DsnOptions("FULL", "QQ314159", ("SUCCESS,FAILURE", "NEVER"), ("rfc822;b@opm.go.th", ""))
 

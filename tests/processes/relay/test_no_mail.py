@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.events import MailBounced, MailDeferred
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 
 @pytest.fixture

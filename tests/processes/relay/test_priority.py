@@ -3,7 +3,7 @@
 import pytest
 
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 
 @pytest.fixture

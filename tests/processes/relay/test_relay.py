@@ -3,11 +3,9 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -15,122 +13,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.adapters.memory.log import MemoryLane, open_lane
-from gateway.adapters.system import SystemClock
 from gateway.domain.agency import NextHop
-from gateway.domain.delivery import RetrySchedule
 from gateway.domain.events import (
-    Actor,
     Attempted,
     AttemptSecret,
     Fact,
     MailBounced,
     MailDeferred,
-    MailQueued,
     MailRelayed,
 )
 from gateway.domain.group import GROUP_FACTS_MAX
-from gateway.domain.routing import attempt_label
-from gateway.domain.sealing import unseal, unwrap
-from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
-from gateway.ports import START, Position, Unavailable
-from gateway.processes.relay.connection import Timeouts, opportunistic_context
+from gateway.ports import Position, Unavailable
+from gateway.processes.relay.connection import Timeouts
 from gateway.processes.relay.recording import WAITING_MAX
-from gateway.processes.relay.relay import Means, Relay
 from tests.processes.relay.host import Host
-from tests.processes.relay.queue import MemoryQueue
-from tests.processes.router.test_router import router, running
-from tests.processes.world import BY, DLD, MESSAGE, World
-
-ACTOR = Actor("system", "test")
-
-
-class RealClock(SystemClock):
-    """Time goes on by itself, and can be moved on."""
-
-    def __init__(self) -> None:
-        self.moved_s = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.moved_s)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.moved_s
-
-    def move(self, seconds: float) -> None:
-        self.moved_s += seconds
-
-
-class Setting:
-    """A world whose mails for dld.go.th go to a host."""
-
-    def __init__(self) -> None:
-        self.world = World()
-        self.clock = RealClock()
-        self.world.clock = self.clock  # type: ignore[assignment]
-        self.queue = MemoryQueue(self.world)
-        self.means = Means(
-            hostname="mail.opm.go.th",
-            demo=False,
-            connections_max=4,
-            schedule=RetrySchedule(),
-            timeouts=Timeouts(connect=5, reply=5, block=5, conclusion=5),
-            tls_context=opportunistic_context(),
-        )
-
-    async def queued(
-        self,
-        *rcpt_to: str,
-        mails: int = 1,
-        message: bytes = MESSAGE,
-        dsn: DsnOptions = NOTHING_ASKED,
-        **asked: Any,
-    ) -> None:
-        """Put mails into the log and let the router queue them."""
-        before = len(await self.world.of(MailQueued.TOPIC))
-        for _ in range(mails):
-            await self.world.accept(*(rcpt_to or ("bob@dld.go.th",)), message=message, dsn=dsn, **asked)
-        async with running(router(self.world)):
-            await self.world.until(MailQueued.TOPIC, before + mails)
-
-    @asynccontextmanager
-    async def relay(self, host: Host | None = None) -> AsyncIterator[MemoryLane]:
-        if host is not None:
-            self.queue.hops[DLD] = host.hop
-        async with open_lane(self.world.log, "relay-test-0", clock=self.clock, actor=ACTOR, by=BY) as lane:
-            relay = Relay(
-                queue=self.queue,
-                lane=lane,
-                content=self.world.contents,
-                keys=self.world.keys,
-                clock=self.clock,
-                entropy=self.world.entropy,
-                by=BY,
-                means=self.means,
-            )
-            task = asyncio.create_task(relay.run())
-            try:
-                yield lane
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-
-    async def outcomes(self, number: int) -> list[Attempted]:
-        """Wait for so many outcomes of attempts."""
-        found = list[Attempted]()
-        async with asyncio.timeout(30):
-            async for batch in self.world.log.follow(START):
-                events = [recorded.event for recorded in batch]
-                found += [e for e in events if isinstance(e, MailRelayed | MailDeferred | MailBounced)]
-                if len(found) >= number:
-                    break
-        return found
-
-    async def said(self, event: Attempted) -> AttemptSecret:
-        (wrap,) = event.keys
-        data_key = unwrap(wrap.wrapped, await self.world.keys.get(wrap.key))
-        return unseal(AttemptSecret, event.sealed, data_key, label=attempt_label(event.mail_id))
+from tests.processes.relay.setting import Setting
+from tests.processes.world import DLD
 
 
 @pytest.fixture

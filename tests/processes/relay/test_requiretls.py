@@ -17,7 +17,7 @@ from gateway.processes.up.folder import claim
 from gateway.settings import Settings
 from gateway.wiring.edge import server_tls
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 STRICT = ("PIPELINING", "REQUIRETLS")
 

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.events import MailBounced, MailRelayed
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 
 STRICT, LENIENT = "2020-03-01T09:00:00Z", "2020-03-01T09:00:00Z;C"
 

@@ -30,7 +30,7 @@ from projections.queue.project import QueueModel
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, open_pool
 from tests.processes.relay.host import Host
-from tests.processes.relay.test_relay import Setting
+from tests.processes.relay.setting import Setting
 from tests.processes.router.test_router import router, running
 from tests.processes.world import BY
 
