@@ -22,7 +22,7 @@ from gateway.processes import maillog
 from gateway.processes.registry.reading import Reading
 
 LEASE: Final = "steward-trials"
-LOOK_EVERY_S: Final = 60.0
+LOOK_EVERY_S: Final = 15.0
 STEWARD: Final = Actor("system", "steward")
 
 
