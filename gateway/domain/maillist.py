@@ -98,6 +98,7 @@ class ListExpanded(Event, frozen=True, kw_only=True):
     account_id: AccountId  # the list's
     version: int  # of its history
     members: int
+    report_success: tuple[int, ...] = ()  # whose sender wants to know that it is at the list
 
 
 class MailList(Aggregate):

@@ -296,6 +296,12 @@ def _hears_of_success(mail: OpenedMail) -> bool:
     return mail.envelope.mail_from is not None and mail.accepted.report_of is None
 
 
+def _wanting_success(mail: OpenedMail, recipients: Sequence[int]) -> tuple[int, ...]:
+    if not _hears_of_success(mail):
+        return ()
+    return tuple(r for r in recipients if wants(mail.accepted.recipients[r].notify, SUCCESS))
+
+
 def _holder(accepted: MailAccepted, where: Destination) -> str:
     match where:
         case Hosted(account_id=account_id):
@@ -382,7 +388,6 @@ def _forwarded(mail: OpenedMail, where: Forwarder, recipients: tuple[int, ...], 
     accepted, rule = mail.accepted, where.rule
     told = ForwardedSecret(mail.envelope.mail_from, rule.address, rule.targets)
     label = forwarded_label(accepted.mail_id, where.account_id)
-    wanted = tuple(r for r in recipients if wants(accepted.recipients[r].notify, SUCCESS))
     event = MailForwarded(
         **means.stamp.answering(mail.position),
         mail_id=accepted.mail_id,
@@ -393,7 +398,7 @@ def _forwarded(mail: OpenedMail, where: Forwarder, recipients: tuple[int, ...], 
         targets=len(rule.targets),
         keys=_wrapped(mail, agency_key_name(where.agency_id), means),
         sealed=sealing.seal(told, mail.data_key, nonce=means.nonce(), label=label),
-        report_success=wanted if _hears_of_success(mail) and not rule.keeps_copy else (),
+        report_success=() if rule.keeps_copy else _wanting_success(mail, recipients),
     )
     return Fact(mail_history(accepted.mail_id), event)
 
@@ -408,6 +413,7 @@ def _expanded(mail: OpenedMail, where: Expanding, recipients: tuple[int, ...], m
         account_id=where.account_id,
         version=where.version,
         members=where.members,
+        report_success=_wanting_success(mail, recipients),
     )
     return Fact(mail_history(mail_id), event)
 

@@ -117,6 +117,7 @@ class Decisions:
                     facts = _decided(mail, whereabouts[one.recorded.position], means, one.ended, batch)
                 elif not one.is_held and one.recorded.topic == ListExpanded.TOPIC:
                     facts = await self._lists.on(one.recorded, one.ended)
+                    facts += await self._reports.on(one.recorded)  # last: made once, however often parts are
                 elif not one.is_held and one.recorded.topic == MailForwarded.TOPIC:
                     facts = await self._forwards.on(one.recorded, one.ended)
                     facts += await self._reports.on(one.recorded)

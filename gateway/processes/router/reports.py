@@ -4,7 +4,7 @@ Never to a null sender and never about a report, so that no two hosts answer eac
 is accepted as any other mail: content first, event second, and then routed by whoever has its share.
 
 Source: RFC 5321 §4.5.5, §6.1 (null reverse-path, no report of a report); RFC 3461 §4, §6 (what the sender
-asked for); RFC 3464.
+asked for), §5.2.7.1 (at a list a mail is delivered); RFC 3464.
 """
 
 from collections.abc import AsyncIterator
@@ -31,6 +31,7 @@ from gateway.domain.events import (
     Wrap,
 )
 from gateway.domain.forwarding import MailForwarded
+from gateway.domain.maillist import ListExpanded
 from gateway.domain.routing import attempt_label, envelope_label, message_label
 from gateway.domain.steering import CANCELLED_STATUS, MailCancelled
 from gateway.mail import dsn
@@ -62,7 +63,9 @@ BEGINNING_OCTETS_MAX: Final = 64 * 1024
 FULL_OCTETS_MAX: Final = 1024 * 1024
 DELIVERED: Final = EnhancedStatus(2, 0, 0)
 
-Reported = MailBounced | MailDelivered | MailForwarded | MailRelayed | MailDeferred | MailCancelled
+Reported = (
+    MailBounced | MailDelivered | MailForwarded | ListExpanded | MailRelayed | MailDeferred | MailCancelled
+)
 WITHDRAWN: Final = "withdrawn from the queue by its postmaster"
 
 
@@ -248,7 +251,7 @@ def _told(event: Reported, origin: Origin) -> tuple[int, ...]:
         case MailBounced():
             notify = dict(zip(origin.recipients, origin.notify, strict=True)) if origin.notify else {}
             return tuple(r for r in event.recipients if wants(notify.get(r, ""), FAILURE))
-        case MailDelivered() | MailForwarded() | MailRelayed():
+        case MailDelivered() | MailForwarded() | ListExpanded() | MailRelayed():
             return event.report_success
         case MailDeferred():
             return event.report_delay
@@ -262,7 +265,7 @@ def _action(event: Reported) -> dsn.Action:
     match event:
         case MailBounced() | MailCancelled():
             return dsn.Action.FAILED
-        case MailDelivered():
+        case MailDelivered() | ListExpanded():
             return dsn.Action.DELIVERED
         case MailForwarded(targets=targets) if targets > 1:
             return dsn.Action.EXPANDED
@@ -280,7 +283,7 @@ def _outcomes(
     status, said, remote_host = DELIVERED, "", ""
     if isinstance(event, MailCancelled):  # why is between its postmaster and the log
         status, said = parse_status(CANCELLED_STATUS), f"{CANCELLED_STATUS} {WITHDRAWN}"
-    elif not isinstance(event, MailDelivered | MailForwarded):
+    elif not isinstance(event, MailDelivered | MailForwarded | ListExpanded):
         secret = sealing.unseal(AttemptSecret, event.sealed, data_key, label=attempt_label(event.mail_id))
         code = f"{event.code} " if event.code else ""
         status, remote_host = parse_status(event.status), secret.remote_host

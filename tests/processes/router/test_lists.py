@@ -20,12 +20,14 @@ from gateway.domain.maillist import ListExpanded
 from gateway.domain.routing import Listed, attempt_label, envelope_label, message_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.address import Address, parse_address
+from gateway.mail.dsn_options import DsnOptions
 from gateway.mail.ids import AgencyId
 from gateway.mail.valid_since import OWNER_CHANGED, Owner
 from gateway.ports import Position
 from gateway.processes.registry.lists import MailLists
 from gateway.processes.registry.registry import Registry
 from gateway.processes.return_paths import ReturnPaths
+from tests.processes.router.test_dsn import blocks, reports
 from tests.processes.router.test_router import quiet, router, running
 from tests.processes.world import AT, BY, SUDA, World
 
@@ -130,6 +132,25 @@ async def test_a_mail_that_means_who_had_the_address_before_the_list_bounces(lis
         assert await listing.why() == [f"5.7.17 {OWNER_CHANGED.text[0]}"]
         await listing.world.accept(str(ALL), rrvs=("2026-11-23T04:05:06Z",))
         await listing.passed_on(1)
+
+
+async def test_a_sender_hears_that_the_mail_is_at_the_list_and_of_members_nothing(listing: Listing) -> None:
+    """RFC 3461 §5.2.7.1: it is delivered there; what members' mails carry is not what the sender asked."""
+    await listing.lists.add_members(ALL, [parse_address("b@example.org")])
+    asked = DsnOptions("FULL", "A1", ("SUCCESS,FAILURE,DELAY",), ("rfc822;All@opm.go.th",))
+    await listing.world.accept(str(ALL), dsn=asked)
+    await listing.world.accept(str(ALL), dsn=DsnOptions(notify=("FAILURE",)))
+    async with running(router(listing.world)):
+        mails = await listing.passed_on(2)
+        (report,) = await reports(listing.world)
+    of_mail, of_list = blocks(listing.world, report)
+    assert of_mail["Original-Envelope-Id"] == "A1"
+    assert (of_list["Action"], of_list["Final-Recipient"]) == ("delivered", "rfc822; all@opm.go.th")
+    assert of_list["Original-Recipient"] == "rfc822; All@opm.go.th"
+    for mail in mails:
+        assert (mail.ret, [recipient.notify for recipient in mail.recipients]) == (None, [""])
+        envelope, _ = await listing.opened(mail)
+        assert (envelope.envid, envelope.orcpt) == ("", ())
 
 
 async def test_who_is_a_recipient_beside_the_list_gets_it_once(listing: Listing) -> None:
