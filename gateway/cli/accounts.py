@@ -10,7 +10,7 @@ import click
 from gateway.cli.desk import ADDRESS, Where, administering, confirm, reason_option
 from gateway.cli.forwarding import forward
 from gateway.cli.output import fail, nothing, print_rows, say
-from gateway.cli.passwords import accept_invitation, set_password, totp
+from gateway.cli.passwords import accept_invitation, invite, set_password, totp
 from gateway.cli.registering import PAGE, Octets, open_account, registry_at, roles_at
 from gateway.cli.remote import Remote
 from gateway.cli.showing import show
@@ -38,6 +38,7 @@ def account() -> None:
 account.add_command(set_password)
 account.add_command(accept_invitation)
 account.add_command(totp)
+account.add_command(invite)
 account.add_command(forward)
 account.add_command(show)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.desk import ADDRESS, at_desk, confirm, operator
+from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, operator
 from gateway.cli.output import fail, say
+from gateway.cli.remote import Remote
+from gateway.cli.remote_totp import own_totp, show_secret, totp_of
 from gateway.mail.address import Address
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.people import PeopleRows
@@ -25,16 +27,54 @@ password_file = click.option(
 @click.command("password")
 @click.argument("address", type=ADDRESS)
 @password_file
-@at_desk
-async def set_password(desk: Desk, address: Address, password_file: Path | None) -> None:
-    """Give an account another password: 12 characters or more, none of its last five.
+@administering
+async def set_password(where: Where, address: Address, password_file: Path | None) -> None:
+    """Give an account another password: 12 characters or more, none of its last five. Its tokens end.
+
+    One's own, through the API, takes the current one too, and the code of one's authenticator: they are asked
+    for, or are the second and third line of the file.
 
     Example: saraban account password somchai@opm.go.th
     """
-    password = _password(password_file)
-    async with _changing(desk) as changing:
-        person = await changing.set_password(address, password)
-    say(f"{address} has another password", address=str(address), account_id=person.account_id)
+    if isinstance(where, Remote):
+        account_id = await _set_there(where, address, password_file)
+    else:
+        password = _password(password_file)
+        async with _changing(where) as changing:
+            account_id = (await changing.set_password(address, password)).account_id
+    say(f"{address} has another password", address=str(address), account_id=account_id)
+
+
+async def _set_there(remote: Remote, address: Address, file: Path | None) -> str:
+    path = await remote.path_of(address)
+    new = {"password": _password(file)}
+    if path == "/me":
+        new["current"] = _secret("Current password", file, line=1)
+        if (await remote.ask("GET", "/me/totp"))["is_set"]:
+            new["code"] = _secret("Code of your authenticator", file, line=2)
+    return str((await remote.ask("PUT", f"{path}/password", new))["account_id"])
+
+
+@click.command("invite")
+@click.argument("address", type=ADDRESS)
+@administering
+async def invite(where: Where, address: Address) -> None:
+    """Make a code with which somebody sets the account's password within 30 days; shown once.
+
+    Example: saraban account invite somchai@opm.go.th
+    """
+    if isinstance(where, Remote):
+        made = await where.ask("POST", f"{where.account_path(address)}/invitation")
+        code, expires_at = made["code"], made["expires_at"]
+    else:
+        async with _changing(where) as changing:
+            code, expires_at = await changing.invite(address)
+    say(
+        f"the code of {address}, shown once, until {expires_at}:\n{code}",
+        address=str(address),
+        code=code,
+        expires_at=expires_at,
+    )
 
 
 @click.command("accept-invitation")
@@ -54,31 +94,36 @@ async def accept_invitation(desk: Desk, address: Address, code: str, password_fi
 
 
 @click.command("totp")
-@click.argument("address", type=ADDRESS)
+@click.argument("address", type=ADDRESS, required=False)
 @click.option("--remove", is_flag=True, help="The password alone is enough again.")
+@click.option("--code", help="Of one's own authenticator; asked for on a terminal.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@at_desk
-async def totp(desk: Desk, address: Address, remove: bool, yes: bool) -> None:
+@administering
+async def totp(where: Where, address: Address | None, remove: bool, code: str | None, yes: bool) -> None:
     """Give an account an authenticator, whose code it shows to administer; its secret is shown once.
+
+    Without an address it is one's own, through the API: it holds once a code of it was shown, at once on a
+    terminal, or later with --code.
 
     Example: saraban account totp somchai@opm.go.th
     """
-    async with _changing(desk) as changing:
+    if remove:
+        confirm(f"Let {address or 'yourself'} administer with a password alone?", yes=yes)
+    if isinstance(where, Remote):
+        path = await where.path_of(address) if address else "/me"
+        await (own_totp(where, code, remove=remove) if path == "/me" else totp_of(where, path, remove=remove))
+        return
+    if address is None:
+        raise click.UsageError("say whose it is")
+    async with _changing(where) as changing:
         if remove:
-            confirm(f"Let {address} administer with a password alone?", yes=yes)
             person = await changing.remove_totp(address)
             say(
                 f"{address} has no authenticator any more", address=str(address), account_id=person.account_id
             )
             return
         person, secret = await changing.set_totp(address)
-    uri = address_of_secret(secret, person.address)
-    say(
-        f"for the authenticator of {address}, shown once:\n{uri}",
-        address=str(address),
-        secret=secret,
-        uri=uri,
-    )
+    show_secret(str(address), secret, address_of_secret(secret, person.address))
 
 
 @asynccontextmanager
@@ -102,10 +147,33 @@ def _password(file: Path | None) -> str:
             raise click.UsageError("nobody is at the terminal to be asked: say --password-file FILE")
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return password
+    return _lines(file)[0]
+
+
+def _secret(what: str, file: Path | None, *, line: int) -> str:
+    """What else has to be known, from a further line of the same file, or typed."""
+    if file is None:
+        typed: str = click.prompt(what, hide_input=True, err=True)
+        return typed
+    lines = _lines(file)
+    return (lines[line] if line < len(lines) else "") or fail(
+        f"{file} has no line {line + 1}: {what.lower()}"
+    )
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        octets = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return octets.decode("utf-8-sig").split("\n")[0].removesuffix("\r")
+        octets = _standard_input() if str(file) == "-" else file.read_bytes()
+        return [line.removesuffix("\r") for line in octets.decode("utf-8-sig").split("\n")]
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         fail(f"the password in {file} is not UTF-8")
+
+
+def _standard_input() -> bytes:
+    """Kept in the command's context: it can be read once."""
+    meta = click.get_current_context().meta
+    if "saraban.stdin" not in meta:
+        meta["saraban.stdin"] = sys.stdin.buffer.read()
+    return bytes(meta["saraban.stdin"])

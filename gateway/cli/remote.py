@@ -80,7 +80,10 @@ class Remote:
         """`/me` where the address is one's own, its account's otherwise."""
         me = await self.ask("GET", "/me")
         is_mine = me["account_id"] and parse_address(me["username"]).normalise() == address.normalise()
-        return "/me" if is_mine else f"/accounts/{_quoted(address)}"
+        return "/me" if is_mine else self.account_path(address)
+
+    def account_path(self, address: Address) -> str:
+        return f"/accounts/{_quoted(address)}"
 
 
 class RemoteRegistry:

@@ -35,13 +35,14 @@ _PHC: Final = re.compile(
 class PasswordSet(Event, frozen=True, kw_only=True):
     """access.<agency_id>: another password than before signs in. Who set it is the actor.
 
-    how: by the person with an invitation, by an administrator, or as a hash made elsewhere.
+    how: by the person, with an invitation or the password before; by an administrator; or as a hash made
+    elsewhere.
     """
 
     TOPIC: ClassVar[str] = "password.set/1"
 
     account_id: AccountId
-    how: Literal["invitation", "administrator", "import"]
+    how: Literal["invitation", "administrator", "import", "person"]
 
 
 class TotpSet(Event, frozen=True, kw_only=True):
@@ -58,6 +59,22 @@ class TotpRemoved(Event, frozen=True, kw_only=True):
     TOPIC: ClassVar[str] = "totp.removed/1"
 
     account_id: AccountId
+
+
+class OperatorTotpSet(Event, frozen=True, kw_only=True):
+    """access.none: the same of an operator without an account."""
+
+    TOPIC: ClassVar[str] = "operator.totp_set/1"
+
+    name: str
+
+
+class OperatorTotpRemoved(Event, frozen=True, kw_only=True):
+    """access.none: the operator's password alone is enough again."""
+
+    TOPIC: ClassVar[str] = "operator.totp_removed/1"
+
+    name: str
 
 
 class InvitationMade(Event, frozen=True, kw_only=True):

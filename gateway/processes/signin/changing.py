@@ -6,13 +6,17 @@ Source: issue 2/9, Credentials.
 """
 
 import asyncio
-from typing import Literal
+import base64
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from gateway.domain.credentials import (
+    InvitationMade,
     PasswordSet,
     TotpRemoved,
     TotpSet,
     decode_invitation,
+    encode_invitation,
     invitation_name,
     join_verifiers,
     split_verifiers,
@@ -29,7 +33,10 @@ from gateway.processes.signin.strength import settable
 from gateway.processes.signin.totp import new_secret, secret_name
 from projections.directory.query import Person
 
-HowSet = Literal["invitation", "administrator"]
+INVITATIONS_LAST: Final = timedelta(days=30)
+CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
+
+HowSet = Literal["invitation", "administrator", "person"]
 
 
 class Changing:
@@ -55,6 +62,23 @@ class Changing:
         person = await self._person(address)
         await self._set(person, password, "administrator", self._actor)
         return person
+
+    async def set_own_password(self, address: Address, password: str) -> Person:
+        """The same by the person, who has shown to know the one that holds."""
+        person = await self._person(address)
+        await self._set(person, password, "person", self._actor)
+        return person
+
+    async def invite(self, address: Address) -> tuple[str, datetime]:
+        """A code that sets the account's password once, and until when; one before it is worth nothing."""
+        person = await self._person(address)
+        code = base64.urlsafe_b64encode(self._entropy(CODE_OCTETS)).rstrip(b"=").decode()
+        stamp = Stamp(at=self._clock.now(), actor=self._actor, by=self._by)
+        expires_at = stamp.at + INVITATIONS_LAST
+        made = InvitationMade(account_id=person.account_id, expires_at=expires_at, **stamp.fields())
+        await self._lane.append([Fact(access_history(person.agency_id), made)])
+        await self._keys.put(invitation_name(person.account_id), encode_invitation(code, expires_at))
+        return code, expires_at
 
     async def accept_invitation(self, address: Address, code: str, password: str) -> Person:
         """The first password, for who has the code; the code is used up then."""

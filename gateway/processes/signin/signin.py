@@ -37,7 +37,7 @@ from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.passwords import Passwords, mark_of, verifier_of
 from gateway.processes.signin.people import People
 from gateway.processes.signin.throttle import Throttle
-from gateway.processes.signin.totp import Codes, secret_name
+from gateway.processes.signin.totp import Codes, operator_secret_name, secret_name
 from gateway.processes.traffic_seal import TrafficSeal
 from gateway.protocols.sasl.exchange import Claim, PasswordClaim, ProofClaim, TokenClaim, Verifiers
 from gateway.protocols.sasl.scram import ITERATIONS
@@ -186,7 +186,7 @@ class SignIns:
         return person
 
     async def check_operator(
-        self, claim: PasswordClaim, origin: Origin, *, is_appointed: bool
+        self, claim: PasswordClaim, origin: Origin, code: str = "", *, is_appointed: bool
     ) -> ClaimRefused | None:
         """An operator by user name, without an account (`saraban init`). None: it is that operator.
 
@@ -197,7 +197,11 @@ class SignIns:
         name = operator_verifier_name(claim.username)
         verifier = await verifier_of(self._keys, name) if is_appointed else None
         reason: Refusal | None = None
-        if await self._passwords.is_right(claim.password, verifier):
+        is_right = await self._passwords.is_right(claim.password, verifier)
+        if is_right and not await self._shows_code(operator_secret_name(claim.username), code):
+            await self._failed(claim.username, origin.remote_ip)
+            reason = "code"
+        elif is_right:
             self._throttle.succeeded(_name(claim.username), origin.remote_ip)
         else:
             await self._failed(claim.username, origin.remote_ip)
@@ -205,6 +209,15 @@ class SignIns:
         operator = Actor("operator", claim.username)
         await self._record(claim.username, origin, None, _Finding(reason), operator)
         return ClaimRefused(reason) if reason else None
+
+    def check_code(self, username: str, remote_ip: str, secret: str, code: str) -> bool | ClaimRefused:
+        """Whether a code is one of a secret, of somebody who is signed in; throttled as passwords are."""
+        if self._has_to_wait(username, remote_ip):
+            return ClaimRefused("throttled")
+        if self._codes.is_right(secret, code, self._clock.now()):
+            return True
+        self._throttle.failed(_name(username), remote_ip)
+        return False
 
     async def _failed(self, username: str, remote_ip: str) -> None:
         """Count it. Who goes on after the longest wait is banned with the whole network."""
@@ -248,12 +261,16 @@ class SignIns:
 
     async def _second(self, person: Person, code: str) -> _Finding:
         """The second thing to show, for who has an authenticator."""
-        try:
-            secret = (await self._keys.get(secret_name(person.account_id))).decode()
-        except (KeyError, KeyForgotten):
-            secret = ""
-        is_right = not secret or self._codes.is_right(secret, code, self._clock.now())
+        is_right = await self._shows_code(secret_name(person.account_id), code)
         return _Finding(None if is_right else "code")
+
+    async def _shows_code(self, name: str, code: str) -> bool:
+        """True also where there is no authenticator. name: of its secret in the KeyStore."""
+        try:
+            secret = (await self._keys.get(name)).decode()
+        except (KeyError, KeyForgotten):
+            return True
+        return not secret or self._codes.is_right(secret, code, self._clock.now())
 
     def _shut_out(self, person: Person | None) -> Refusal | None:
         """Who shows to be that person, and may not come in all the same."""

@@ -24,12 +24,17 @@ def secret_name(account_id: AccountId) -> str:
     return f"totp.{account_id}"
 
 
+def operator_secret_name(operator: str) -> str:
+    """The same of an operator without an account; operator: the user name."""
+    return f"totp.operator.{operator}"
+
+
 def new_secret(entropy: Entropy) -> str:
     """In base32, as authenticators take it."""
     return base64.b32encode(entropy(SECRET_OCTETS)).decode()
 
 
-def address_of_secret(secret: str, address: Address) -> str:
+def address_of_secret(secret: str, address: Address | str) -> str:
     """`otpauth://totp/…`, what a QR code for an authenticator holds."""
     return pyotp.TOTP(secret).provisioning_uri(name=str(address), issuer_name="Saraban")
 

@@ -120,6 +120,7 @@ class Administration:
             found,
             await _body(request, operation.body) if operation.body else None,
             _query(request, operation.query) if operation.query else None,
+            request.client.host if request.client else "",
         )
         if request.method in SAFE:
             return answer(await operation.handle(asked), operation.status)

@@ -104,6 +104,7 @@ class Asked:
     path: Mapping[str, str]
     body: Any
     query: Any
+    remote_ip: str = ""
 
     def registry(self, kind: type[D]) -> D:
         """What decides, in the caller's name."""

@@ -10,6 +10,7 @@ from gateway.processes.web import (
     app_passwords,
     bans,
     bodies,
+    credentials,
     domains,
     forwarding,
     lists,
@@ -287,4 +288,5 @@ OPERATIONS: Final = (
     *app_passwords.OPERATIONS,
     *lists.OPERATIONS,
     *bans.OPERATIONS,
+    *credentials.OPERATIONS,
 )

@@ -25,18 +25,17 @@ async def sign_in(office: Office, request: Request, asked: bodies.SignInRequest)
     mark = await office.sign_ins.mark(asked.username)  # before the check: a password set meanwhile ends it
     if "@" not in asked.username:
         is_appointed = asked.username in await office.operators()
-        if (
-            refused := await office.sign_ins.check_operator(claim, origin, is_appointed=is_appointed)
-        ) is None:
+        signing_in = office.sign_ins.check_operator(claim, origin, asked.code, is_appointed=is_appointed)
+        if (refused := await signing_in) is None:
             return await office.tokens.issue(Holder(operator=asked.username), mark)
-        raise _refusal(refused)
+        raise refusal(refused)
     found = await office.sign_ins.check(claim, origin, asked.code)
     if isinstance(found, ClaimRefused):
-        raise _refusal(found)
+        raise refusal(found)
     return await office.tokens.issue(Holder(account_id=found.account_id), mark)
 
 
-def _refusal(refused: ClaimRefused) -> Problem:
+def refusal(refused: ClaimRefused) -> Problem:
     match refused.reason:
         case "throttled":
             wait = {"retry-after": str(WAIT_S)}
