@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.desk import Where, administering, confirm
+from gateway.cli.desk import Where, administering, confirm, reason_option
 from gateway.cli.output import nothing, print_rows, say
 from gateway.cli.registering import domains_at
 from gateway.cli.remote import Remote
@@ -71,6 +71,25 @@ async def replace(desk: Where, agency_id: str, old: str, new: str, yes: bool) ->
     confirm(f"Call every address of {old} by {new}?", yes=yes)
     named = await domains_at(desk).replace(AgencyId(agency_id), old, new)
     say(f"{named} replaces {old}", agency_id=agency_id, domain=old, replaced_by=named)
+
+
+@domain.command("move")
+@click.argument("agency_id")
+@click.argument("name")
+@click.option("--to", required=True, help="The agency that gets it (ag_…).")
+@reason_option("Why do the roles of its people in their agency end")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@administering
+async def move(desk: Where, agency_id: str, name: str, to: str, reason: str, yes: bool) -> None:
+    """Give another agency a domain, by all its names, and the accounts in it with all they have.
+
+    Their roles in the agency they leave end; the limits of the one they come to hold.
+
+    Example: saraban agency domain move ag_01… dgr.go.th --to ag_02… --reason 'พ.ร.ฎ. โอนกิจการ'
+    """
+    confirm(f"Move {name} and everybody in it to {to}, and end their roles in {agency_id}?", yes=yes)
+    moved = await domains_at(desk).move(AgencyId(agency_id), name, AgencyId(to), reason)
+    say(f"{to} has {', '.join(moved)}", agency_id=to, domains=moved)
 
 
 @domain.command("remove")

@@ -27,7 +27,7 @@ from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.app_passwords import AppPasswords
-from gateway.processes.registry.counting import count_accounts, look_at_domain
+from gateway.processes.registry.counting import count_accounts, look_at_domain, look_at_move
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.registry.domains import Domains
 from gateway.processes.registry.forwarding import Forwarding
@@ -149,7 +149,9 @@ def domains_at(where: Where) -> Domains | RemoteDomains:
     if isinstance(where, Remote):
         return RemoteDomains(where)
     domains = _for(Domains, where)
-    domains.prepare(partial(look_at_domain, where.log, where.pool))
+    domains.prepare(
+        partial(look_at_domain, where.log, where.pool), partial(look_at_move, where.log, where.pool)
+    )
     return domains
 
 

@@ -218,6 +218,11 @@ class RemoteDomains:
     async def remove(self, agency_id: AgencyId, domain: str) -> str:
         return await self._change("DELETE", self._path(agency_id, domain), None)
 
+    async def move(self, agency_id: AgencyId, domain: str, to: AgencyId, reason: str) -> list[str]:
+        body = {"to": to, "reason": reason}
+        moved = await self._remote.ask("POST", f"{self._path(agency_id, domain)}/move", body)
+        return list(moved["domains"])
+
     def _path(self, agency_id: AgencyId, domain: str) -> str:
         return f"/agencies/{quote(agency_id)}/domains/{quote(domain, safe='')}"
 

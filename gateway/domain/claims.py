@@ -26,6 +26,16 @@ class DomainReplaced(Event, frozen=True, kw_only=True):
     successor: str  # A-labels, lower case; its claim is beside this
 
 
+class DomainMoved(Event, frozen=True, kw_only=True):
+    """domain.<A-label>: this agency's from here on, and so are accounts whose own addresses are in it."""
+
+    TOPIC: ClassVar[str] = "domain.moved/1"
+
+    domain: str
+    agency_id: AgencyId  # whose it is now
+    moved_from: AgencyId
+
+
 class DomainReleased(Event, frozen=True, kw_only=True):
     """domain.<A-label>: no agency's from here on; it had no addresses."""
 
@@ -64,6 +74,9 @@ def claim_told(events: Iterable[Event]) -> Claim | None:
             case DomainReplaced(successor=successor):
                 assert claim is not None, event
                 claim = replace(claim, replaced_by=successor)
+            case DomainMoved(agency_id=agency_id):
+                assert claim is not None, event
+                claim = replace(claim, agency_id=agency_id)
             case DomainReleased():
                 claim = None
             case _:

@@ -1,4 +1,4 @@
-"""What an operator decides about an agency's domains: claimed, replaced by a new name, given up.
+"""What an operator decides about an agency's domains: claimed, replaced by a new name, moved, given up.
 
 Source: ADR 0014; RFC 5890 §2.3.2.1 (A-labels, U-labels).
 """
@@ -9,10 +9,11 @@ from typing import Final
 
 from gateway.domain.addresses import ADDRESS_RESTS, DomainClaimed
 from gateway.domain.agency import Agency
-from gateway.domain.claims import Claim, DomainReleased, DomainReplaced
+from gateway.domain.claims import Claim, DomainMoved, DomainReleased, DomainReplaced
 from gateway.domain.events import Fact, Stamp
+from gateway.domain.group import GROUP_FACTS_MAX
 from gateway.domain.histories import domain_history
-from gateway.domain.registration import Refused, Registration, Unknown
+from gateway.domain.registration import Refused, Registration, Unknown, check_open
 from gateway.mail.ids import AgencyId
 
 DOMAINS_MAX: Final = 100  # of an agency
@@ -89,6 +90,66 @@ def remove_domain(agency: Agency, gone: Stand, domains: int, addresses: int, sta
         raise Refused(f"{gone.domain} is the last domain of {agency.name}: add another one first")
     released = DomainReleased(domain=gone.domain, agency_id=AgencyId(agency.id), **stamp.fields())
     return _registration([Fact(domain_history(gone.domain), released)], [gone])
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What goes along with a domain. accounts: open ones; *_there: what the agency that gets it has.
+
+    astray: an alias that would stay behind while its account moves, or move without it: account, alias.
+    """
+
+    accounts: int
+    accounts_there: int
+    domains_there: int
+    astray: tuple[str, str] | None = None
+
+
+def move_domain(
+    agency: Agency,
+    to: Agency,
+    family: Sequence[Stand],
+    moving: Moving,
+    revocations: Sequence[Registration],
+    stamp: Stamp,
+) -> Registration:
+    """Another agency gets a domain with all its names, and the accounts in it; all in one append.
+
+    family: every domain with the same addresses. revocations: of the roles those accounts have in `agency`,
+    which end. Mailboxes, quotas and what an account is are told in its own histories, and stay as they are.
+    Raises Refused.
+    """
+    named = family[-1].domain
+    if agency.id == to.id:
+        raise Refused(f"{named} is a domain of {agency.name} already")
+    if not agency.is_hosted or not to.is_hosted:
+        elsewhere = to if agency.is_hosted else agency
+        raise Refused(f"the mailboxes of {elsewhere.name} are on {elsewhere.relay_to}, not here")
+    check_open(to)
+    check_number(to, moving.domains_there + len(family) - 1)
+    limit = to.limits.accounts_max
+    if limit is not None and moving.accounts + moving.accounts_there > limit:
+        raise Refused(
+            f"{to.name} has {moving.accounts_there} accounts and may have {limit}: "
+            f"{moving.accounts} more do not fit"
+        )
+    if moving.astray is not None:
+        account, alias = moving.astray
+        raise Refused(f"{account} has the alias {alias}, which is in another domain: take it away first")
+    facts = [fact for each in revocations for fact in each.facts]
+    if len(facts) + len(family) > GROUP_FACTS_MAX:
+        raise Refused(f"{len(facts)} roles in {agency.name} would end with it: revoke some of them first")
+    for stand in family:
+        moved = DomainMoved(
+            domain=stand.domain, agency_id=AgencyId(to.id), moved_from=AgencyId(agency.id), **stamp.fields()
+        )
+        facts.append(Fact(domain_history(stand.domain), moved))
+    claims = _registration(facts, family)
+    expected, versions = dict(claims.expected), dict[str, int]()
+    for each in revocations:
+        expected |= each.expected
+        versions = {**each.versions, **versions}  # the first of an account's counts
+    return Registration(claims.facts, expected, versions)
 
 
 def check_unclaimed(new: Stand) -> None:

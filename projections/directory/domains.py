@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gateway.domain.addresses import DomainClaimed
-from gateway.domain.claims import DomainReleased, DomainReplaced
+from gateway.domain.claims import DomainMoved, DomainReleased, DomainReplaced
 from gateway.mail.address import shown_domain
 from gateway.ports import Recorded
 from projections.readmodel import Rows
@@ -31,10 +31,22 @@ FOLD: Final = {
             FROM renamed WHERE renamed.account_id = account.account_id AND NOT is_alias)
         UPDATE address SET written = regexp_replace(written, '@[^@]*$', '@' || shown)
         FROM renamed WHERE renamed.name = address.name""",
+    # An account belongs to the agency of the domain that its own address is in.
+    DomainMoved.TOPIC: f"""WITH moved AS (
+            UPDATE domain SET agency_id = told.agency_id
+            FROM unnest($1::text[], $2::text[]) AS told (domain, agency_id)
+            WHERE domain.domain = told.domain RETURNING domain.domain, domain.stem, told.agency_id),
+        claimed AS (
+            SELECT name, account_id, is_alias, moved.agency_id FROM address JOIN moved
+                ON {DOMAIN_OF.format("address.address")} IN (moved.domain, moved.stem)),
+        own AS (
+            UPDATE account SET agency_id = claimed.agency_id
+            FROM claimed WHERE claimed.account_id = account.account_id AND NOT is_alias)
+        UPDATE address SET agency_id = claimed.agency_id FROM claimed WHERE claimed.name = address.name""",
     DomainReleased.TOPIC: "DELETE FROM domain WHERE domain = ANY($1::text[])",
 }
 # These change rows of many accounts: what came before them is folded before, what came after them after.
-_APART: Final = frozenset({DomainReplaced.TOPIC})
+_APART: Final = frozenset({DomainReplaced.TOPIC, DomainMoved.TOPIC})
 
 
 def stretches(batch: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
@@ -48,25 +60,27 @@ def stretches(batch: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
     yield batch[begin:]
 
 
-def row(event: DomainClaimed | DomainReplaced | DomainReleased) -> tuple[object, ...]:
+def row(event: DomainClaimed | DomainReplaced | DomainMoved | DomainReleased) -> tuple[object, ...]:
     match event:
         case DomainClaimed():
             return event.domain, event.agency_id, event.stem or event.domain
         case DomainReplaced():
             return event.domain, event.successor, shown_domain(event.successor)
+        case DomainMoved():
+            return event.domain, event.agency_id
         case DomainReleased():
             return (event.domain,)
 
 
-async def accounts_called_anew(batch: Sequence[Recorded], rows: Rows) -> set[str]:
-    """Whose addresses the batch has given another name."""
-    replaced = [event.event.domain for event in batch if isinstance(event.event, DomainReplaced)]
-    if not replaced:
+async def accounts_changed(batch: Sequence[Recorded], rows: Rows) -> set[str]:
+    """Whose addresses the batch has given another name, or another agency."""
+    changed = [event.event.domain for event in batch if isinstance(event.event, DomainReplaced | DomainMoved)]
+    if not changed:
         return set()
     found = await rows.fetch(
         f"""SELECT DISTINCT account_id FROM address JOIN domain
             ON {DOMAIN_OF.format("address.address")} IN (domain.domain, domain.stem)
         WHERE domain.domain = ANY($1::text[])""",
-        replaced,
+        changed,
     )
     return {row["account_id"] for row in found}

@@ -48,7 +48,7 @@ from gateway.domain.app_passwords import (
     app_password_label,
 )
 from gateway.domain.catching import AgencyCatchAllSet, AgencyPlusAddressingSet
-from gateway.domain.claims import DomainReleased, DomainReplaced
+from gateway.domain.claims import DomainMoved, DomainReleased, DomainReplaced
 from gateway.domain.credentials import PasswordSet
 from gateway.domain.events import Event
 from gateway.domain.forwarding import (
@@ -183,7 +183,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 12  # since agencies say how long their traffic is kept
+    version = 13  # since a domain may move to another agency
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -230,7 +230,7 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return (event.originator_id,)
         case AgencyRenamed():
             return event.originator_id, clear(event.name)
-        case DomainClaimed() | DomainReplaced() | DomainReleased():
+        case DomainClaimed() | DomainReplaced() | DomainMoved() | DomainReleased():
             return domains.row(event)
         case AccountCreated():
             return _account(event, keys)

@@ -103,7 +103,8 @@ LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = CASE
         AND wanted.address = '{POSTMASTER}@' || wanted.domain
     THEN coalesce(
         (SELECT contact.account_id FROM {_SCHEMA}.account AS contact
-         WHERE contact.account_id = agency.contact_id AND contact.status <> 'closed'),
+         WHERE contact.account_id = agency.contact_id AND contact.agency_id = agency.agency_id
+            AND contact.status <> 'closed'),
         (SELECT oldest.account_id FROM {_SCHEMA}.account AS oldest
          WHERE oldest.agency_id = agency.agency_id AND oldest.status <> 'closed'
          ORDER BY oldest.account_id LIMIT 1))

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.domain.account import AccountCreated
 from gateway.domain.addresses import AddressClaimed, AddressReleased
 from gateway.ports import Recorded
-from projections.directory.domains import accounts_called_anew
+from projections.directory.domains import accounts_changed
 from projections.readmodel import Rows
 
 # Compatibility forms, and SARA AM with its parts, are one spelling; capitals are small ones.
@@ -27,13 +27,13 @@ _FOLD: Final = f"""INSERT INTO search
         GROUP BY account_id
     ) AS further USING (account_id)
     WHERE account_id = ANY($1::text[])
-    ON CONFLICT (account_id) DO UPDATE SET called = excluded.called"""
+    ON CONFLICT (account_id) DO UPDATE SET called = excluded.called, agency_id = excluded.agency_id"""
 
 
 async def fold(batch: Sequence[Recorded], rows: Rows) -> None:
     """After the batch is in the other tables: what it has changed of accounts' texts, from their rows."""
     changed = {account_id for event in batch if (account_id := _account_of(event)) is not None}
-    changed |= await accounts_called_anew(batch, rows)
+    changed |= await accounts_changed(batch, rows)
     if changed:
         await rows.execute(_FOLD, sorted(changed))
 

@@ -27,6 +27,7 @@ TEXTS = {
     "domain": "opm.go.th",
     "stem": "opm.go.th",
     "successor": "cabinet.go.th",
+    "moved_from": "ag_01kamz0000000000000000000a",
     "host": "mx.dld.go.th",
     "status": "4.2.1",
     "notify": "SUCCESS,FAILURE",

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Final
 
-from gateway.mail.ids import AgencyId
+from gateway.domain.account import Role
+from gateway.domain.domains import Moving
+from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import EventLog, Unavailable
 from projections.checkpoint import reached
-from projections.directory.domain_query import Use, use_of
+from projections.directory.domain_query import Use, moving_of, roles_in, use_of
 from projections.directory.project import DirectoryModel
 from projections.directory.query import open_accounts
 from projections.readmodel import Pool
@@ -26,6 +28,15 @@ async def look_at_domain(log: EventLog, pool: Pool, agency_id: AgencyId, domain:
     await _reach(log, pool)
     async with pool.rows() as rows:
         return await use_of(rows, agency_id, domain, at)
+
+
+async def look_at_move(
+    log: EventLog, pool: Pool, agency_id: AgencyId, to: AgencyId, stem: str
+) -> tuple[Moving, list[tuple[AccountId, Role]]]:
+    """What goes along with a domain, and which roles end. Raises Unavailable, as above."""
+    await _reach(log, pool)
+    async with pool.rows() as rows:
+        return await moving_of(rows, to, stem), await roles_in(rows, agency_id, stem)
 
 
 async def _reach(log: EventLog, pool: Pool) -> None:

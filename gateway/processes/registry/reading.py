@@ -5,7 +5,8 @@ Source: architecture §4 (aggregates, Subjects).
 
 from dataclasses import dataclass
 
-from gateway.domain.account import Account
+from gateway.domain.account import Account, account_key_name
+from gateway.domain.account_status import own_address
 from gateway.domain.addresses import AddressClaimed, AddressReleased
 from gateway.domain.agency import Agency
 from gateway.domain.aggregate import replay
@@ -21,7 +22,7 @@ from gateway.domain.histories import (
 from gateway.domain.registration import UNHELD, Holding, Standing, Unknown
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AccountId, AgencyId, is_id
-from gateway.ports import START, EventLog, KeyStore
+from gateway.ports import START, EventLog, KeyForgotten, KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,19 @@ class Reading:
                 return found
         raise Unknown(f"{address} is no account here")
 
+    async def _agency_of(self, account: Account) -> AgencyId:
+        """Whose an account is now: it moves with the domain of its own address, its history does not tell."""
+        try:
+            key = await self._keys.get(account_key_name(AccountId(account.id)))
+        except (KeyError, KeyForgotten):
+            return account.agency_id
+        claim, _ = await self.claim_of(own_address(account, key).domain)
+        return claim.agency_id if claim else account.agency_id
+
     async def account(self, account_id: AccountId) -> FoundAccount:
         """An account that is known to be there."""
         history = await self._log.history(history_of(account_id))
         account = replay(Account, (recorded.event for recorded in history))
         assert account is not None, account_id
+        account.agency_id = await self._agency_of(account)
         return FoundAccount(account, history[-1].position)

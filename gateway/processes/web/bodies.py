@@ -130,6 +130,20 @@ class NewDomainName(Struct, forbid_unknown_fields=True):
     by: Text
 
 
+class DomainMove(Struct, forbid_unknown_fields=True):
+    """to: the agency that gets it. reason: why the roles of its people in their agency end."""
+
+    to: Id
+    reason: Text
+
+
+class DomainsMoved(Struct):
+    """domains: in A-labels; every name of the domain moves with it."""
+
+    agency_id: AgencyId
+    domains: list[str]
+
+
 class DomainChanged(Struct):
     """domain: in A-labels."""
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import partial
 
 from gateway.mail.ids import AgencyId
-from gateway.processes.registry.counting import look_at_domain
+from gateway.processes.registry.counting import look_at_domain, look_at_move
 from gateway.processes.registry.domains import Domains
 from gateway.processes.web import bodies
 from gateway.processes.web.office import Asked
@@ -34,8 +34,16 @@ async def remove_domain(asked: Asked) -> bodies.DomainChanged:
     return bodies.DomainChanged(agency_id, await domains.remove(agency_id, asked.path["domain"]))
 
 
+async def move_domain(asked: Asked) -> bodies.DomainsMoved:
+    agency_id, domains = _governed(asked)
+    to = asked.agency("govern", asked.body.to)
+    moved = await domains.move(agency_id, asked.path["domain"], to, asked.body.reason)
+    return bodies.DomainsMoved(to, moved)
+
+
 def _governed(asked: Asked) -> tuple[AgencyId, Domains]:
     """The agency in the path, and what decides about its domains. Raises Problem."""
     agency_id, domains = asked.agency("govern"), asked.registry(Domains)
-    domains.prepare(partial(look_at_domain, asked.office.log, asked.office.pool))
+    log, pool = asked.office.log, asked.office.pool
+    domains.prepare(partial(look_at_domain, log, pool), partial(look_at_move, log, pool))
     return agency_id, domains

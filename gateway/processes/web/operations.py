@@ -132,6 +132,14 @@ OPERATIONS: Final = (
         bodies.NewDomainName,
     ),
     Operation(
+        "POST",
+        f"{_AGENCY}/domains/{{domain}}/move",
+        "Give another agency a domain and the accounts in it; their roles in this one end.",
+        domains.move_domain,
+        bodies.DomainsMoved,
+        bodies.DomainMove,
+    ),
+    Operation(
         "DELETE",
         f"{_AGENCY}/domains/{{domain}}",
         "Take a domain without addresses away from an agency.",

@@ -3,7 +3,7 @@
 from gateway.mail.address import normalise_domain, parse_address
 from projections.directory.domain_query import namesakes
 from projections.directory.query import Hosted, UnknownHere, Whereabouts, find_recipients, person_of
-from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted
+from tests.processes.web.world import PASSWORD, PEOPLE, Answer, World, quoted
 
 CLERK = PEOPLE["clerk"][0]
 SR = normalise_domain("สร.ไทย")
@@ -111,3 +111,58 @@ async def test_what_does_not_fit_changes_nothing(world: World) -> None:
         refused = await world.ask("operator", "POST", path, {"by": new})
         assert (refused.status, refused.detail) == (409, said)
     assert await world.topics() == before
+
+
+async def move(world: World, domain: str, source: str, target: str) -> Answer:
+    body = {"to": world.agencies[target], "reason": "โอนกิจการ"}
+    return await world.ask("root", "POST", f"/agencies/{world.agencies[source]}/domains/{domain}/move", body)
+
+
+async def test_a_domain_moves_with_its_accounts_and_without_their_roles(world: World) -> None:
+    opdc = world.agencies["opdc.go.th"]
+    assert await replace(world, "opm.go.th", "cabinet.go.th") == 200
+    before = {row["address"]: row for row in (await world.ask("root", "GET", "/accounts")).body["accounts"]}
+    moved = await move(world, "cabinet.go.th", "opm.go.th", "opdc.go.th")
+    assert (moved.status, moved.body["domains"]) == (200, ["opm.go.th", "cabinet.go.th"])
+    # One append, whatever the number of accounts: there is nothing that a kill could leave half done.
+    assert (await world.topics())[-5:] == ["role.revoked/1"] * 3 + ["domain.moved/1"] * 2
+
+    after = {row["address"]: row for row in (await world.ask("root", "GET", "/accounts")).body["accounts"]}
+    assert {address: row | {"agency_id": opdc} for address, row in before.items()} == after
+    path = f"/agencies/{opdc}/domains"
+    assert len((await world.ask("stranger", "GET", path)).body["domains"]) == 3
+    for name in ("clerk@opm.go.th", "clerk@cabinet.go.th"):
+        (where,) = await found(world, name)
+        assert isinstance(where, Hosted)
+        assert where.agency_id == opdc
+        assert (await world.ask("stranger", "GET", f"/accounts/{quoted(name)}")).body["agency_id"] == opdc
+    (row,) = (await world.ask("stranger", "GET", "/accounts?search=clerk")).body["accounts"]
+    assert row["address"] == "clerk@cabinet.go.th"
+    # The administrator of before is a member of the other agency now, and may be given a role there.
+    assert (await world.ask("admin", "GET", "/accounts")).status == 403
+    role = {"address": CLERK, "role": "helpdesk", "reason": "test"}
+    assert (await world.ask("stranger", "POST", "/roles/grant", role)).body["agency_id"] == opdc
+    contact = {"address": CLERK}
+    assert (await world.ask("stranger", "PUT", f"/agencies/{opdc}/contact", contact)).status == 200
+    alias = {"alias": "front@opdc.go.th", "of": CLERK}
+    assert (await world.ask("stranger", "POST", "/aliases", alias)).status == 201
+
+
+async def test_what_does_not_fit_into_the_other_agency_stays(world: World) -> None:
+    opm, opdc = world.agencies["opm.go.th"], world.agencies["opdc.go.th"]
+    await world.ask("root", "PATCH", f"/agencies/{opdc}/limits", {"accounts_max": 7})
+    refused = await move(world, "opm.go.th", "opm.go.th", "opdc.go.th")
+    assert (refused.status, refused.detail) == (
+        409,
+        "OPDC has 2 accounts and may have 7: 6 more do not fit",
+    )
+    await world.ask("root", "PATCH", f"/agencies/{opdc}/limits", {"accounts_max": None})
+    await world.ask("root", "POST", f"/agencies/{opm}/domains", {"domain": "spare.go.th"})
+    await world.ask("root", "POST", "/aliases", {"alias": "front@spare.go.th", "of": CLERK})
+    for domain in ("opm.go.th", "spare.go.th"):
+        refused = await move(world, domain, "opm.go.th", "opdc.go.th")
+        assert refused.detail == (
+            "clerk@opm.go.th has the alias front@spare.go.th, which is in another domain: take it away first"
+        )
+    assert (await move(world, "opdc.go.th", "opm.go.th", "opdc.go.th")).status == 404
+    assert (await world.topics()).count("domain.moved/1") == 0

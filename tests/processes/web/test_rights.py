@@ -74,6 +74,13 @@ TABLE = [
     Row("POST", "/agencies/{agency_id}/domains", GOVERNING, {"domain": "นายก.ไทย"}),
     Row("POST", "/agencies/{agency_id}/domains/{domain}/replace", GOVERNING, {"by": "cabinet.go.th"}),
     Row(
+        "POST",
+        "/agencies/{agency_id}/domains/{domain}/move",
+        GOVERNING,
+        {"to": "opdc.go.th", **WHY},
+        ("POST", "/agencies/{agency_id}/domains", {"domain": "spare.go.th"}),
+    ),
+    Row(
         "DELETE",
         "/agencies/{agency_id}/domains/{domain}",
         GOVERNING,
@@ -192,17 +199,19 @@ async def test_who_may_not_is_refused_and_who_may_is_not(world: World, row: Row)
     for who in EVERYBODY:
         await world.token(who)
     made: dict[str, Any] = {}
-    for method, path, body in filter(None, (row.before, row.then)):
-        done = await world.ask("root", method, filled(world, path), body)
+    for method, path, sent in filter(None, (row.before, row.then)):
+        done = await world.ask("root", method, filled(world, path), sent)
         assert done.status in (200, 201), done
         made |= done.body
-    asked_path = filled(world, row.path, made)
+    asked_path, body = filled(world, row.path, made), row.body
+    if row.path.endswith("/move"):
+        body = body | {"to": world.agencies[body["to"]]}
     # A suspended agency's own people cannot even ask.
     asking = ["stranger", "root"] if row.path.endswith("{agency_id}/activate") else EVERYBODY
     before = await world.topics()
     for who in asking:
         if who in row.refused:
-            answer = await world.ask(who, row.method, asked_path, row.body)
+            answer = await world.ask(who, row.method, asked_path, body)
             assert (who, answer.status) == (who, row.refused[who]), answer
             assert answer.detail
             assert (answer.detail == MEMBERS_SEE) == (who == "member")
@@ -212,7 +221,7 @@ async def test_who_may_not_is_refused_and_who_may_is_not(world: World, row: Row)
         for who in allowed:
             assert (await world.ask(who, row.method, asked_path)).status == 200
     else:
-        done = await world.ask(allowed[0], row.method, asked_path, row.body)
+        done = await world.ask(allowed[0], row.method, asked_path, body)
         assert done.status in (200, 201), done
         assert (await world.last_event()).actor.kind in ("account", "operator")
 
