@@ -61,9 +61,10 @@ def suspend_agency(agency: Agency, position: int, stamp: Stamp, *, reason: bytes
 
 
 def activate_agency(agency: Agency, position: int, stamp: Stamp, *, reason: bytes) -> Registration:
-    """Its accounts are what they are by themselves again. Raises Refused."""
+    """Undo suspend; a trial that is not suspended is none any more. Raises Refused."""
     if agency.status == "active":
         raise Refused(f"{agency.name} is active already")
+    check_open(agency)
     agency.trigger(AgencyActivated, stamp, sealed=reason)
     return _registration(agency, position)
 

@@ -10,6 +10,7 @@ before the first octet leaves.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from gateway.domain import sealing
 from gateway.domain.account import account_key_name
 from gateway.domain.events import Actor, By, Fact, MessageRead, ReadSecret, Stamp
 from gateway.domain.histories import box_history
+from gateway.domain.registration import Refused
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from gateway.ports import (
@@ -104,7 +106,8 @@ class Exports:
         await self._follow()
         async for account in self._accounts(agency_id):
             if account.status != "closed" and account.address:
-                await self._registry.close_account(parse_address(account.address), REASON)
+                with contextlib.suppress(Refused):  # somebody was quicker
+                    await self._registry.close_account(parse_address(account.address), REASON)
 
     async def _follow(self) -> None:
         """Wait until the rows know all that is in the log now."""
@@ -166,7 +169,7 @@ class Exports:
             await _write(into / _name(row.head), opened.octets(self._content))
         except KeyForgotten:
             return False
-        except (ContentMissing, ContentCorrupt) as error:
+        except (ContentMissing, ContentCorrupt, sealing.BrokenSeal) as error:
             maillog.service_unavailable(service="content", reason=str(error), doing="export")
             return False
         return True

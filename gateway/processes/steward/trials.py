@@ -94,6 +94,8 @@ class Trials:
                     pass
             except Unavailable as error:
                 self._cannot(error.service, error.reason)
+            except Conflict as error:
+                self._cannot("log", str(error))
             except OSError as error:
                 self._cannot("exports", error.strerror or str(error))
 

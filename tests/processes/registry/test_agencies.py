@@ -7,10 +7,15 @@ import pytest
 from gateway.domain.account import ReasonSecret, reason_label
 from gateway.domain.agency import Agency, AgencySuspended, Limits, agency_key_name
 from gateway.domain.aggregate import replay
+from gateway.domain.events import Actor, By, Stamp
 from gateway.domain.registration import Refused, Unknown
 from gateway.domain.sealing import unseal
+from gateway.domain.trial import End, Export
+from gateway.domain.trial_steps import take_step
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
+from gateway.ports import Position
+from gateway.processes.registry.reading import Reading
 from tests.processes.registry.desk import Desk
 
 NOBODY = AgencyId("ag_" + "0" * 26)
@@ -100,6 +105,32 @@ async def test_a_trial_is_extended_and_made_active_by_an_operator(desk: Desk) ->
     assert (await agency(desk, dld)).trial is None
     with pytest.raises(Refused, match="DLD is no trial"):
         await desk.agencies.extend_trial(dld, 60, "why not")
+
+
+async def test_there_is_no_way_back_into_an_agency_that_was_exported(desk: Desk) -> None:
+    dld, suda = (
+        await desk.registry.add_agency("DLD", ["dld.go.th"], trial_days=1),
+        parse_address("suda@dld.go.th"),
+    )
+    await desk.registry.add_account(dld, suda)
+    for step in (End(desk.clock.now()), Export()):
+        found = await Reading(desk.log, desk.keys).agency(dld)
+        stamp = Stamp(at=desk.clock.now(), actor=Actor("system", "steward"), by=By("steward", "0", ""))
+        made = take_step(found.agency, found.position, step, stamp)
+        expected = {history: Position(position) for history, position in made.expected.items()}
+        await desk.log.append_guarded(made.facts, expected, made.versions)
+    await desk.registry.close_account(suda, "the trial has ended")
+    before = await desk.topics()
+    for refused in (
+        desk.agencies.activate(dld, "again"),
+        desk.agencies.extend_trial(dld, 60, "again"),
+        desk.agencies.suspend(dld, "spam"),
+        desk.registry.activate_account(suda, "again"),
+        desk.registry.add_account(dld, parse_address("new@dld.go.th")),
+    ):
+        with pytest.raises(Refused, match="DLD is closing"):
+            await refused
+    assert await desk.topics() == before
 
 
 @pytest.mark.parametrize("days", [0, -1, 367])
