@@ -34,7 +34,6 @@ Refusal = Literal[
     "protocol",
     "network",
     "code",
-    "code",
 ]
 
 

@@ -166,6 +166,7 @@ TEXTS: Final[dict[str, Text]] = {
         "ปฏิเสธ: หน่วยงานไม่มีผู้ให้บริการยืนยันตัวตน", "refused: the agency has no identity provider"
     ),
     "why-suspended": Text("ปฏิเสธ: บัญชีถูกระงับ", "refused: account suspended"),
+    "why-trial-ended": Text("ปฏิเสธ: ระยะทดลองใช้ของหน่วยงานสิ้นสุดแล้ว", "refused: the agency's trial has ended"),
     "why-banned": Text("ปฏิเสธ: บัญชีถูกห้าม", "refused: account banned"),
     "why-closed": Text("ปฏิเสธ: บัญชีถูกปิด", "refused: account closed"),
     "why-acts-as": Text("ปฏิเสธ: ขอใช้ในนามผู้อื่น", "refused: wanted to act as somebody else"),
