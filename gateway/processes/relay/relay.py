@@ -56,7 +56,7 @@ from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.processes.trusting import verifying_context
 from gateway.protocols.smtp.client import LOST, HostRefused
-from gateway.protocols.smtp.transaction import Answer, Stage
+from gateway.protocols.smtp.transaction import TOO_MANY_RECIPIENTS, Answer, Stage
 
 JOBS_MAX: Final = 500  # under lease at once
 TAKE_MAX: Final = 200  # recipients asked for at once
@@ -275,12 +275,28 @@ class Relay:
             if is_used and all(map(_is_worn_out, answers)):
                 destination.jobs.put_nowait(job)  # nothing was tried yet: over a new connection
                 return
+            job, answers = self._leave_the_rest(destination, job, answers)
             await self._conclude(
                 job, opened, answers, host=str(destination.hop), tls=connection.tls, started_s=started_s
             )
             if await connection.ready() is not None:
                 return
             is_used = True
+
+    def _leave_the_rest(
+        self, destination: Destination, job: Job, answers: Sequence[Answer]
+    ) -> tuple[Job, Sequence[Answer]]:
+        """What was tried. Recipients above the host's LIMITS were not: they are its next mail."""
+        rest = [
+            i for i, answer in enumerate(answers) if answer.reply == TOO_MANY_RECIPIENTS and answer.is_ours
+        ]
+        if not rest or len(rest) == len(answers):
+            return job, answers
+        tried = [i for i in range(len(answers)) if i not in set(rest)]
+        for part in (parted := (job.part(tried), job.part(rest))):
+            self._jobs |= {(part.position, recipient): part for recipient in part.recipients}
+        destination.jobs.put_nowait(parted[1])
+        return parted[0], [answers[i] for i in tried]
 
     async def _next_job(self, destination: Destination) -> Job | None:
         """The next job that still has its lease; None when none came for a while."""

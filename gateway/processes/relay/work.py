@@ -45,6 +45,17 @@ class Job:
         """True when there is time left for the final dot. now_s: the monotonic clock."""
         return self.lease is not None and self.lease.ends_s - now_s >= LEASE_LEFT_MIN_S
 
+    def part(self, places: Sequence[int]) -> "Job":
+        """The job of some of its recipients, with their share of the lease."""
+        recipients = tuple(self.recipients[place] for place in places)
+        return replace(
+            self,
+            recipients=recipients,
+            attempts=tuple(self.attempts[place] for place in places),
+            tried_at=tuple(self.tried_at[place] for place in places),
+            lease=None if self.lease is None else replace(self.lease, recipients=recipients),
+        )
+
 
 class Queue(Protocol):
     """The queue's rows and the relays' leases, as one relay needs them. All raise Unavailable."""
