@@ -9,16 +9,16 @@ import click
 import msgspec
 
 from gateway.cli import catching, domains
-from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
+from gateway.cli.desk import ADDRESS, Where, administering, confirm, reason_option
+from gateway.cli.identity import identity_at
 from gateway.cli.output import as_json, nothing, print_json, print_rows, say
-from gateway.cli.registering import Octets, agencies, agencies_at, registry_at
+from gateway.cli.registering import Octets, agencies_at, registry_at
 from gateway.cli.remote import Remote
 from gateway.domain.agency import ForwardingPolicy, IdentityProvider, NextHop
 from gateway.domain.trial import TRIAL_DAYS_MAX
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId
 from gateway.settings import split_address
-from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 
 
@@ -70,9 +70,10 @@ agency.add_command(catching.plus_addressing)
 @click.option("--client-id", default="", help="Ours there: to ask about tokens, and for the account page.")
 @click.option("--secret-file", type=click.File(), help="Our secret there.")
 @click.option("--none", "nothing_more", is_flag=True, help="No provider any more.")
-@at_desk
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@administering
 async def identity(
-    desk: Desk,
+    desk: Where,
     agency_id: str,
     issuer: str | None,
     audience: str,
@@ -80,18 +81,27 @@ async def identity(
     client_id: str,
     secret_file: TextIO | None,
     nothing_more: bool,
+    yes: bool,
 ) -> None:
     """Let an agency's people sign in by tokens of its OpenID provider (OAUTHBEARER, XOAUTH2).
 
+    Without an issuer it shows which one it is.
+
     Example: saraban agency identity ag_01… --issuer https://id.example.org --audience saraban
     """
-    if bool(issuer) == nothing_more:
+    if issuer and nothing_more:
         raise click.UsageError("say --issuer URL, or --none")
     if bool(client_id) != bool(secret_file):
         raise click.UsageError("--client-id and --secret-file belong together")
+    known = identity_at(desk)
+    if not issuer and not nothing_more:
+        shown = await known.show(AgencyId(agency_id))
+        say(f"{agency_id}: {shown['issuer'] or 'no provider'}", **shown)
+        return
+    if nothing_more:
+        confirm(f"Let nobody of {agency_id} sign in by its provider any more?", yes=yes)
     provider = IdentityProvider(issuer, audience, client_id, claim) if issuer else None
-    secret = secret_file.read().strip() if secret_file else ""
-    await agencies(desk).set_identity(AgencyId(agency_id), provider, secret)
+    await known.set(AgencyId(agency_id), provider, secret_file.read().strip() if secret_file else "")
     say(f"{agency_id}: {issuer or 'no provider'}", agency_id=agency_id, issuer=issuer)
 
 

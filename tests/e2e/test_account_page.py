@@ -46,7 +46,7 @@ def identity(gateway: Gateway) -> Iterator[IdentityProviderOfTests]:
         )
         gateway.wait(gateway.is_idle, "the rows know the provider")
         yield provider
-        gateway.cli("agency", "identity", agency_id, "--none")
+        gateway.cli("agency", "identity", agency_id, "--none", "--yes")
 
 
 def test_an_app_password_of_the_page_signs_in_until_it_is_revoked(

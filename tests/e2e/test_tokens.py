@@ -43,7 +43,7 @@ def identity(
         token = identity.token("somchai@opm.go.th")
         gateway.wait(lambda: sent(gateway, token, "OAUTHBEARER")[0], "the rows know the provider")
         yield identity
-        gateway.cli("agency", "identity", agency_id, "--none")
+        gateway.cli("agency", "identity", agency_id, "--none", "--yes")
 
 
 def sent(

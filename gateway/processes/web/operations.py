@@ -13,6 +13,7 @@ from gateway.processes.web import (
     credentials,
     domains,
     forwarding,
+    identity,
     lists,
     signing_in,
 )
@@ -297,4 +298,5 @@ OPERATIONS: Final = (
     *lists.OPERATIONS,
     *bans.OPERATIONS,
     *credentials.OPERATIONS,
+    *identity.OPERATIONS,
 )

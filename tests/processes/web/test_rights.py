@@ -48,6 +48,7 @@ class Row:
 LISTING = {"member": 403}
 OPERATING = dict.fromkeys(("admin", "auditor", "helpdesk", "member", "stranger"), 403)
 A_BAN = {"network": "192.0.2.0/24", "seconds": 3_600, **WHY}
+A_PROVIDER = {"issuer": "https://id.example.org", "audience": "saraban"}
 A_LIST = {"address": "all@opm.go.th"}
 LIST_MADE = ("POST", "/lists", A_LIST)
 TABLE = [
@@ -174,6 +175,15 @@ TABLE = [
     Row("POST", "/me/totp", {}, by_hand=True),
     Row("POST", "/me/totp/confirm", {}, {"code": "000000"}, by_hand=True),
     Row("POST", "/me/totp/remove", {}, {"code": "000000"}, by_hand=True),
+    Row("GET", "/agencies/{agency_id}/identity", SEEING),
+    Row("PUT", "/agencies/{agency_id}/identity", OPERATING, A_PROVIDER),
+    Row(
+        "DELETE",
+        "/agencies/{agency_id}/identity",
+        OPERATING,
+        None,
+        ("PUT", "/agencies/{agency_id}/identity", A_PROVIDER),
+    ),
 ]
 
 
