@@ -1,6 +1,6 @@
 """What a sender demands of the way of its mail, beyond who is to get it.
 
-Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §5 (MT-PRIORITY), RFC 8689 (REQUIRETLS),
+Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §3 (MT-PRIORITY), RFC 8689 (REQUIRETLS),
 RFC 4865 (FUTURERELEASE).
 """
 

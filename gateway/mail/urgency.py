@@ -13,7 +13,7 @@ from gateway.mail import headers
 PRIORITY_FIELD: Final = "MT-Priority"
 URGENCY_FIELD: Final = "X-Saraban-Urgency"
 
-# RFC 6710 §5: -9..9, 0 is what every mail has.
+# RFC 6710 §3: -9..9, 0 is what every mail has.
 URGENCIES: Final[Mapping[str, int]] = {
     "ด่วน": 2, "urgent": 2,
     "ด่วนมาก": 4, "very urgent": 4,
@@ -24,7 +24,7 @@ _PRIORITY = re.compile(r"0|-?[1-9]", re.ASCII)
 
 
 def parse_priority(text: str) -> int:
-    """RFC 6710 §4. Raises ValueError."""
+    """RFC 6710 §3. Raises ValueError."""
     if _PRIORITY.fullmatch(text) is None:
         raise ValueError("a priority is a digit, perhaps with a minus")
     return int(text)

@@ -1,6 +1,6 @@
 """The parameters of MAIL by which a sender demands something of the way of its mail: read, written, refused.
 
-Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §4 and §5 (MT-PRIORITY), RFC 8689 §2 to §5 (REQUIRETLS),
+Source: RFC 2852 §4 (DELIVERBY), RFC 6710 §3 and §4 (MT-PRIORITY), RFC 8689 §2 to §5 (REQUIRETLS),
 RFC 4865 §3 to §5 (FUTURERELEASE).
 """
 
@@ -24,7 +24,7 @@ KEYWORDS: Final = frozenset({"BY", "MT-PRIORITY", "REQUIRETLS", "HOLDFOR", "HOLD
 DELIVER_BY_MIN_S: Final = 120
 TOO_SOON: Final = reply(555, "5.5.4", "The mail cannot be promised by that time")
 
-# RFC 6710 §5, RFC 3463 X.3.6: the text begins with the priority it has instead.
+# RFC 6710 §4, RFC 3463 X.3.6: the text begins with the priority it has instead.
 OTHER_PRIORITY: Final = reply(250, "2.3.6", "0 is the priority of mail from hosts that did not sign in")
 
 TLS_NEEDED: Final = reply(530, "5.7.10", "REQUIRETLS wants TLS from the start")  # RFC 8689 §4.2
@@ -64,7 +64,7 @@ def read(parameters: Mapping[str, str | None]) -> Demands:
 
 
 def granted(demands: Demands, *, is_signed_in: bool) -> Demands:
-    """RFC 6710 §5: how urgent its mail is, a stranger may only say to its own disadvantage."""
+    """RFC 6710 §4: how urgent its mail is, a stranger may only say to its own disadvantage."""
     if demands.priority is None or demands.priority <= 0 or is_signed_in:
         return demands
     return replace(demands, priority=0)

@@ -1,7 +1,7 @@
 """The mails of a session, one after another: MAIL, RCPT, then DATA or BDAT, to the last octet of each.
 
 Source: RFC 5321 §3.3, RFC 2920 §3.1 (what a pipelining client sends behind a refusal), RFC 3030 (CHUNKING,
-BINARYMIME), RFC 3461 (DSN), RFC 6710 §5 (MT-PRIORITY), RFC 7293 (RRVS).
+BINARYMIME), RFC 3461 (DSN), RFC 6710 §4 (MT-PRIORITY), RFC 7293 (RRVS).
 """
 
 from gateway.mail.envelope import Body

@@ -1,7 +1,7 @@
 """What a host offers in its EHLO answer, and what a mail may use of it.
 
 Source: RFC 5321 §4.1.1.1 (EHLO), RFC 1870 §3 (SIZE), RFC 2920, RFC 3207, RFC 6152, RFC 6531 §3.1,
-RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3, RFC 6710 §4, RFC 8689 §2,
+RFC 3461 §3, RFC 7293 §3.1, RFC 9422 §3 (LIMITS), RFC 2852 §3, RFC 6710 §3, RFC 8689 §2,
 RFC 3030 §2 and §3.
 """
 
