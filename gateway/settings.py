@@ -157,6 +157,9 @@ class Settings:
     # Precedent: Postfix default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
 
+    # --- administration ---
+    roles_need_totp: bool = False  # who has a role and no authenticator does nothing but get one
+
     # --- trials ---
     # How long an agency is here that is here for trial. Precedent: Microsoft 365, 30 days.
     trial_days: int = _number(30, 1, 366)

@@ -271,7 +271,17 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
         url = settings.public_url.rstrip("/")
         flows = CodeFlows(OpenIdCodeFlow(g.clock), url) if url else None
         office = Office(
-            g.log, pool, g.keys, g.clock, entropy, g.by, sign_ins, flows, settings.trial_days, lane=lane
+            g.log,
+            pool,
+            g.keys,
+            g.clock,
+            entropy,
+            g.by,
+            sign_ins,
+            flows,
+            settings.trial_days,
+            lane=lane,
+            needs_totp=settings.roles_need_totp,
         )
         tls = server_tls(settings)
         secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None

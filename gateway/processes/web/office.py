@@ -10,10 +10,11 @@ from gateway.domain.events import Actor, By, OperatorAppointed
 from gateway.domain.histories import operator_history
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyStore, Lane
+from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyForgotten, KeyStore, Lane
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.signin.signin import SignIns
+from gateway.processes.signin.totp import operator_secret_name, secret_name
 from gateway.processes.web.problems import malformed, not_here
 from gateway.processes.web.rights import Caller, Grant, Right
 from gateway.processes.web.tokens import Holder, Tokens
@@ -54,6 +55,7 @@ class Office:
     code_flows: CodeFlows | None = None
     trial_days: int = 30  # of an agency whose trial is of no length that was said
     lane: Lane = field(kw_only=True)
+    needs_totp: bool = field(default=False, kw_only=True)  # of who has a role
 
     @property
     def tokens(self) -> Tokens:
@@ -69,14 +71,26 @@ class Office:
         if holder.operator:
             if holder.operator not in await self.operators():
                 return None
-            return Caller(Actor("operator", holder.operator), None, frozenset({Grant("operator", None)}))
+            lacks = await self._lacks_totp(operator_secret_name(holder.operator))
+            grants = frozenset({Grant("operator", None)})
+            return Caller(Actor("operator", holder.operator), None, grants, lacks)
         assert holder.account_id is not None, holder
         async with self.pool.rows() as rows:
             account = await directory.account_with_id(rows, holder.account_id)
             grants = await grants_of(rows, account) if account else frozenset()
         if account is None or account.status == "closed":
             return None
-        return Caller(Actor("account", account.account_id), account, grants)
+        lacks = bool(grants) and await self._lacks_totp(secret_name(account.account_id))
+        return Caller(Actor("account", account.account_id), account, grants, lacks)
+
+    async def _lacks_totp(self, name: str) -> bool:
+        """Whether a role asks for an authenticator that is not there. name: of its secret."""
+        if not self.needs_totp:
+            return False
+        try:
+            return not await self.keys.get(name)
+        except (KeyError, KeyForgotten):
+            return True
 
     def deciding(self, kind: type[D], actor: Actor) -> D:
         """What decides, in somebody's name."""

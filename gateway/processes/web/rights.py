@@ -26,6 +26,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
 # Nobody takes anything away from somebody who may do more: helpdesk does not shut out its administrator.
 RANK: Final[dict[Role, int]] = {"auditor": 0, "helpdesk": 0, "agency-admin": 1, "operator": 2}
 
+NEEDS_TOTP: Final = "your role asks for an authenticator: saraban account totp, then sign in again"
 MEMBERS_SEE: Final = "a member sees /api/v1/me and nothing else"
 
 
@@ -42,11 +43,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever holds a token. account: None for an operator without one."""
+    """Whoever holds a token. account: None for an operator without one.
+
+    lacks_totp: its role asks for an authenticator and there is none: it sees itself alone.
+    """
 
     actor: Actor
     account: AccountRow | None
     grants: frozenset[Grant]
+    lacks_totp: bool = False
 
     @property
     def is_operator(self) -> bool:
@@ -73,6 +78,8 @@ class Caller:
         """Raises Problem, 403, for who has this right nowhere; a member has none."""
         if not self.grants:
             raise forbidden(MEMBERS_SEE)
+        if self.lacks_totp:
+            raise forbidden(NEEDS_TOTP)
         if not any(right in RIGHTS[grant.role] for grant in self.grants):
             raise forbidden(self._not_allowed())
 

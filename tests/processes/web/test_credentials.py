@@ -11,6 +11,7 @@ from gateway.mail.address import parse_address
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.totp import STEP_S
+from gateway.processes.web.rights import NEEDS_TOTP
 from tests.processes.web.world import BY, PASSWORD, PEOPLE, World, quoted
 
 CLERK = PEOPLE["clerk"][0]
@@ -109,3 +110,16 @@ async def test_codes_are_guessed_no_faster_than_passwords(world: World) -> None:
     found = [(await world.ask("clerk", "POST", "/me/totp/confirm", {"code": "x"})).status for _ in range(20)]
     assert found[0] == 409
     assert found[-1] == 429
+
+
+@pytest.mark.parametrize("who", ["operator", "root", "admin", "auditor", "helpdesk"])
+async def test_who_has_a_role_needs_an_authenticator_where_that_is_asked_for(world: World, who: str) -> None:
+    await world.token(who)
+    object.__setattr__(world.office, "needs_totp", True)
+    refused = await world.ask(who, "GET", "/agencies")
+    assert (refused.status, refused.detail) == (403, NEEDS_TOTP)
+    begun = await world.ask(who, "POST", "/me/totp")
+    code = pyotp.TOTP(begun.body["secret"]).now()
+    assert (await world.ask(who, "POST", "/me/totp/confirm", {"code": code})).status == 200
+    assert (await world.ask(who, "GET", "/agencies")).status == 200
+    assert (await world.ask("member", "GET", "/me")).status == 200
