@@ -1,14 +1,16 @@
 """The story of a mail, and finding the mail by what a person remembers of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Final
 
 from gateway.mail.ids import AccountId, AgencyId, MailId
+from projections.directory.project import DirectoryModel
 from projections.readmodel import Rows, schema_of
 from projections.trace.project import TraceModel, address_key
 
-_SCHEMA = schema_of(TraceModel)
+_SCHEMA, _DIRECTORY = schema_of(TraceModel), schema_of(DirectoryModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,27 @@ _STEPS = ", ".join(field.name for field in fields(Step) if field.name != "addres
 _MAILS = ", ".join(field.name for field in fields(MailRow))
 _REFUSALS = ", ".join(field.name for field in fields(RefusalRow))
 
+# What makes a mail one of these agencies (sight.py says why each).
+_OURS: Final = f"""(EXISTS (SELECT FROM {_SCHEMA}.step LEFT JOIN {_DIRECTORY}.account AS a USING (account_id)
+        WHERE step.mail_id = mail.mail_id AND (step.agency_id = ANY($) OR a.agency_id = ANY($)))
+    OR EXISTS (SELECT FROM {_SCHEMA}.recipient AS r
+        JOIN {_DIRECTORY}.domain AS d ON d.domain = split_part(r.address_key, '@', -1)
+        WHERE r.mail_id = mail.mail_id AND d.agency_id = ANY($)))"""
+
 
 async def find_mails(
-    rows: Rows, wanted: Wanted, *, after: int = 0, limit: int = 1_000, newest: bool = False
+    rows: Rows,
+    wanted: Wanted,
+    *,
+    after: int = 0,
+    limit: int = 1_000,
+    newest: bool = False,
+    agencies: Collection[AgencyId] | None = None,
 ) -> list[MailRow]:
     """Mails that match, in log order; after: position of the last one of the page before.
 
-    newest: of more than `limit`, the last ones instead of the first.
+    newest: of more than `limit`, the last ones instead of the first. agencies: accepted by one of them, or
+    with a recipient of it; None: no matter.
     """
     conditions, values = ["position > $1"], [after]
 
@@ -133,6 +149,7 @@ async def find_mails(
     want("remote_ip = $", wanted.remote_ip)
     want("subject ILIKE $", wanted.subject and f"%{_literally(wanted.subject)}%")
     want("at >= $", wanted.since)
+    want(_OURS, None if agencies is None else list(agencies))
     found = await rows.fetch(
         f"""SELECT {_MAILS} FROM {_SCHEMA}.mail
         WHERE {" AND ".join(conditions)} ORDER BY position {"DESC" if newest else "ASC"}
@@ -143,11 +160,16 @@ async def find_mails(
 
 
 async def find_refusals(
-    rows: Rows, wanted: Wanted, *, after: int = 0, limit: int = 1_000
+    rows: Rows,
+    wanted: Wanted,
+    *,
+    after: int = 0,
+    limit: int = 1_000,
+    agencies: Collection[AgencyId] | None = None,
 ) -> list[RefusalRow]:
     """The last refusals that match, in log order; none for what only a mail has: an id, a subject.
 
-    after: position of the last one seen.
+    after: position of the last one seen. agencies: of recipients of these; None: no matter.
     """
     if wanted.mail_id is not None or wanted.message_id is not None or wanted.subject is not None:
         return []
@@ -155,13 +177,14 @@ async def find_refusals(
         f"""SELECT {_REFUSALS} FROM {_SCHEMA}.refusal
         WHERE ($1::text[] IS NULL OR sender_key = ANY($1)) AND ($2::text[] IS NULL OR recipient_key = ANY($2))
             AND ($3::text IS NULL OR remote_ip = $3) AND ($4::timestamptz IS NULL OR at >= $4)
-            AND position > $5
+            AND position > $5 AND ($6::text[] IS NULL OR agency_id = ANY($6))
         ORDER BY position DESC LIMIT {limit:d}""",
         wanted.senders,
         wanted.recipients,
         wanted.remote_ip,
         wanted.since,
         after,
+        None if agencies is None else list(agencies),
     )
     return sorted((RefusalRow(*row.values()) for row in found), key=lambda refused: refused.position)
 
