@@ -1,27 +1,23 @@
 """`saraban trace`: what happened to a mail."""
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import click
 
-from gateway.cli.desk import at_desk
+from gateway.cli.desk import Where, administering
 from gateway.cli.exporting import export
 from gateway.cli.instants import Instant
-from gateway.cli.names import Names, known_names, other_names
 from gateway.cli.output import as_json, cell, nothing, print_json, print_line
+from gateway.cli.traces import traces_at
 from gateway.domain.refusals import RecipientRefused
-from gateway.mail.ids import MailId
-from gateway.wiring.desk import Desk
-from projections.readmodel import Rows
-from projections.trace import query as trace_rows
 from projections.trace.query import RefusalRow, Step, Wanted
+from projections.trace.stories import Story
 
 FOLLOW_EVERY_S = 1.0
 MAILS_DEFAULT = 100
-STEPS_PAGE = 10_000
 
 
 @click.group(invoke_without_command=True)
@@ -47,9 +43,9 @@ def trace(context: click.Context, /, **wanted: Any) -> None:
 trace.add_command(export)
 
 
-@at_desk
+@administering
 async def stories(
-    desk: Desk,
+    where: Where,
     mail_id: str | None,
     message_id: str | None,
     from_: str | None,
@@ -66,85 +62,58 @@ async def stories(
         raise click.UsageError(
             "say which mail: --mail-id, --message-id, --from, --to, --ip, --subject or --since"
         )
-    async with desk.pool.rows() as rows:
-        names = await known_names(rows)
-        wanted = replace(wanted, from_too=await other_names(rows, from_), to_too=await other_names(rows, to))
-    seen, is_first = 0, True
+    traces, is_first = traces_at(where), True
+    seen = refused = 0  # the last step and refusal told: each is read at a moment of its own
     while True:
-        async with desk.pool.snapshot() as rows:
-            mails = await trace_rows.find_mails(rows, wanted, limit=limit, newest=True)
-            steps = await _story(rows, [mail.mail_id for mail in mails], seen)
-            refusals = await trace_rows.find_refusals(rows, wanted, after=seen, limit=limit)
+        mails = await traces.stories(wanted, after=seen, limit=limit)
+        refusals = await traces.refusals(wanted, after=refused, limit=limit)
+        steps = sorted((step for mail in mails for step in mail.steps), key=lambda step: step.position)
         if is_first and not mails and not refusals and not follow:
             nothing("no mail matches")
         if as_json() and not follow:
-            told = [_mail(mail, steps, names) for mail in mails]
-            print_json([*told, *map(_refusal, refusals)])
+            print_json([*map(asdict, mails), *map(_refusal, refusals)])
         elif as_json():
             for line in [*map(asdict, steps), *map(_refusal, refusals)]:
                 print_line(line)
         else:
-            _tell([mail for mail in mails if mail.position > seen], steps, names)
+            _tell(mails, steps, seen)
             _tell_refused(refusals)
         if is_first and len(mails) == limit:
             click.echo(f"(the last {limit} mails that match; --limit for more)", err=True)
         if not follow:
             return
-        seen = max([seen, *(step.position for step in steps), *(each.position for each in refusals)])
+        seen = max([seen, *(step.position for step in steps)])
+        refused = max([refused, *(each.position for each in refusals)])
         is_first = False
         await asyncio.sleep(FOLLOW_EVERY_S)
-
-
-async def _story(rows: Rows, mails: list[MailId], after: int) -> list[Step]:
-    found: list[Step] = []
-    while page := await trace_rows.story_of(rows, mails, after=after, limit=STEPS_PAGE):
-        found += page
-        after = page[-1].position
-    return found
-
-
-def _mail(mail: trace_rows.MailRow, steps: list[Step], names: Names) -> dict[str, Any]:
-    """A mail and its story. called_now: its addresses that have another name by now."""
-    own = [step for step in steps if step.mail_id == mail.mail_id]
-    addresses = {mail.mail_from, *(address for step in own for address in step.addresses)}
-    agencies = {step.agency_id: names.agency(step.agency_id) for step in own if step.agency_id}
-    return {
-        **asdict(mail),
-        "called_now": names.changed(sorted(addresses)),
-        "agencies": {agency_id: name for agency_id, name in agencies.items() if name},
-        "steps": _steps(steps, mail.mail_id),
-    }
-
-
-def _steps(steps: list[Step], mail_id: MailId) -> list[dict[str, Any]]:
-    return [asdict(step) for step in steps if step.mail_id == mail_id]
 
 
 def _refusal(refused: RefusalRow) -> dict[str, Any]:
     return {"topic": RecipientRefused.TOPIC, **asdict(refused)}
 
 
-def _tell(mails: list[trace_rows.MailRow], steps: list[Step], names: Names) -> None:
+def _tell(mails: list[Story], steps: list[Step], seen: int) -> None:
+    """Mails that were not told of yet, then steps of all of them."""
+    by_id = {mail.mail_id: mail for mail in mails}
     for mail in mails:
-        sender = cell(names.both(mail.mail_from)) or "<>"
-        click.echo(f"{mail.mail_id}  {sender}  {cell(mail.subject)}  {mail.octets} octets")
+        if mail.position > seen:
+            sender = cell(_both(mail, mail.mail_from)) or "<>"
+            click.echo(f"{mail.mail_id}  {sender}  {cell(mail.subject)}  {mail.octets} octets")
     for step in steps:
-        said = " ".join(
-            filter(
-                None,
-                [
-                    str(step.code or ""),
-                    step.status or "",
-                    step.reason or "",
-                    step.reply_text,
-                    names.agency(step.agency_id),
-                ],
-            )
-        )
-        who = cell([names.both(address) for address in step.addresses] or step.account_id)
+        mail = by_id[step.mail_id]
+        agency = mail.agencies.get(step.agency_id, "") if step.agency_id else ""
+        told = (str(step.code or ""), step.status or "", step.reason or "", step.reply_text, agency)
+        said = " ".join(filter(None, told))
+        who = cell([_both(mail, address) for address in step.addresses] or step.account_id)
         click.echo(
             f"{step.position:>10}  {step.at:%Y-%m-%d %H:%M:%S.%f}  {step.topic:<18}  {who}  {cell(said)}"
         )
+
+
+def _both(mail: Story, address: str) -> str:
+    """An address as it was written, and as it is called now."""
+    now = mail.called_now.get(address)
+    return f"{address} (now {now})" if now else address
 
 
 def _tell_refused(refusals: list[RefusalRow]) -> None:

@@ -16,6 +16,7 @@ from gateway.processes.web import (
     identity,
     lists,
     signing_in,
+    tracing,
 )
 from gateway.processes.web.office import Operation
 
@@ -299,4 +300,5 @@ OPERATIONS: Final = (
     *bans.OPERATIONS,
     *credentials.OPERATIONS,
     *identity.OPERATIONS,
+    *tracing.OPERATIONS,
 )

@@ -184,6 +184,8 @@ TABLE = [
         None,
         ("PUT", "/agencies/{agency_id}/identity", A_PROVIDER),
     ),
+    Row("GET", "/trace", LISTING),
+    Row("GET", "/trace/refusals", LISTING),
 ]
 
 

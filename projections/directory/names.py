@@ -1,6 +1,6 @@
 """What addresses and agencies were called and are called now, where a trace tells of both."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.mail.address import Address, parse_address
@@ -33,11 +33,6 @@ class Names:
         newest = self.domains.get(address.normalise().domain) if address else None
         return str(Address(address.local_part, newest)) if address and newest else None
 
-    def both(self, text: str) -> str:
-        """An address as it was written, and as it is called now."""
-        now = self.now(text)
-        return f"{text} (now {now})" if now else text
-
     def changed(self, texts: Iterable[str]) -> dict[str, str]:
         """Those that are called otherwise now."""
         return {text: now for text in texts if (now := self.now(text)) is not None}
@@ -48,8 +43,9 @@ class Names:
         return f"{newest} (formerly {', '.join(former)})" if former else ""
 
 
-async def known_names(rows: Rows) -> Names:
-    domains = {row.domain: row for row in await list_domains(rows)}
+async def known_names(rows: Rows, of: Collection[AgencyId] | None = None) -> Names:
+    """of: these agencies alone; None: all."""
+    domains = {row.domain: row for row in await list_domains(rows, of)}
     newest = dict[str, str]()
     for domain in domains:
         last = domain
@@ -57,7 +53,7 @@ async def known_names(rows: Rows) -> Names:
             last = successor
         if last != domain:
             newest[domain] = domains[last].shown
-    agencies = await list_agencies(rows)
+    agencies = [row for row in await list_agencies(rows) if of is None or row.agency_id in of]
     return Names(newest, {row.agency_id: (row.name, *reversed(row.former_names)) for row in agencies})
 
 

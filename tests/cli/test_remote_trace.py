@@ -1,0 +1,35 @@
+"""`saraban trace` through the API."""
+
+from tests.cli.remote import login, run, told
+from tests.processes.web.mails import Mails
+from tests.processes.web.world import PEOPLE, World
+
+CLERK, MALEE = PEOPLE["clerk"][0], PEOPLE["malee"][0]
+
+
+async def test_an_auditor_traces_the_mails_of_their_own_agency(remote_world: World) -> None:
+    mails = Mails(remote_world)
+    mail_id = await mails.accept("opm.go.th", "boss@example.org", CLERK)
+    await mails.deliver(mail_id, CLERK, 0)
+    await mails.accept("opdc.go.th", "boss@example.org", MALEE)
+    await mails.refuse("opm.go.th", "boss@example.org", CLERK)
+    await login(remote_world, "auditor")
+    mail, refused = await told("trace", "--from", "BOSS@example.org")
+    assert [step["topic"] for step in mail["steps"]] == ["mail.accepted/1", "mail.delivered/1"]
+    assert (mail["mail_id"], refused["topic"], refused["rcpt_to"]) == (mail_id, "recipient.refused/1", CLERK)
+    shown = (await run("trace", "--mail-id", mail_id)).stdout.splitlines()
+    assert shown[0] == f"{mail_id}  boss@example.org  ประชุม  300 octets"
+    assert [line.split()[3:] for line in shown[1:]] == [
+        ["mail.accepted/1", CLERK],
+        ["mail.delivered/1", CLERK],
+    ]
+    nothing = await run("trace", "--to", MALEE)
+    assert (nothing.exit_code, nothing.stderr) == (3, "saraban: no mail matches\n")
+    much = await run("trace", "--to", CLERK, "--limit", "1001")
+    assert much.stderr == "saraban: the API tells of 1000 mails at most: --limit 1000\n"
+
+
+async def test_a_member_traces_nothing(remote_world: World) -> None:
+    await login(remote_world, "member")
+    refused = await run("trace", "--from", "boss@example.org")
+    assert refused.stderr == "saraban: a member sees /api/v1/me and nothing else\n"
