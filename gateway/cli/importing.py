@@ -12,15 +12,17 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.cli.desk import at_desk
+from gateway.cli.desk import Where, administering
 from gateway.cli.invitations import open_invitations
 from gateway.cli.output import as_json, cell, fail, print_json
 from gateway.cli.registering import importing
+from gateway.cli.remote import Remote
+from gateway.cli.remote_import import Read, RemoteImporting, agency_to_import
 from gateway.domain.importing import LINE_OCTETS_MAX, Header, RefusedRow, Row
 from gateway.domain.registration import Refused
 from gateway.mail.address import Address
 from gateway.ports import Unavailable
-from gateway.processes.registry.importing import Report
+from gateway.processes.registry.importing import FindClaims, Report
 from gateway.wiring.desk import Desk
 from projections.checkpoint import reached
 from projections.directory.claims import ClaimRow, claims_of
@@ -38,8 +40,11 @@ PIECE_OCTETS: Final = 1024 * 1024
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the codes of invitations are written, as address,code; for your eyes only.",
 )
-@at_desk
-async def import_(desk: Desk, file: Path, is_check: bool, invitations: Path | None) -> None:
+@click.option("--agency", "agency_id", help="Through the API: whose accounts they are [default: your own].")
+@administering
+async def import_(
+    where: Where, file: Path, is_check: bool, invitations: Path | None, agency_id: str | None
+) -> None:
     """Add the accounts of a CSV file. Run again, it goes on where it was and adds nobody twice.
 
     \b
@@ -53,53 +58,68 @@ async def import_(desk: Desk, file: Path, is_check: bool, invitations: Path | No
     Example: saraban import accounts.csv --invitations codes.csv
     """
     try:
-        digest, lines, header = _survey(file)
+        digest, count, first = _survey(file)
+        header = Header(first)
         has_invitations = _invites(file, header)
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}")
     if has_invitations and invitations is None and not is_check:
         fail(f"{file} has invitations: say with --invitations FILE where their codes are to be written")
 
-    async def find_claims(names: Sequence[str]) -> Mapping[str, ClaimRow]:
-        async with desk.pool.rows() as rows:
-            return await claims_of(rows, names)
-
-    async def nowhere(codes: Mapping[Address, str]) -> None:
-        raise Refused(
-            f"an import that was killed has invited {len(codes)} whose codes are not written yet: "
-            "say with --invitations FILE where"
-        )
-
-    last = await desk.log.last()
-    if not await reached(desk.pool, DirectoryModel, last, ROWS_TIMEOUT_S):
-        raise Unavailable("directory", f"its rows have not reached position {last}")
     with ExitStack() as stack:
         codes = stack.enter_context(open_invitations(invitations)) if invitations and not is_check else None
         octets = stack.enter_context(file.open("rb"))
         progress = stack.enter_context(_progress())
-        bar = progress.add_task("checked" if is_check else "added", total=lines)
-        work = importing(desk, digest, find_claims, codes.keep if codes else nowhere)
+        bar = progress.add_task("checked" if is_check else "added", total=count)
 
         def advance(line: int) -> None:
             progress.update(bar, completed=line)
 
-        rows = _rows(octets, header)
-        report = await (work.check(rows, advance) if is_check else work.run(rows, advance))
+        keep = codes.keep if codes else nowhere
+        if isinstance(where, Remote):
+            agency = await agency_to_import(where, agency_id)
+            far, lines = RemoteImporting(where, agency, digest, first, keep), read_lines(octets, header)
+            report = await (far.check(lines, advance) if is_check else far.run(lines, advance))
+        else:
+            await _reach(where)
+            near, rows = importing(where, digest, _claims(where), keep), _rows(octets, header)
+            report = await (near.check(rows, advance) if is_check else near.run(rows, advance))
         if codes is not None:
             codes.tidy()
     _tell(report, is_check=is_check)
 
 
-def _survey(file: Path) -> tuple[str, int, Header]:
-    """The file's digest, how many lines it has, and its columns."""
+async def nowhere(codes: Mapping[Address, str]) -> None:
+    raise Refused(
+        f"an import that was killed has invited {len(codes)} whose codes are not written yet: "
+        "say with --invitations FILE where"
+    )
+
+
+def _claims(desk: Desk) -> FindClaims:
+    async def find_claims(names: Sequence[str]) -> Mapping[str, ClaimRow]:
+        async with desk.pool.rows() as rows:
+            return await claims_of(rows, names)
+
+    return find_claims
+
+
+async def _reach(desk: Desk) -> None:
+    last = await desk.log.last()
+    if not await reached(desk.pool, DirectoryModel, last, ROWS_TIMEOUT_S):
+        raise Unavailable("directory", f"its rows have not reached position {last}")
+
+
+def _survey(file: Path) -> tuple[str, int, bytes]:
+    """The file's digest, how many lines it has, and the first of them."""
     digest, lines = hashlib.sha256(), 0
     with file.open("rb") as octets:
-        header = Header(octets.readline(LINE_OCTETS_MAX))
+        first = octets.readline(LINE_OCTETS_MAX)
         octets.seek(0)
         while piece := octets.read(PIECE_OCTETS):
             digest.update(piece)
             lines += piece.count(b"\n")
-    return digest.hexdigest(), lines, header
+    return digest.hexdigest(), lines, first
 
 
 def _invites(file: Path, header: Header) -> bool:
@@ -109,15 +129,21 @@ def _invites(file: Path, header: Header) -> bool:
 
 def _rows(octets: BinaryIO, header: Header) -> Iterator[Row | RefusedRow]:
     """The rows below the header, in order."""
+    return (row for row, _ in read_lines(octets, header))
+
+
+def read_lines(octets: BinaryIO, header: Header) -> Iterator[Read]:
+    """The same, each with its octets."""
     octets.readline(LINE_OCTETS_MAX)
     number = 1
     while line := octets.readline(LINE_OCTETS_MAX + 1):
         number += 1
         row = header.read(number, line)
-        while len(line) > LINE_OCTETS_MAX and not line.endswith(b"\n"):  # to the end of the long line
-            line = octets.readline(LINE_OCTETS_MAX + 1)
+        rest = line
+        while len(rest) > LINE_OCTETS_MAX and not rest.endswith(b"\n"):  # to the end of the long line
+            rest = octets.readline(LINE_OCTETS_MAX + 1)
         if row is not None:
-            yield row
+            yield row, line
 
 
 def _progress() -> Progress:

@@ -17,6 +17,7 @@ from gateway.domain.events import Event
 from gateway.domain.quota import octets_in
 from gateway.domain.registration import Refused
 from gateway.mail.address import Address, parse_address
+from gateway.mail.ids import AgencyId
 
 IMPORT_HISTORY: Final = "import"
 LINE_OCTETS_MAX: Final = 64 * 1024  # 100 aliases of 254 octets and the rest
@@ -27,7 +28,7 @@ _HASHED: Final = "argon2:"
 
 
 class ImportBegun(Event, frozen=True, kw_only=True):
-    """import: from here on only this import goes on; a former one that still runs is refused."""
+    """`import`, or `import.<agency_id>`: from here on only this import goes on there, no former one."""
 
     TOPIC: ClassVar[str] = "import.begun/1"
 
@@ -42,6 +43,11 @@ class ImportAdvanced(Event, frozen=True, kw_only=True):
     digest: str
     up_to: int
     added: int
+
+
+def import_history(agency_id: AgencyId | None) -> str:
+    """agency_id: for whose domains alone the import is; None: for everybody's."""
+    return f"{IMPORT_HISTORY}.{agency_id}" if agency_id else IMPORT_HISTORY
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.gateway import NOTHING_FOUND, SARABAN, Gateway
+from tests.sizes import size
 
 PASSWORD = "a long enough password"
 ADMIN, MEMBER, LATER = "head@opm.go.th", "reader@opm.go.th", "hired@opm.go.th"
@@ -17,14 +18,14 @@ class Desk:
     """One person's own computer: a home folder, and no data folder."""
 
     def __init__(self, gateway: Gateway, home: Path) -> None:
-        self._gateway, self._home = gateway, home
+        self._gateway, self.home = gateway, home
         home.mkdir()
 
     def run(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*SARABAN, "--json", *words],
-            env=self._gateway.environment() | {"HOME": str(self._home)},
-            cwd=self._home,
+            env=self._gateway.environment() | {"HOME": str(self.home)},
+            cwd=self.home,
             input=typed,
             capture_output=True,
             text=True,
@@ -88,6 +89,32 @@ def test_an_administrator_adds_and_suspends_and_learns_nothing_of_others(
 
 
 @pytest.mark.usefixtures("people")
+def test_an_administrator_imports_a_file_from_afar(gateway: Gateway, tmp_path: Path) -> None:
+    desk = Desk(gateway, tmp_path / "importer")
+    desk.login(ADMIN)
+    number = size(ci=50, full=5_000)
+    rows = [f"person{each}@opm.go.th,invite,คน {each}" for each in range(number)]
+    (desk.home / "accounts.csv").write_text(
+        "\n".join(["address,credential,display_name", *rows, "spy@opdc.go.th,invite,x", ""])
+    )
+    words = ("import", "accounts.csv", "--invitations", "codes.csv")
+    done = desk.run(*words)
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    reason = "no agency has the domain opdc.go.th"
+    assert (told["added"], told["refused"]) == (number, [{"line": number + 2, "reason": reason}])
+    assert len((desk.home / "codes.csv").read_text().splitlines()) == number + 1
+    again = json.loads(desk.run(*words).stdout)
+    assert (again["added"], again["already"]) == (0, number)
+    (found,) = desk.told("account", "search", f"person{number - 1}@")
+    assert found["display_name"] == f"คน {number - 1}"
+    limits = desk.told("agency", "limits", found["agency_id"], "--recipients", "900")
+    assert limits["recipients_max"] == 900
+    refused = desk.refused("agency", "limits", found["agency_id"], "--accounts", "5000")
+    assert refused[1] == "how many accounts an agency may have is the operator's to say"
+
+
+@pytest.mark.usefixtures("people")
 def test_a_member_sees_nothing_of_this(gateway: Gateway, tmp_path: Path) -> None:
     desk = Desk(gateway, tmp_path / "member")
     desk.login(MEMBER)
@@ -101,5 +128,5 @@ def test_the_operator_of_init_signs_in_by_name(gateway: Gateway, tmp_path: Path)
     made = gateway.cli("init", "--operator", "chief")
     desk = Desk(gateway, tmp_path / "operator")
     desk.login("chief", made["password"])
-    assert len(desk.told("agency", "list")) == 3
+    assert len(desk.told("agency", "list")) >= 3
     assert {event["event"]["protocol"] for event in gateway.events("signin.accepted")} >= {"web"}

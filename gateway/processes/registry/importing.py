@@ -2,8 +2,8 @@
 
 Keys and credentials first, then the events: an account that is there has all it needs; then the codes of
 invitations are written down, for those that are there. What a killed import leaves, the next one finishes
-(unfinished.py). Only one import goes on at a time: each append is guarded by the history `import`, and
-whoever begins moves it on.
+(unfinished.py). One import goes on at a time, and one of each agency's own: each append is guarded by the
+import's history, and whoever begins moves it on.
 
 Source: issue 2/9 (`saraban import`); architecture §4 (Subjects, guards, at most 500 events in one write).
 """
@@ -29,7 +29,14 @@ from gateway.domain.credentials import (
 )
 from gateway.domain.events import Fact, Stamp
 from gateway.domain.histories import SITE_ADDRESS_KEY, address_name, history_of
-from gateway.domain.importing import IMPORT_HISTORY, Hashed, ImportAdvanced, ImportBegun, RefusedRow, Row
+from gateway.domain.importing import (
+    Hashed,
+    ImportAdvanced,
+    ImportBegun,
+    RefusedRow,
+    Row,
+    import_history,
+)
 from gateway.domain.registration import (
     UNHELD,
     Holding,
@@ -46,7 +53,7 @@ from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from gateway.ports import START, Conflict, Deposed, Position, leaves
 from gateway.processes.registry.deciding import DECISIONS_MAX, Deciding
 from gateway.processes.registry.import_parts import Part, Parts, stretches
-from gateway.processes.registry.unfinished import KeepCodes, Unfinished, some_at_a_time
+from gateway.processes.registry.unfinished import KeepCodes, Unfinished, some_at_a_time, unfinished_name
 from projections.directory.claims import ClaimRow
 
 INVITATIONS_LAST: Final = timedelta(days=30)
@@ -101,10 +108,26 @@ class _Decided:
 class Importing(Deciding):
     """One file. find_claims: by rows that may be behind; what they do not know, the append notices."""
 
-    def prepare(self, digest: str, find_claims: FindClaims, keep_codes: KeepCodes) -> None:
-        """digest: hex SHA-256 of the file."""
+    def prepare(
+        self,
+        digest: str,
+        find_claims: FindClaims,
+        keep_codes: KeepCodes,
+        agency_id: AgencyId | None = None,
+        *,
+        is_durable: bool = True,
+        are_former_kept: bool = False,
+    ) -> None:
+        """digest: hex SHA-256 of the file. agency_id: in whose domains alone accounts are added.
+
+        is_durable: codes are kept for good when `keep_codes` returns; else the next import is told those of
+        this one again. are_former_kept: it is not, they are.
+        """
         self._digest, self._find_claims, self._keep_codes = digest, find_claims, keep_codes
-        self._unfinished = Unfinished(self._log, self._keys)
+        self._agency_id, self._history = agency_id, import_history(agency_id)
+        self._is_durable, self._are_former_kept = is_durable, are_former_kept
+        self._handed_on: dict[AccountId, str] = {}  # codes of the former import, until somebody confirms them
+        self._unfinished = Unfinished(self._log, self._keys, unfinished_name(agency_id))
         self._report = Report()
         self._homes: dict[str, _Home | None] = {}  # by domain; None: no agency has it
         self._known: dict[str, Holding] = {}  # by name, of addresses that somebody has or had
@@ -133,7 +156,8 @@ class Importing(Deciding):
                 await self._add_all(rows, group, advance)
         except BaseExceptionGroup as errors:
             raise next(leaves(errors)) from errors
-        await self._unfinished.name({})
+        if self._is_durable:
+            await self._unfinished.name({})
         return self._report
 
     async def _add_all(
@@ -146,7 +170,8 @@ class Importing(Deciding):
             new = await self._new(parts)
             named = [*under_way, *(each for asked in new for each in asked)]
             if named:
-                await self._unfinished.name({each.account_id: each.code for each in named})
+                codes = {each.account_id: each.code for each in named}
+                await self._unfinished.name(self._handed_on | codes)
             for part, asked in zip(parts, new, strict=True):
                 await self._keep_secrets(asked)
                 if adding is not None:
@@ -195,7 +220,7 @@ class Importing(Deciding):
 
     async def _home(self, domain: str) -> _Home | None:
         claim, claim_position = await self._reading.claim_of(domain)
-        if claim is None:
+        if claim is None or self._agency_id not in (None, claim.agency_id):
             return None
         found = await self._reading.agency(claim.agency_id)
         if found.agency.limits.accounts_max is not None and claim.agency_id not in self._open_accounts:
@@ -215,13 +240,15 @@ class Importing(Deciding):
     async def _begin(self) -> None:
         """Move a former import out of the way, then finish what it left."""
         self._begun_at = await self._move_on()
-        await self._unfinished.settle(self._keep_codes, self._clock.now())
+        keep = _keep_no_codes if self._are_former_kept else self._keep_codes
+        stay = not self._is_durable and not self._are_former_kept
+        self._handed_on = await self._unfinished.settle(keep, self._clock.now(), stay=stay)
 
     async def _move_on(self) -> Position:
         """Where this import begins: a former one appends nothing after that."""
-        begun = Fact(IMPORT_HISTORY, ImportBegun(digest=self._digest, **self._stamp().fields()))
+        begun = Fact(self._history, ImportBegun(digest=self._digest, **self._stamp().fields()))
         for _ in range(DECISIONS_MAX):
-            expected = {IMPORT_HISTORY: await self._end_of_imports()}
+            expected = {self._history: await self._end_of_imports()}
             try:
                 return await self._log.append_guarded([begun], expected)
             except Conflict:
@@ -270,7 +297,7 @@ class Importing(Deciding):
         return True
 
     async def _end_of_imports(self) -> Position:
-        latest = await self._log.latest(IMPORT_HISTORY)
+        latest = await self._log.latest(self._history)
         return latest.position if latest else START.position
 
     async def _read_again(self, asked: Sequence[_Asked]) -> None:
@@ -298,8 +325,8 @@ class Importing(Deciding):
         advanced = ImportAdvanced(
             digest=self._digest, up_to=part.up_to, added=len(decided.added), **stamp.fields()
         )
-        decided.facts.insert(0, Fact(IMPORT_HISTORY, advanced))
-        decided.expected[IMPORT_HISTORY] = self._begun_at
+        decided.facts.insert(0, Fact(self._history, advanced))
+        decided.expected[self._history] = self._begun_at
         return decided
 
     def _conclude(self, part: Part, decided: _Decided, advance: Advance) -> None:
@@ -356,6 +383,10 @@ class Importing(Deciding):
                 site_key=self._site_key,
                 nonce=self._entropy(NONCE_OCTETS),
             )
+
+
+async def _keep_no_codes(codes: Mapping[Address, str]) -> None:
+    """They are kept already."""
 
 
 def _domains(row: Row) -> set[str]:

@@ -19,7 +19,7 @@ from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.web import bodies, openapi
-from gateway.processes.web.office import Asked, Office, Operation
+from gateway.processes.web.office import BODY_OCTETS_MAX, Asked, Office, Operation
 from gateway.processes.web.operations import OPERATIONS, PREFIX
 from gateway.processes.web.peers import is_private
 from gateway.processes.web.problems import (
@@ -38,7 +38,6 @@ from gateway.processes.web.rights import Caller
 from gateway.processes.web.signing_in import sign_in
 from gateway.processes.web.under_way import UnderWay
 
-BODY_OCTETS_MAX: Final = 64 * 1024
 TIMEOUT_S: Final = 30.0
 SAFE: Final = frozenset({"GET", "HEAD"})  # RFC 9110 §9.2.1: nothing is changed
 TOKEN: Final = "/token"
@@ -118,7 +117,7 @@ class Administration:
             self._office,
             caller,
             found,
-            await _body(request, operation.body) if operation.body else None,
+            await _body(request, operation.body, operation.octets_max) if operation.body else None,
             _query(request, operation.query) if operation.query else None,
             request.client.host if request.client else "",
         )
@@ -196,7 +195,7 @@ def _bearer(request: Request) -> str:
     return given[1]
 
 
-async def _body(request: Request, kind: type[Any]) -> Any:
+async def _body(request: Request, kind: type[Any], octets_max: int = BODY_OCTETS_MAX) -> Any:
     """The body as such a struct. Raises Problem: 413, 415, 400."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
@@ -204,8 +203,8 @@ async def _body(request: Request, kind: type[Any]) -> Any:
     octets = bytearray()
     async for chunk in request.stream():
         octets += chunk
-        if len(octets) > BODY_OCTETS_MAX:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {BODY_OCTETS_MAX} octets")
+        if len(octets) > octets_max:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {octets_max} octets")
     try:
         return msgspec.json.decode(octets, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

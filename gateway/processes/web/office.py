@@ -27,6 +27,7 @@ from projections.readmodel import Pool, ReadModel, Rows
 
 # After a change its rows are waited for, so that who asks next sees it; longer than this they are behind.
 ROWS_TIMEOUT_S: Final = 5.0
+BODY_OCTETS_MAX: Final = 64 * 1024
 D = TypeVar("D", bound=Deciding)
 
 
@@ -176,6 +177,7 @@ class Operation:
     query: type[Any] | None = None
     status: HTTPStatus = HTTPStatus.OK
     right: Right | None = "see"
+    octets_max: int = BODY_OCTETS_MAX  # of the body
 
 
 def address_in(text: str) -> Address:

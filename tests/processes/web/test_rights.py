@@ -49,6 +49,11 @@ LISTING = {"member": 403}
 OPERATING = dict.fromkeys(("admin", "auditor", "helpdesk", "member", "stranger"), 403)
 A_BAN = {"network": "192.0.2.0/24", "seconds": 3_600, **WHY}
 A_PROVIDER = {"issuer": "https://id.example.org", "audience": "saraban"}
+AN_IMPORT = {
+    "digest": "0" * 64,
+    "header": "address,credential",
+    "lines": [{"number": 2, "text": "imported@opm.go.th,openid"}],
+}
 A_LIST = {"address": "all@opm.go.th"}
 LIST_MADE = ("POST", "/lists", A_LIST)
 TABLE = [
@@ -126,6 +131,7 @@ TABLE = [
     Row("GET", "/roles", LISTING),
     Row("POST", "/roles/grant", CHANGING, {"address": CLERK, "role": "auditor", **WHY}),
     Row("POST", "/roles/revoke", CHANGING, {"address": PEOPLE["auditor"][0], "role": "auditor", **WHY}),
+    Row("POST", "/agencies/{agency_id}/import", CHANGING, AN_IMPORT),
     Row("GET", "/accounts/{address}/app-passwords", SEEING),
     Row("POST", "/accounts/{address}/app-passwords", GOVERNING, {"label": "printer"}),
     Row(
