@@ -105,7 +105,7 @@ _WORDS: Final = {
         ),
     ),
     Action.EXPANDED: _Words(
-        "ส่งต่อไปรษณีย์แล้ว / Mail was passed on",
+        "ส่งต่อไปรษณีย์ตามที่ผู้รับกำหนดแล้ว / Mail was forwarded",
         "ระบบไปรษณีย์ของ {0} ส่งต่อไปรษณีย์ของท่านตามที่ผู้รับต่อไปนี้กำหนดไว้ และจะแจ้งท่านอีกเฉพาะเมื่อส่งไม่ถึง",
         (
             "The mail system at {0} passed your mail on as these recipients have asked it to.",

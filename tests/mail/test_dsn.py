@@ -89,6 +89,7 @@ ACTIONS = [
     (Action.FAILED, "failed", "could not deliver"),
     (Action.DELIVERED, "delivered", "delivered your mail to the mailboxes"),
     (Action.RELAYED, "relayed", "passed your mail on"),
+    (Action.EXPANDED, "expanded", "as these recipients have asked"),
     (Action.DELAYED, "delayed", "has not yet delivered"),
 ]
 

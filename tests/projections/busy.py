@@ -26,7 +26,7 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
     world.app_password(world.accounts[0], Use("เครื่องพิมพ์"))
     world.set_password(world.accounts[0], "import")
     world.grant(world.accounts[0], "auditor", opm)
-    world.forward(world.accounts[2], "vet@dld.go.th", "officer1@opdc.go.th")
+    world.forward(world.accounts[-1], "vet@dld.go.th", "officer1@opdc.go.th")
     before: list[tuple[Mail, Owner, list[int]]] = []
     for number in range(mails):
         owners = chance.sample(world.accounts, chance.randrange(0, 3))
