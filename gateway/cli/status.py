@@ -5,7 +5,10 @@ from typing import Any
 
 import click
 
+from gateway.cli.desk import saying_why
 from gateway.cli.output import as_json, fail, print_json, print_rows
+from gateway.cli.remote import Remote
+from gateway.cli.session import Session, session_of
 from gateway.ports import Unavailable
 from gateway.processes.up.announcement import read_gateway
 from gateway.processes.up.children import StartFailed
@@ -22,8 +25,13 @@ ANSWER_S = 15.0
 def status(settings: Settings) -> None:
     """What runs, how far every consumer is behind the log, what waits to be packed or passed on.
 
+    Through the API an operator sees the figures; which processes run is known on the data folder.
+
     Example: saraban status --json
     """
+    if session := session_of(click.get_current_context()):
+        _remote(session)
+        return
     try:
         gateway = read_gateway(settings.data)
     except StartFailed as error:
@@ -41,6 +49,18 @@ def status(settings: Settings) -> None:
     click.echo(f"{'ready' if gateway.ready else 'starting'}, data in {announcement.data}\n")
     shown_rows = [{**row, "pid": row["pid"] or "is being started again"} for row in processes]
     print_rows(shown_rows, ("role", "pid"))
+    _tell(figures)
+
+
+def _remote(session: Session) -> None:
+    with saying_why():
+        figures = asyncio.run(Remote.of(session).ask("GET", "/status"))
+    if as_json():
+        print_json({"api": session.url, **figures})
+        return
+    click.echo(f"{session.url} is {'well' if figures['is_well'] else 'not well'}")
+    if figures["stuck"]:
+        click.echo(f"behind and not moving: {', '.join(figures['stuck'])}")
     _tell(figures)
 
 

@@ -270,6 +270,7 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
         sign_ins = open_door(g, pool, lane, bans)
         url = settings.public_url.rstrip("/")
         flows = CodeFlows(OpenIdCodeFlow(g.clock), url) if url else None
+        figures = gauge(g, pool)
         office = Office(
             g.log,
             pool,
@@ -281,11 +282,12 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
             flows,
             settings.trial_days,
             lane=lane,
+            figures=figures.read,
             needs_totp=settings.roles_need_totp,
         )
         tls = server_tls(settings)
         secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None
-        await serve(gauge(g, pool), settings.listen_http, serving, office=office, secure=secure)
+        await serve(figures, settings.listen_http, serving, office=office, secure=secure)
 
 
 Role = Callable[[Settings, Callable[[], None]], Awaitable[None]]

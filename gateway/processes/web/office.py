@@ -15,6 +15,7 @@ from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.signin.signin import SignIns
 from gateway.processes.signin.totp import operator_secret_name, secret_name
+from gateway.processes.web.figures import Figures
 from gateway.processes.web.problems import malformed, not_here
 from gateway.processes.web.rights import Caller, Grant, Right
 from gateway.processes.web.tokens import Holder, Tokens
@@ -43,7 +44,7 @@ class CodeFlows:
 class Office:
     """What all requests share. code_flows: None: everybody signs in by password.
 
-    lane: for what needs no decision: bans, passwords, authenticators.
+    lane: for what needs no decision: bans, passwords, authenticators. figures: how the gateway is.
     """
 
     log: EventLog
@@ -56,6 +57,7 @@ class Office:
     code_flows: CodeFlows | None = None
     trial_days: int = 30  # of an agency whose trial is of no length that was said
     lane: Lane = field(kw_only=True)
+    figures: Callable[[], Awaitable[Figures]] = field(kw_only=True)
     needs_totp: bool = field(default=False, kw_only=True)  # of who has a role
 
     @property

@@ -17,6 +17,7 @@ from gateway.processes.web import (
     importing,
     lists,
     signing_in,
+    status,
     tracing,
 )
 from gateway.processes.web.office import Operation
@@ -303,4 +304,5 @@ OPERATIONS: Final = (
     *credentials.OPERATIONS,
     *identity.OPERATIONS,
     *tracing.OPERATIONS,
+    *status.OPERATIONS,
 )

@@ -192,6 +192,7 @@ TABLE = [
     ),
     Row("GET", "/trace", LISTING),
     Row("GET", "/trace/refusals", LISTING),
+    Row("GET", "/status", OPERATING),
 ]
 
 

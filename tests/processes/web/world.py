@@ -215,7 +215,9 @@ async def running(
         held = [stack.enter_context(hold("127.0.0.1:0")) for _ in range(2)]
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
         flows = CodeFlows(OpenIdCodeFlow(clock), f"http://{addresses[0]}")
-        office = Office(log, pool, keys, clock, os.urandom, BY, sign_ins, flows, lane=lane)
+        office = Office(
+            log, pool, keys, clock, os.urandom, BY, sign_ins, flows, lane=lane, figures=FakeGauge().read
+        )
         world = World(office, log, keys, f"http://{addresses[0]}", f"https://{addresses[1]}", trusts)
         await _settle(world)
         ready = asyncio.Event()

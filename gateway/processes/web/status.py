@@ -1,0 +1,44 @@
+"""How the gateway is, through the API: for operators alone."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from gateway.processes.web.office import Asked, Operation
+
+
+class StatusShown(Struct):
+    """lags: by consumer, in events. waiting: recipients in the queue. write_ahead: messages not purged yet.
+
+    possible_doubles: relays that died between a next hop's answer and our record. stuck: consumers that are
+    behind and do not move. steps: events about mails by topic, since the process that answers began.
+    """
+
+    position: int
+    lags: dict[str, int]
+    lag: int
+    waiting: int
+    possible_doubles: int
+    write_ahead: int
+    disk_free_octets: int
+    disk_octets: int
+    stuck: list[str]
+    steps: dict[str, int]
+    is_well: bool
+
+
+async def show_status(asked: Asked) -> StatusShown:
+    figures = (await asked.office.figures()).as_dict()
+    return StatusShown(**{**figures, "stuck": list(figures["stuck"])})
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/status",
+        "How far every consumer is behind the log, what waits, room on disk.",
+        show_status,
+        StatusShown,
+        right="govern",
+    ),
+)
