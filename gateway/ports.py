@@ -16,6 +16,7 @@ from typing import Final, NewType, Protocol, TypeVar
 from gateway.domain import codec
 from gateway.domain.agency import IdentityProvider
 from gateway.domain.aggregate import A, Aggregate
+from gateway.domain.dns import Answer, Mx, Tlsa
 from gateway.domain.events import Content, Event
 from gateway.domain.events import Fact as Fact
 from gateway.mail.carving import Skeleton
@@ -377,6 +378,30 @@ class KeyStore(Protocol):
         """
 
     async def forget(self, name: str) -> None: ...
+
+
+# --- names --------------------------------------------------------------------------------------------
+
+
+class Resolver(Protocol):
+    """The DNS. Names are A-labels; one that no DNS can hold does not exist. Answers are kept for their TTL.
+
+    All raise Unavailable when nobody can say now (no server answers, SERVFAIL, REFUSED, bogus by DNSSEC).
+    """
+
+    async def mx(self, domain: str) -> Answer[Mx]: ...
+
+    async def a(self, host: str) -> Answer[str]:
+        """IPv4 addresses, as text."""
+
+    async def aaaa(self, host: str) -> Answer[str]:
+        """IPv6 addresses, as text."""
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        """Each record's strings joined (RFC 7208 §3.3)."""
+
+    async def tlsa(self, name: str) -> Answer[Tlsa]:
+        """name: with port and protocol, `_25._tcp.mx.example.org`."""
 
 
 # --- identity providers -----------------------------------------------------------------------------

@@ -154,6 +154,9 @@ class Settings:
     # Further authorities (PEM) that may say who a next hop is, for mails that require TLS (RFC 8689); read at
     # start. Precedent: Postfix smtp_tls_CAfile, in place of the machine's; these are beside them.
     relay_ca_file: Path | None = None
+    # Who answers our questions to the DNS: IP addresses, each with a port if it is not 53. Empty: those of
+    # /etc/resolv.conf. That DNSSEC vouches is believed of these, and of the machine's own on loopback.
+    dns_servers: str = field(default="", metadata={"kind": "servers"})
     # Precedent: Postfix default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
 
@@ -273,6 +276,8 @@ def _value(setting: "Field[Any]", text: str) -> Any:
         split_address(text)
     if meta.get("kind") == "networks":
         split_networks(text)
+    if meta.get("kind") == "servers":
+        split_servers(text)
     if meta.get("kind") == "bucket" and not _BUCKET.fullmatch(text):
         raise ValueError("3 to 63 small letters, digits, dots and hyphens")
     if "schemes" in meta and text and urlsplit(text).scheme not in meta["schemes"]:
@@ -294,6 +299,24 @@ def split_networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Netw
         return [ipaddress.ip_network(each) for each in text.replace(",", " ").split()]
     except ValueError:
         raise ValueError("networks such as 192.0.2.0/24, with spaces or commas between") from None
+
+
+def split_servers(text: str) -> list[tuple[str, int]]:
+    """IP addresses, with a port if it is not 53, spaces or commas between. Raises ValueError."""
+    try:
+        return [_server(each) for each in text.replace(",", " ").split()]
+    except ValueError:
+        raise ValueError(
+            "IP addresses such as 192.0.2.53 or [2001:db8::53]:5353, with spaces or commas between"
+        ) from None
+
+
+def _server(text: str) -> tuple[str, int]:
+    try:
+        return str(ipaddress.ip_address(text)), 53
+    except ValueError:
+        host, port = split_address(text)
+        return str(ipaddress.ip_address(host)), port
 
 
 def _written(value: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, SettingsError, load, split_address, split_networks
+from gateway.settings import Settings, SettingsError, load, split_address, split_networks, split_servers
 
 GATEWAY = Path(__file__).parents[1] / "gateway"
 CASES = sorted((Path(__file__).parent / "golden" / "settings").glob("*.txt"))
@@ -70,3 +70,12 @@ def test_splits_addresses() -> None:
 def test_splits_networks() -> None:
     assert split_networks("192.0.2.0/24,2001:db8::/32") == split_networks(" 192.0.2.0/24 2001:db8::/32, ")
     assert split_networks("") == []
+
+
+def test_splits_servers() -> None:
+    assert split_servers("192.0.2.53, 2001:db8::53 [2001:db8::53]:5353") == [
+        ("192.0.2.53", 53),
+        ("2001:db8::53", 53),
+        ("2001:db8::53", 5353),
+    ]
+    assert split_servers("") == []

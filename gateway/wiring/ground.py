@@ -12,11 +12,12 @@ from typing import Final
 from gateway.adapters import jetstream, s3
 from gateway.adapters.content import KeptContents
 from gateway.adapters.keys import JetStreamKeyStore, load_master_key
+from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.system import SystemClock, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By
-from gateway.ports import Clock, KeyStore, Lane
-from gateway.settings import Settings
+from gateway.ports import Clock, KeyStore, Lane, Resolver
+from gateway.settings import Settings, split_servers
 from projections import checkpoint
 from projections.bans.project import BansModel
 from projections.content.project import ContentModel
@@ -75,6 +76,10 @@ class Ground:
     def _open_lane(self, name: str) -> AbstractAsyncContextManager[Lane]:
         actor = Actor("system", self.role)
         return jetstream.open_lane(self.log, name, clock=self.clock, actor=actor, by=self.by)
+
+    def resolver(self) -> Resolver:
+        """The DNS, by the servers of the settings."""
+        return DnsResolver(split_servers(self.settings.dns_servers))
 
     @asynccontextmanager
     async def rows(self, size: int = 8) -> AsyncIterator[Pool]:
