@@ -40,6 +40,8 @@ from gateway.processes.web.under_way import UnderWay
 
 TIMEOUT_S: Final = 30.0
 SAFE: Final = frozenset({"GET", "HEAD"})  # RFC 9110 §9.2.1: nothing is changed
+# Beside the answer to a change that is made and that the next request may not see yet.
+ROWS: Final = "saraban-rows"
 TOKEN: Final = "/token"
 DESCRIPTION: Final = "/openapi.json"
 _BEARER: Final = re.compile(r"bearer +([^ ]+) *", re.IGNORECASE)
@@ -128,8 +130,8 @@ class Administration:
     async def _change(self, operation: Operation, asked: Asked) -> Response:
         """Once begun it is not cut off: the caller may stop waiting, the change is made whole."""
         value = await operation.handle(asked)
-        await self._office.follow()
-        return answer(value, operation.status)
+        behind = {} if await self._office.follow() else {ROWS: "behind"}
+        return answer(value, operation.status, behind)
 
     def _find(self, path: str) -> tuple[dict[str, Operation | None], Mapping[str, str]]:
         for pattern, methods in self._routes:

@@ -10,7 +10,8 @@ from gateway.domain.events import Actor, By, OperatorAppointed
 from gateway.domain.histories import operator_history
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyForgotten, KeyStore, Lane
+from gateway.ports import Clock, CodeFlow, Entropy, EventLog, KeyForgotten, KeyStore, Lane, Unavailable
+from gateway.processes import maillog
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
 from gateway.processes.signin.signin import SignIns
@@ -107,9 +108,17 @@ class Office:
             by=self.by,
         )
 
-    async def follow(self, model: type[ReadModel] = DirectoryModel) -> None:
-        """Wait a little until the rows know what was just changed."""
-        await reached(self.pool, model, await self.log.last(), ROWS_TIMEOUT_S)
+    async def follow(self, model: type[ReadModel] = DirectoryModel) -> bool:
+        """Wait a little until the rows know what was just changed; False: they are behind.
+
+        That log or rows are away now is no error of the change, which is made: who was told to try again
+        would be refused then.
+        """
+        try:
+            return await reached(self.pool, model, await self.log.last(), ROWS_TIMEOUT_S)
+        except Unavailable as error:
+            maillog.service_unavailable(service=error.service, reason=error.reason, doing="follow a change")
+            return False
 
 
 @dataclass(frozen=True, slots=True)
