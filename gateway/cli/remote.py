@@ -5,9 +5,11 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Final
+from http.client import HTTPException, HTTPResponse
+from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -21,6 +23,8 @@ from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Unavailable
 
 TIMEOUT_S: Final = 60.0
+CHUNK_OCTETS: Final = 64 * 1024
+Opened = Callable[[], AbstractContextManager[IO[bytes]]]
 PAGE: Final = 1_000
 SIGN_IN_AGAIN: Final = "the token does not hold any more: saraban login {url}"
 
@@ -40,21 +44,45 @@ class Remote:
         """What the API answers. Raises Refused, Unknown, Unavailable; each with the API's own sentence."""
         return await asyncio.to_thread(self._ask, method, path, body)
 
+    async def download(self, path: str, body: Mapping[str, Any], opened: Opened) -> int:
+        """Write the file that the API answers with; how many octets it has.
+
+        opened: where to, asked for when nothing was refused. Raises as `ask`; OSError, the file's own.
+        """
+        return await asyncio.to_thread(self._download, path, body, opened)
+
+    def _download(self, path: str, body: Mapping[str, Any], opened: Opened) -> int:
+        count = 0
+        with self._open("POST", path, body) as answer, opened() as file:
+            while octets := self._read(answer, CHUNK_OCTETS):
+                count += file.write(octets)
+        return count
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        with self._open(method, path, body) as answer:
+            told = self._read(answer)
+        return json.loads(told) if told else None
+
+    def _read(self, answer: HTTPResponse, octets_max: int | None = None) -> bytes:
+        try:
+            return answer.read(octets_max)
+        except (OSError, HTTPException) as error:
+            raise Unavailable(self._url, "the answer broke off: ask again") from error
+
+    def _open(self, method: str, path: str, body: Mapping[str, Any] | None) -> HTTPResponse:
         octets = None if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json"} if octets is not None else {}
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
         asked = urllib.request.Request(f"{self._url}/api/v1{path}", octets, headers, method=method)
         try:
-            with urllib.request.urlopen(asked, timeout=TIMEOUT_S, context=self._tls) as answer:
-                told = answer.read()
+            answer: HTTPResponse = urllib.request.urlopen(asked, timeout=TIMEOUT_S, context=self._tls)
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error.code, error.read()) from error
         except OSError as error:
             raise Unavailable(self._url, str(getattr(error, "reason", error))) from error
-        return json.loads(told) if told else None
+        return answer
 
     def _refusal(self, status: int, octets: bytes) -> Exception:
         if status == 401 and self._token:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
@@ -39,6 +39,7 @@ from gateway.processes.web.signing_in import sign_in
 from gateway.processes.web.under_way import UnderWay
 
 TIMEOUT_S: Final = 30.0
+READ_TIMEOUT_S: Final = 60.0
 SAFE: Final = frozenset({"GET", "HEAD"})  # RFC 9110 §9.2.1: nothing is changed
 # Beside the answer to a change that is made and that the next request may not see yet.
 ROWS: Final = "saraban-rows"
@@ -62,9 +63,12 @@ class Administration:
         request = Request(scope, receive)
         try:
             response = await self._respond(request)
+            await response(scope, receive, _patient(send))
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        except (Unavailable, TimeoutError) as error:  # of a file: it has begun and is cut off
+            service, reason = getattr(error, "service", "client"), str(error) or "it does not read"
+            maillog.service_unavailable(service=service, reason=reason, doing="administration")
 
     async def finish(self) -> None:
         """Wait for changes that nobody waits for any more."""
@@ -130,6 +134,8 @@ class Administration:
     async def _change(self, operation: Operation, asked: Asked) -> Response:
         """Once begun it is not cut off: the caller may stop waiting, the change is made whole."""
         value = await operation.handle(asked)
+        if isinstance(value, Response):  # a file: it changes no rows
+            return value
         behind = {} if await self._office.follow() else {ROWS: "behind"}
         return answer(value, operation.status, behind)
 
@@ -162,6 +168,16 @@ class Administration:
         if caller.account is not None and caller.account.status != "active":
             raise shut_out(caller.account.status)
         return caller
+
+
+def _patient(send: Send) -> Send:
+    """Wait for who does not read for so long and no longer."""
+
+    async def patiently(message: Message) -> None:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            await send(message)
+
+    return patiently
 
 
 def _routes() -> Routes:

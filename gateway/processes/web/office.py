@@ -189,6 +189,7 @@ class Operation:
     status: HTTPStatus = HTTPStatus.OK
     right: Right | None = "see"
     octets_max: int = BODY_OCTETS_MAX  # of the body
+    media: tuple[str, ...] = ()  # a file is answered, a Response of its own, in one of these
 
 
 def address_in(text: str) -> Address:

@@ -73,13 +73,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": _parameter(name)}
             for name in re.findall(r"\{(\w+)\}", operation.path)
         ],
-        "responses": {str(operation.status.value): _response("Done.", operation.answer), **_REFUSED},
+        "responses": {str(operation.status.value): _answer(operation), **_REFUSED},
     }
     if operation.query is not None:
         described["parameters"] += _query(operation.query)
     if operation.body is not None:
         described["requestBody"] = _body(operation.body)
     return described
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    if not operation.media:
+        return _response("Done.", operation.answer)
+    return {"description": "A file.", "content": {media: {} for media in operation.media}}
 
 
 def _parameter(name: str) -> dict[str, Any]:

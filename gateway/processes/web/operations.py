@@ -12,6 +12,7 @@ from gateway.processes.web import (
     bodies,
     credentials,
     domains,
+    exporting,
     forwarding,
     identity,
     importing,
@@ -305,4 +306,5 @@ OPERATIONS: Final = (
     *identity.OPERATIONS,
     *tracing.OPERATIONS,
     *status.OPERATIONS,
+    *exporting.OPERATIONS,
 )

@@ -54,6 +54,7 @@ AN_IMPORT = {
     "header": "address,credential",
     "lines": [{"number": 2, "text": "imported@opm.go.th,openid"}],
 }
+EXPORT = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
 A_LIST = {"address": "all@opm.go.th"}
 LIST_MADE = ("POST", "/lists", A_LIST)
 TABLE = [
@@ -193,6 +194,8 @@ TABLE = [
     Row("GET", "/trace", LISTING),
     Row("GET", "/trace/refusals", LISTING),
     Row("GET", "/status", OPERATING),
+    Row("POST", "/trace/export", OPERATING, EXPORT),
+    Row("POST", "/agencies/{agency_id}/trace/export", SEEING, EXPORT),
 ]
 
 

@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli import exporting, main
-from gateway.cli.exporting import csv_rows, json_lines
+from gateway.cli import main
+from gateway.domain.traffic import Format
+from gateway.processes import traffic_files
+from gateway.processes.traffic_files import CHUNK_OCTETS, WRITERS, csv_rows, json_lines, octets_of
 from projections.trace.traffic import COLUMNS, Traffic
 
 AT = datetime(2026, 11, 23, 4, 5, 6, 789_000, tzinfo=UTC)
@@ -55,10 +58,26 @@ def test_every_column_has_its_type_in_parquet() -> None:
             return lambda *arguments, **options: name if name != "schema" else dict(*arguments)
 
     kinds = {"int": ("int32", "int64"), "str": ("string",), "date": ("date32",), "datetime": ("timestamp",)}
-    for name, kind in exporting._schema(Arrow()).items():
+    for name, kind in traffic_files._schema(Arrow()).items():
         value = getattr(ROW, name)
         expected = kinds.get(type(value).__name__, ("list_",) if isinstance(value, list | tuple) else ())
         assert kind in (expected or ("timestamp", "string")), name
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl"])
+async def test_a_file_is_made_in_pieces_and_is_the_same(format_: Format) -> None:
+    async def rows() -> AsyncIterator[Traffic]:
+        for _ in range(2_000):
+            yield ROW
+
+    pieces = [piece async for piece in octets_of(rows(), format_)]
+    whole = io.BytesIO()
+    with WRITERS[format_](whole) as write:
+        for _ in range(2_000):
+            write(ROW)
+    assert b"".join(pieces) == whole.getvalue()
+    assert len(pieces) > 5
+    assert max(map(len, pieces)) < 2 * CHUNK_OCTETS
 
 
 @pytest.mark.parametrize("missing", ["--since", "--until", "--format", "--output"])
