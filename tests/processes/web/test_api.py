@@ -132,10 +132,10 @@ async def test_oddities_have_their_own_status(world: World) -> None:
 async def test_a_server_that_is_away_is_no_mistake_of_the_callers(world: World) -> None:
     await world.token("admin")
 
-    async def away() -> None:
+    async def away(*_: object) -> None:
         raise Unavailable("nats", "no answer")
 
-    world.log.last = away  # type: ignore[method-assign, assignment]
+    world.log.append_guarded = away  # type: ignore[method-assign, assignment]
     refused = await world.ask("admin", "POST", "/accounts", {"address": "late@opm.go.th"})
     assert (refused.status, refused.detail) == (503, "the gateway cannot do this now: try again later")
     assert refused.headers["retry-after"]
