@@ -358,8 +358,8 @@ class KeyStore(Protocol):
 
     Names: account.<id> agency.<id> transit.<agency_id>.<yyyymmdd> traffic.<agency_id>.<yyyymm>
     srs.<yyyymm> site.address site.salt verifier.<account_id> verifier.operator.<name> app-password.<id>
-    identity.<agency_id> token.<SHA-256> session.<SHA-256> invitation.<account_id> import.unfinished. Cached
-    in memory; a forgotten key is noticed within seconds.
+    identity.<agency_id> client-key.<SHA-256> token.<SHA-256> session.<SHA-256> invitation.<account_id>
+    import.unfinished. Cached in memory; a forgotten key is noticed within seconds.
     """
 
     async def get(self, name: str) -> bytes:

@@ -17,6 +17,7 @@ import msgspec
 from gateway.cli.session import Session
 from gateway.domain.account import Role
 from gateway.domain.agency import AgencyStatus, ForwardingPolicy, Limits, NextHop
+from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.registration import Refused, Unknown
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
@@ -207,6 +208,13 @@ class RemoteAgencies:
 
     async def set_forwarding_policy(self, agency_id: AgencyId, policy: ForwardingPolicy) -> None:
         await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/forwarding", {"policy": policy})
+
+    async def tls(self, agency_id: AgencyId) -> AgencyTls:
+        return msgspec.convert(await self._remote.ask("GET", f"/agencies/{quote(agency_id)}/tls"), AgencyTls)
+
+    async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> None:
+        body = {**msgspec.to_builtins(policy), "use": policy.use, "key": key.decode(), "reason": reason}
+        await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/tls", body)
 
 
 class RemoteForwarding:

@@ -102,12 +102,26 @@ def _tell(mails: list[Story], steps: list[Step], seen: int) -> None:
     for step in steps:
         mail = by_id[step.mail_id]
         agency = mail.agencies.get(step.agency_id, "") if step.agency_id else ""
-        told = (str(step.code or ""), step.status or "", step.reason or "", step.reply_text, agency)
+        told = (
+            str(step.code or ""),
+            step.status or "",
+            step.reason or "",
+            step.reply_text,
+            _tls(step),
+            agency,
+        )
         said = " ".join(filter(None, told))
         who = cell([_both(mail, address) for address in step.addresses] or step.account_id)
         click.echo(
             f"{step.position:>10}  {step.at:%Y-%m-%d %H:%M:%S.%f}  {step.topic:<18}  {who}  {cell(said)}"
         )
+
+
+def _tls(step: Step) -> str:
+    """What was had of TLS with a next hop, and what was not; "": in the clear."""
+    had = f"{step.tls}, {step.verified}" if step.tls else ""
+    told = "; ".join(filter(None, (had, step.tls_failure)))
+    return f"[{told}]" if told else ""
 
 
 def _both(mail: Story, address: str) -> str:

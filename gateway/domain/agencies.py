@@ -23,6 +23,7 @@ from gateway.domain.agency import (
     ForwardingPolicy,
     IdentityProvider,
 )
+from gateway.domain.agency_tls import EXCEPTION_MAX, AgencyTls, AgencyTlsSet, check_authorities
 from gateway.domain.catching import AgencyCatchAllSet, AgencyPlusAddressingSet, cannot_catch
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
@@ -167,6 +168,29 @@ def set_identity(
         if not provider.audience or not provider.claim:
             raise Refused("a provider's tokens have an audience and a claim that is the address")
     agency.trigger(AgencyIdentitySet, stamp, provider=provider)
+    return _registration(agency, position)
+
+
+def set_tls(agency: Agency, position: int, policy: AgencyTls, stamp: Stamp, *, reason: bytes) -> Registration:
+    """What TLS with its own mail server has to be, all of it. reason: of `seal_reason`. Raises Refused."""
+    if agency.is_hosted:
+        raise Refused(f"the mailboxes of {agency.name} are here: no mail goes to a server of its own")
+    if policy.use == "pinned" and not policy.authorities:
+        raise Refused("say who vouches for the server: a pinned policy has authorities")
+    if policy.use not in ("pinned", "mutual") and policy.authorities:
+        raise Refused("authorities are of a pinned or mutual policy")
+    if bool(policy.certificate) != (policy.use == "mutual"):
+        raise Refused("a mutual policy, and no other, has a certificate that we show")
+    if policy.authorities and (why := check_authorities(policy.authorities)):
+        raise Refused(f"these authorities cannot vouch for a server: {why}")
+    if policy.exception_until is not None:
+        if policy.exception_until <= stamp.at:
+            raise Refused("an exception ends in the future")
+        if policy.exception_until > stamp.at + EXCEPTION_MAX:
+            raise Refused(f"an exception ends within {EXCEPTION_MAX.days} days; extend it then")
+    if policy == agency.tls:
+        raise Refused(f"the TLS policy of {agency.name} is this already")
+    agency.trigger(AgencyTlsSet, stamp, policy=policy, sealed=reason)
     return _registration(agency, position)
 
 

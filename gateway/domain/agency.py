@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from msgspec import Struct
 
+from gateway.domain.agency_tls import NO_TLS_POLICY
 from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Instant, Stamp
 from gateway.domain.trial import Trial
@@ -166,6 +167,7 @@ class Agency(Aggregate):
         self.plus_addressing = True
         self.provider: IdentityProvider | None = None
         self.forwarding: ForwardingPolicy = FORWARDING_DEFAULT
+        self.tls = NO_TLS_POLICY
 
     @classmethod
     def create(

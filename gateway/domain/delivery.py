@@ -22,6 +22,7 @@ from gateway.domain.events import (
 from gateway.domain.histories import mail_history
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import seal
+from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.dsn_options import DELAY, NEVER, SUCCESS, wants
 from gateway.mail.reply import Reply, reply
 
@@ -127,7 +128,7 @@ class Tried:
     position: int  # of mail.queued
     attempts: tuple[Attempt, ...]
     remote_host: str  # "" when there was nowhere to go
-    tls: str = ""
+    tls: TlsSeen = NO_TLS_SEEN
 
 
 def outcome_facts(
@@ -140,7 +141,7 @@ def outcome_facts(
     nonce: Callable[[], bytes],
 ) -> list[Fact]:
     """The facts of an attempt: one for all recipients that have the same outcome for the same reason."""
-    queued = tried.queued
+    queued, seen = tried.queued, tried.tls
     alike: dict[tuple[Outcome, int, Reply, bool], list[int]] = {}
     reported = set[int]()
     for attempt in tried.attempts:
@@ -159,7 +160,7 @@ def outcome_facts(
 
     facts = []
     for (outcome, number, said, is_ours), recipients in alike.items():
-        secret = AttemptSecret(tried.remote_host, _text(said), tried.tls)
+        secret = AttemptSecret(tried.remote_host, _text(said), seen.text, seen.verified, seen.failure)
         carried = stamp.answering(tried.position) | {
             "mail_id": queued.mail_id,
             "recipients": tuple(recipients),

@@ -214,11 +214,13 @@ class MailQueued(Event, frozen=True, kw_only=True):
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):
-    """What the next hop said. tls: protocol and cipher, "" in the clear."""
+    """What the next hop said. The last three: as TlsSeen (tls_policy.py)."""
 
     remote_host: str
     reply_text: str
-    tls: str = ""
+    tls: str = ""  # protocol and cipher, "" in the clear
+    verified: str = ""
+    tls_failure: str = ""
 
 
 class Attempted(Event, frozen=True, kw_only=True):

@@ -135,7 +135,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             hostname=settings.hostname,
             demo=settings.demo,
             connections_max=settings.relay_concurrency,
-            strict_tls_context=verifying_context(settings.relay_ca_file),
+            trusting=partial(verifying_context, settings.relay_ca_file),
         )
         maillog.role_ready()
         serving()

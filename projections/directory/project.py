@@ -41,6 +41,7 @@ from gateway.domain.agency import (
     AgencySuspended,
     agency_key_name,
 )
+from gateway.domain.agency_tls import AgencyTlsSet
 from gateway.domain.app_passwords import (
     AppPasswordMade,
     AppPasswordRevoked,
@@ -126,6 +127,11 @@ FOLD: Final = {
     AgencyForwardingSet.TOPIC: """UPDATE agency SET forwarding = changed.policy
         FROM unnest($1::text[], $2::text[]) AS changed (agency_id, policy)
         WHERE agency.agency_id = changed.agency_id""",
+    AgencyTlsSet.TOPIC: """UPDATE agency SET tls_use = changed.use, tls_authorities = changed.authorities,
+            tls_certificate = changed.certificate, tls_exception_until = changed.exception_until
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+            AS changed (agency_id, use, authorities, certificate, exception_until)
+        WHERE agency.agency_id = changed.agency_id""",
     AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
             recipients_max = changed.recipients, message_octets_max = changed.message,
             attachment_octets_max = changed.attachment, trace_days = changed.trace
@@ -183,7 +189,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 13  # since a domain may move to another agency
+    version = 14  # since agencies say what TLS with their own servers has to be
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -251,6 +257,9 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return event.originator_id, *map(clear, msgspec.structs.astuple(event.provider))
         case AgencyForwardingSet():
             return event.originator_id, event.policy
+        case AgencyTlsSet(policy=policy):
+            pems = clear(policy.authorities), clear(policy.certificate)
+            return event.originator_id, policy.use, *pems, policy.exception_until
         case ForwardingSet():
             return _forwarding(event, keys)
         case ForwardingRemoved():

@@ -9,6 +9,7 @@ import asyncpg
 
 from gateway.domain.account import AccountStatus
 from gateway.domain.agency import AgencyStatus, IdentityProvider, Limits, NextHop
+from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.catching import Looked, settle
 from gateway.domain.quota import Room
 from gateway.domain.routing import Hosted as Hosted
@@ -251,6 +252,7 @@ class AgencyRow:
     trial_closes_at: datetime | None = None  # its trial has ended; None: it has not
     catch_all_id: AccountId | None = None  # account that gets what is for nobody; None: it is refused
     plus_addressing: bool = True
+    tls: str = "opportunistic"  # of mail to its next hop
 
 
 async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[AgencyRow]:
@@ -280,6 +282,7 @@ async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[A
             row["trial_closes_at"],
             row["catch_all_id"],
             row["plus_addressing"],
+            str(AgencyTls(row["tls_use"], exception_until=row["tls_exception_until"])),
         )
         for row in found
     ]

@@ -28,7 +28,12 @@ CREATE TABLE agency (
     client_id text,
     claim     text,
     former_names text[] NOT NULL DEFAULT '{}',          -- oldest first
-    forwarding text NOT NULL DEFAULT 'inside'  -- where its accounts may forward: none, inside, anywhere
+    forwarding text NOT NULL DEFAULT 'inside', -- where its accounts may forward: none, inside, anywhere
+    -- What TLS with its own mail server has to be: opportunistic, required, pinned, mutual.
+    tls_use             text NOT NULL DEFAULT 'opportunistic',
+    tls_authorities     text NOT NULL DEFAULT '',      -- PEM, who alone vouches for it; blank: whom we trust
+    tls_certificate     text NOT NULL DEFAULT '',      -- PEM, what we show; blank: nothing
+    tls_exception_until timestamptz                    -- opportunistic until then
 );
 CREATE TABLE domain (
     domain      text PRIMARY KEY,      -- A-labels, lower case

@@ -54,7 +54,7 @@ MailEvent = (
 STEP_COLUMNS: Final = (
     "position", "mail_id", "at", "topic", "actor_kind", "actor_id", "role", "version", "settings", "cause",
     "recipients", "agency_id", "account_id", "attempt", "code", "status", "reason", "next_attempt_at",
-    "remote_host", "reply_text",
+    "remote_host", "reply_text", "tls", "verified", "tls_failure",
 )  # fmt: skip
 FOUND_BY = """
 INSERT INTO mail SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[], $5::text[],
@@ -76,7 +76,7 @@ ON CONFLICT DO NOTHING
 
 class TraceModel(ReadModel):
     name = "trace"
-    version = 8  # since agencies have times of their own for their traffic
+    version = 9  # since what was had of TLS with a next hop is in it
     topics = traffic.TOPICS | {
         kind.TOPIC
         for kind in (
@@ -140,6 +140,7 @@ def _step(recorded: Recorded, keys: Keys) -> tuple[object, ...]:
         event.reason if isinstance(event, MailBounced) else None,
         _next_at(event),
         clear(said.remote_host), clear(said.reply_text),
+        clear(said.tls), clear(said.verified), clear(said.tls_failure),
     )  # fmt: skip
 
 

@@ -37,6 +37,9 @@ class Step:
     next_attempt_at: datetime | None
     remote_host: str
     reply_text: str
+    tls: str
+    verified: str
+    tls_failure: str
     addresses: tuple[str, ...]
 
 

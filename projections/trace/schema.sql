@@ -19,7 +19,10 @@ CREATE TABLE step (
     reason          text,
     next_attempt_at timestamptz,
     remote_host     text        NOT NULL,   -- this and the next: blank when erased, or when there is none
-    reply_text      text        NOT NULL
+    reply_text      text        NOT NULL,
+    tls             text        NOT NULL,   -- version and cipher; blank: in the clear
+    verified        text        NOT NULL,   -- opportunistic, ca, pinned, dane, sts; blank: in the clear
+    tls_failure     text        NOT NULL    -- as in RFC 8460; blank: none
 );
 CREATE INDEX step_mail ON step (mail_id, position);
 -- What a mail is found by. Blank when erased.

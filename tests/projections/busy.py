@@ -5,11 +5,12 @@ from datetime import timedelta
 from gateway.domain.account import Account
 from gateway.domain.addresses import ADDRESS_RESTS
 from gateway.domain.agency import NextHop
+from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.app_passwords import Use
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.domain.steering import Cancel, Hold, Release, Reroute, Retry
 from gateway.mail.ids import AgencyId
-from tests.projections.governing import rename
+from tests.projections.governing import demand_tls, rename
 from tests.projections.world import Mail, Owner, World
 
 
@@ -58,6 +59,9 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             world.suspend_agency(opdc)
             world.activate_agency(opdc)
             rename(world, opdc, f"OPDC {number}")
+            until = world.now + timedelta(days=number + 1)
+            for policy in (AgencyTls("required", exception_until=until), AgencyTls("required")):
+                demand_tls(world, dld, policy)
             world.limit(opdc, accounts_max=1_000 + number, recipients_max=None)
             if world.aggregate(Account, late.account_id)[0].status != "closed":
                 world.contact(late)

@@ -1,8 +1,9 @@
 """What operators and administrators decide about agencies of a made-up history."""
 
 from gateway.domain.account import Account
-from gateway.domain.agencies import rename_agency, set_catch_all, set_plus_addressing
+from gateway.domain.agencies import rename_agency, set_catch_all, set_plus_addressing, set_tls
 from gateway.domain.agency import Agency
+from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.domains import replace_domain as replaced
 from gateway.mail.ids import AgencyId
 from tests.projections.world import Owner, World
@@ -11,6 +12,11 @@ from tests.projections.world import Owner, World
 def rename(world: World, agency_id: AgencyId, name: str) -> None:
     agency, position = world.aggregate(Agency, agency_id)
     world.add(*rename_agency(agency, position, name, world.stamp()).facts)
+
+
+def demand_tls(world: World, agency_id: AgencyId, policy: AgencyTls) -> None:
+    agency, position = world.aggregate(Agency, agency_id)
+    world.add(*set_tls(agency, position, policy, world.stamp(), reason=b"sealed").facts)
 
 
 def catch_all(world: World, owner: Owner) -> None:

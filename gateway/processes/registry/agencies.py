@@ -13,6 +13,7 @@ from gateway.domain.agencies import (
     set_identity,
     set_limits,
     set_plus_addressing,
+    set_tls,
     suspend_agency,
 )
 from gateway.domain.agency import (
@@ -26,8 +27,9 @@ from gateway.domain.agency import (
     agency_key_name,
     identity_secret_name,
 )
+from gateway.domain.agency_tls import AgencyTls, check_certificate, client_key_name
 from gateway.domain.catching import AgencyCatchAllSet
-from gateway.domain.registration import Registration
+from gateway.domain.registration import Refused, Registration
 from gateway.domain.trial import AgencyTrialExtended
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
@@ -157,6 +159,27 @@ class Agencies(Deciding):
         async def decide() -> Registration:
             found = await self._reading.agency(agency_id)
             return set_forwarding_policy(found.agency, found.position, policy, self._stamp())
+
+        await self._decide(agency_id, decide)
+
+    async def tls(self, agency_id: AgencyId) -> AgencyTls:
+        """What TLS with its own mail server has to be, as the log says now."""
+        return (await self._reading.agency(agency_id)).agency.tls
+
+    async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> None:
+        """key: PEM, of its certificate; b"": it has one already, or the policy has no certificate."""
+        if policy.certificate and key:
+            if why := check_certificate(policy.certificate, key):
+                raise Refused(f"this certificate cannot be shown to a server: {why}")
+            # Under a name of its own: a policy in force keeps its key, whatever is decided below.
+            await self._keys.put(client_key_name(policy.certificate), key)
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            if policy.certificate and not key and policy.certificate != found.agency.tls.certificate:
+                raise Refused("a certificate comes with its key")
+            sealed = await self._agency_reason(reason, agency_id)
+            return set_tls(found.agency, found.position, policy, self._stamp(), reason=sealed)
 
         await self._decide(agency_id, decide)
 

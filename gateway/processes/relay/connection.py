@@ -1,20 +1,22 @@
 """One connection to a next hop: the asyncio shell around the SMTP client core.
 
 Source: RFC 5321 §4.5.3.2 (timeouts), RFC 7435 (opportunistic TLS: better encrypted to somebody than in the
-clear to everybody), RFC 8689 §4.2.1 (a mail that requires TLS).
+clear to everybody), RFC 8689 §4.2.1 (a mail that requires TLS). What is demanded of TLS: securing.py.
 """
 
 import asyncio
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.domain.agency import NextHop
+from gateway.domain.tls_policy import NO_TLS_SEEN, Failure, TlsSeen, refusal
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import reply
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
+from gateway.processes.relay.securing import Secure, Way, chain_of, failure_in
 from gateway.protocols.smtp.client import (
     LOST,
     NO_TLS,
@@ -25,9 +27,7 @@ from gateway.protocols.smtp.client import (
     HostRefused,
     Ready,
     SendContent,
-    TlsUse,
 )
-from gateway.protocols.smtp.demanding import NO_REQUIRETLS
 from gateway.protocols.smtp.effects import Close, Send, StartTls
 from gateway.protocols.smtp.transaction import Answer, Stage
 
@@ -58,14 +58,14 @@ class Connection:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         *,
         hop: NextHop,
-        tls_context: ssl.SSLContext,
+        way: Way,
         timeouts: Timeouts,
     ) -> None:
-        self._client, self._hop, self._tls_context, self._timeouts = client, hop, tls_context, timeouts
+        self._client, self._hop, self._way, self._timeouts = client, hop, way, timeouts
         self._reader, self._writer = streams
         self._events: deque[Ready | SendContent | Concluded | HostRefused | Close] = deque()
-        self.tls = ""  # protocol and cipher
-        self._is_verified = False  # inside TLS, with the host that was meant
+        self._is_unheard = False  # inside TLS, and the host has said nothing there yet
+        self.tls = NO_TLS_SEEN
 
     async def ready(self) -> HostRefused | None:
         """Wait until the host takes a mail; else why it does not."""
@@ -74,6 +74,9 @@ class Connection:
                 case Ready():
                     return None
                 case HostRefused() as refused:
+                    if refused.reply is NO_TLS:  # not only just now, where it is not even offered
+                        is_offered = self._client.offers_starttls
+                        self._tls_failed("validation-failure" if is_offered else "starttls-not-supported")
                     return refused
                 case Close():
                     return HostRefused(LOST, Stage.QUIT, is_ours=True)
@@ -87,7 +90,8 @@ class Connection:
 
         Every recipient has its answer, whatever happens to the connection.
         """
-        assert self._is_verified or not envelope.demands.requires_tls, "the host may be anybody"
+        is_verified = self.tls.verified not in ("", "opportunistic")
+        assert is_verified or not envelope.demands.requires_tls, "the host may be anybody"
         await self._perform(self._client.start(envelope))
         timeout_s = self._timeouts.reply
         while True:
@@ -99,11 +103,6 @@ class Connection:
                     return answers
                 case event:
                     raise AssertionError(event)
-
-    @property
-    def offers_starttls(self) -> bool:
-        """True when the host offers TLS."""
-        return self._client.offers_starttls
 
     async def close(self) -> None:
         """Say goodbye if the host still listens, and close."""
@@ -124,14 +123,21 @@ class Connection:
             except TimeoutError:
                 await self._perform(self._client.lost("the host is silent"))
                 continue
-            except (OSError, ssl.SSLError) as error:
-                await self._perform(self._client.lost(str(error)))
+            except OSError as error:  # ssl.SSLError is one
+                await self._lost(str(error))
                 continue
             if octets:
+                self._is_unheard = False
                 await self._perform(self._client.feed(octets))
             else:
-                await self._perform(self._client.lost("the host closed the connection"))
+                await self._lost("the host closed the connection")
         return self._events.popleft()
+
+    async def _lost(self, why: str) -> None:
+        """A host that ends TLS 1.3 at once does not want what we have shown to it."""
+        if self._is_unheard:
+            self._tls_failed("validation-failure")
+        await self._perform(self._client.lost(why))
 
     async def _perform(self, effects: Sequence[ClientEffect]) -> None:
         for effect in _joined(effects):
@@ -157,17 +163,27 @@ class Connection:
     async def _start_tls(self) -> None:
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                await self._writer.start_tls(self._tls_context, server_hostname=self._hop.host)
+                await self._writer.start_tls(self._way.context, server_hostname=self._hop.host)
         except ssl.SSLCertVerificationError as error:  # only where it is looked at
-            await self._perform(self._client.lost(f"TLS: {error}", NO_REQUIRETLS))
+            await self._end_tls(failure_in(error), str(error))
             return
         except (OSError, TimeoutError, ssl.SSLError, ValueError) as error:
-            await self._perform(self._client.lost(f"TLS: {error}", TLS_FAILED))
+            await self._end_tls("validation-failure", str(error))
             return
         session = self._writer.get_extra_info("ssl_object")
-        self.tls = f"{session.version()} {session.cipher()[0]}"
-        self._is_verified = self._tls_context.verify_mode is ssl.CERT_REQUIRED
+        if not self._way.proves(chain_of(session)):
+            await self._end_tls("certificate-not-trusted", "nobody vouches for its certificate")
+            return
+        self.tls = TlsSeen(f"{session.version()} {session.cipher()[0]}", self._way.verified)
+        self._is_unheard = True
         await self._perform(self._client.tls_started())
+
+    async def _end_tls(self, failure: Failure, why: str) -> None:
+        self._tls_failed(failure)
+        await self._perform(self._client.lost(f"TLS: {why}", TLS_FAILED))
+
+    def _tls_failed(self, failure: Failure) -> None:
+        self.tls = TlsSeen(failure=failure)
 
     async def _send_content(self, content: AsyncIterator[bytes], may_end: Callable[[], bool]) -> None:
         # One piece is held back: the last goes out with the final dot, a small mail in one write.
@@ -201,48 +217,43 @@ def _joined(effects: Sequence[ClientEffect]) -> list[ClientEffect]:
     return joined
 
 
-def opportunistic_context() -> ssl.SSLContext:
-    """TLS with whoever answers: no name and no certificate is checked (RFC 7435 §3)."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+@dataclass(frozen=True, slots=True)
+class NoConnection(HostRefused):
+    """tls: what failed of it, where it was that."""
+
+    tls: TlsSeen = NO_TLS_SEEN
 
 
 async def connect(
-    hop: NextHop, *, hostname: str, tls_context: ssl.SSLContext, timeouts: Timeouts
-) -> Connection | HostRefused:
-    """A connection whose host takes a mail: with TLS when it offers that, without when TLS fails.
+    hop: NextHop, *, hostname: str, secure: Secure, timeouts: Timeouts
+) -> Connection | NoConnection:
+    """A connection whose host takes a mail, with such TLS as is demanded.
 
-    tls_context: one that verifies means that there is no going on without TLS.
+    Each of the ways is tried when TLS by the one before failed; what failed first is what is told.
     """
-    refused = HostRefused(TLS_FAILED, Stage.STARTTLS, is_ours=True)
-    is_strict = tls_context.verify_mode is ssl.CERT_REQUIRED
-    for use in (TlsUse.ALWAYS,) if is_strict else (TlsUse.WHEN_OFFERED, TlsUse.NEVER):
+    demand = secure.demand
+    failure = demand.unmet
+    for way in () if failure and demand.is_binding else secure.ways:
         try:
             async with asyncio.timeout(timeouts.connect):
                 streams = await asyncio.open_connection(hop.host, hop.port, limit=READ_OCTETS)
         except (OSError, TimeoutError):
-            return HostRefused(NO_CONNECTION, Stage.GREETING, is_ours=True)
-        client = Client(ClientConfig(hostname, use))
-        connection = Connection(client, streams, hop=hop, tls_context=tls_context, timeouts=timeouts)
+            return NoConnection(NO_CONNECTION, Stage.GREETING, is_ours=True, tls=TlsSeen(failure=failure))
+        client = Client(ClientConfig(hostname, way.use))
+        connection = Connection(client, streams, hop=hop, way=way, timeouts=timeouts)
         why_not = await connection.ready()
         if why_not is None:
+            connection.tls = replace(connection.tls, failure=failure)
             return connection
         await connection.close()
-        refused = why_not
-        if is_strict and (refused.reply is NO_REQUIRETLS or _never_offers_tls(refused, connection)):
-            return HostRefused(
-                NO_REQUIRETLS, Stage.MAIL, is_ours=True
-            )  # about such mails, not the connection
-        if refused.reply is not TLS_FAILED:
-            break
-    return refused
-
-
-def _never_offers_tls(refused: HostRefused, connection: Connection) -> bool:
-    """True when it is not only just now that there is no TLS."""
-    return refused.reply is NO_TLS and not connection.offers_starttls
+        if not connection.tls.failure:
+            seen = TlsSeen(failure=failure)
+            return NoConnection(why_not.reply, why_not.stage, is_ours=why_not.is_ours, tls=seen)
+        failure = failure or connection.tls.failure
+    said = refusal(demand, failure)
+    # What is said for good is about such mails, not about the connection.
+    stage = Stage.MAIL if said.is_permanent else Stage.STARTTLS
+    return NoConnection(said, stage, is_ours=True, tls=TlsSeen(failure=failure))
 
 
 def is_about_mail(answer: Answer) -> bool:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from gateway.domain.agency import NextHop
+from gateway.domain.agency_tls import NO_TLS_POLICY, AgencyTls
 from gateway.domain.delivery import (
     DEMO,
     HELD,
@@ -27,6 +28,7 @@ from gateway.domain.delivery import (
 )
 from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
 from gateway.domain.sealing import NONCE_OCTETS
+from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.networks import is_loopback
 from gateway.mail.reply import Reply
 from gateway.ports import (
@@ -45,17 +47,18 @@ from gateway.processes import maillog
 from gateway.processes.patience import patiently
 from gateway.processes.relay.connection import (
     Connection,
+    NoConnection,
     Timeouts,
     connect,
     is_about_mail,
-    opportunistic_context,
     refused_all,
 )
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
+from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.processes.trusting import verifying_context
-from gateway.protocols.smtp.client import LOST, HostRefused
+from gateway.protocols.smtp.client import LOST
 from gateway.protocols.smtp.transaction import TOO_MANY_RECIPIENTS, Answer, Stage
 
 JOBS_MAX: Final = 500  # under lease at once
@@ -72,7 +75,7 @@ class Destination:
     """A next hop, the jobs that wait for it and the connections it has."""
 
     hop: NextHop
-    requires_tls: bool  # its connections are for mails that do (RFC 8689)
+    wanted: Wanted  # of TLS, by the mails it is for
     connections_max: int  # goes down when the host refuses one more than it has
     jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)  # JOBS_MAX at most
     workers: int = 0  # connections, made or in the making
@@ -89,7 +92,7 @@ class Means:
     schedule: RetrySchedule = field(default_factory=RetrySchedule)
     timeouts: Timeouts = field(default_factory=Timeouts)
     tls_context: ssl.SSLContext = field(default_factory=opportunistic_context, repr=False)
-    strict_tls_context: ssl.SSLContext = field(default_factory=verifying_context, repr=False)
+    trusting: Callable[[], ssl.SSLContext] = field(default=verifying_context, repr=False)
 
 
 class Relay:
@@ -110,7 +113,8 @@ class Relay:
         self._queue, self._lane, self._content, self._keys = queue, lane, content, keys
         self._clock, self._entropy, self._by = clock, entropy, by
         self._means = means
-        self._destinations: dict[tuple[NextHop, bool], Destination] = {}
+        self._securing = Securing(keys, clock, means.tls_context, means.trusting)
+        self._destinations: dict[tuple[NextHop, Wanted], Destination] = {}
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
         self._recorder = Recorder(self._append, self._recorded)
@@ -141,13 +145,16 @@ class Relay:
                 continue
             agencies = list({job.queued.agency_id for job in jobs if job.queued.agency_id is not None})
             hops = await patiently(self._clock, "take", partial(self._queue.next_hops, agencies))
+            policies = await patiently(self._clock, "take", partial(self._queue.tls_policies, agencies))
             await self._content.read_ahead([job.queued.message.content for job in jobs])
             for job in jobs:
                 keys = [(job.position, recipient) for recipient in job.recipients]
                 if not self._jobs.keys() & keys:  # else its lease was lost here, and the attempt goes on
                     self._jobs |= dict.fromkeys(keys, job)
                     agency_id = job.queued.agency_id
-                    self._assign(job, hops.get(agency_id) if agency_id else None)
+                    hop = hops.get(agency_id) if agency_id else None
+                    policy = policies.get(agency_id, NO_TLS_POLICY) if agency_id else NO_TLS_POLICY
+                    self._assign(job, hop, policy)
 
     async def _room(self) -> None:
         """Wait until a whole set can be taken: what is in hand keeps every connection busy meanwhile."""
@@ -155,7 +162,7 @@ class Relay:
             self._has_room.clear()
             await self._has_room.wait()
 
-    def _assign(self, job: Job, hop: NextHop | None) -> None:
+    def _assign(self, job: Job, hop: NextHop | None, policy: AgencyTls) -> None:
         if job.is_held:
             self._tasks.create_task(self._go_nowhere(job, HELD))
             return
@@ -163,7 +170,7 @@ class Relay:
         if hop is None or (self._means.demo and not is_loopback(hop.host)):
             self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
             return
-        key = hop, job.queued.requiretls
+        key = hop, Wanted(job.queued.requiretls, policy)
         destination = self._destinations.get(key)
         if destination is None:
             destination = self._destinations[key] = Destination(*key, self._means.connections_max)
@@ -224,15 +231,12 @@ class Relay:
 
     async def _serve(self, destination: Destination) -> None:
         """One connection, as long as there is something to send."""
-        means = self._means
+        hop, means = destination.hop, self._means
         try:
-            opened = await connect(
-                destination.hop,
-                hostname=means.hostname,
-                tls_context=means.strict_tls_context if destination.requires_tls else means.tls_context,
-                timeouts=self._means.timeouts,
-            )
-            if isinstance(opened, HostRefused):
+            wanted = partial(self._securing.secure, destination.wanted, hop.host)
+            secure = await patiently(self._clock, "secure", wanted)
+            opened = await connect(hop, hostname=means.hostname, secure=secure, timeouts=means.timeouts)
+            if isinstance(opened, NoConnection):
                 await self._refused(destination, opened)
             else:
                 try:
@@ -244,10 +248,10 @@ class Relay:
         if not destination.workers:
             destination.connections_max = self._means.connections_max
             if destination.jobs.empty():
-                self._destinations.pop((destination.hop, destination.requires_tls), None)
+                self._destinations.pop((destination.hop, destination.wanted), None)
         self._staff(destination)
 
-    async def _refused(self, destination: Destination, refused: HostRefused) -> None:
+    async def _refused(self, destination: Destination, refused: NoConnection) -> None:
         """While there are other connections they have the jobs; when the last is refused, all wait."""
         others = destination.workers - 1
         if others:
@@ -258,7 +262,7 @@ class Relay:
             opened = await self._open(job)
             if opened is not None:
                 answers = refused_all(refused, opened.envelope)
-                await self._conclude(job, opened, answers, host=str(destination.hop))
+                await self._conclude(job, opened, answers, host=str(destination.hop), tls=refused.tls)
 
     async def _send_all(self, destination: Destination, connection: Connection) -> None:
         is_used = False
@@ -344,7 +348,7 @@ class Relay:
         answers: Sequence[Answer],
         *,
         host: str,
-        tls: str = "",
+        tls: TlsSeen = NO_TLS_SEEN,
         started_s: float | None = None,
     ) -> None:
         """Decide what the answers mean and have it recorded."""

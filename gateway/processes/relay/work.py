@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from gateway.domain.agency import NextHop
+from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import MailQueued
 from gateway.mail.ids import AgencyId, MailId
 from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
 from projections.checkpoint import reached
 from projections.directory.query import next_hops
+from projections.directory.tls import tls_policies
 from projections.queue import leases, query
 from projections.queue.leases import Lease
 from projections.queue.project import QueueModel
@@ -72,6 +74,9 @@ class Queue(Protocol):
     async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
         """Where agencies' mail servers listen, of those that have one."""
 
+    async def tls_policies(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, AgencyTls]:
+        """What agencies demand of TLS with their mail servers, of those that demand anything."""
+
 
 class QueueRows:
     """The port above, on the rows."""
@@ -112,6 +117,10 @@ class QueueRows:
     async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
         async with self._pool.rows() as rows:
             return await next_hops(rows, agencies)
+
+    async def tls_policies(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, AgencyTls]:
+        async with self._pool.rows() as rows:
+            return await tls_policies(rows, agencies)
 
     async def _lease(self, due: Sequence[query.Due]) -> list[tuple[query.Due, Lease]]:
         """Those of them, or of their recipients, that no other relay has."""

@@ -123,4 +123,5 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
         trial_closes_at=row.trial_closes_at,
         catch_all_id=row.catch_all_id,
         plus_addressing=row.plus_addressing,
+        tls=row.tls,
     )

@@ -74,6 +74,7 @@ class Agency(Struct):
     trial_closes_at: datetime | None  # its trial has ended, and mail comes in until then
     catch_all_id: AccountId | None
     plus_addressing: bool
+    tls: str  # of mail to its own server: opportunistic, required, pinned, mutual; and an exception
 
 
 class AgencyList(Struct):

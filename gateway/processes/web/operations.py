@@ -19,6 +19,7 @@ from gateway.processes.web import (
     lists,
     signing_in,
     status,
+    tls,
     tracing,
 )
 from gateway.processes.web.office import Operation
@@ -304,6 +305,7 @@ OPERATIONS: Final = (
     *bans.OPERATIONS,
     *credentials.OPERATIONS,
     *identity.OPERATIONS,
+    *tls.OPERATIONS,
     *tracing.OPERATIONS,
     *status.OPERATIONS,
     *exporting.OPERATIONS,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.domain.agency import NextHop
+from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import Attempted, MailDeferred, MailQueued
 from gateway.mail.ids import AgencyId
 from gateway.ports import Position
@@ -22,6 +23,7 @@ class MemoryQueue:
 
     world: World
     hops: dict[AgencyId, NextHop] = field(default_factory=dict)
+    policies: dict[AgencyId, AgencyTls] = field(default_factory=dict)
     held: set[tuple[int, int]] = field(default_factory=set)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     lost: bool = False
@@ -72,3 +74,6 @@ class MemoryQueue:
 
     async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
         return {agency_id: hop for agency_id, hop in self.hops.items() if agency_id in agencies}
+
+    async def tls_policies(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, AgencyTls]:
+        return {agency_id: policy for agency_id, policy in self.policies.items() if agency_id in agencies}

@@ -22,8 +22,9 @@ from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.ports import START
-from gateway.processes.relay.connection import Timeouts, opportunistic_context
+from gateway.processes.relay.connection import Timeouts
 from gateway.processes.relay.relay import Means, Relay
+from gateway.processes.relay.securing import opportunistic_context
 from tests.processes.relay.host import Host
 from tests.processes.relay.queue import MemoryQueue
 from tests.processes.router.test_router import router, running

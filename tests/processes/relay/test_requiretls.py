@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def tls(certificates: Certificates) -> ssl.SSLContext:
 async def setting(certificates: Certificates) -> Setting:
     """A relay that trusts the authority which vouches for localhost."""
     setting = Setting()
-    setting.means = replace(setting.means, strict_tls_context=verifying_context(certificates.authority))
+    setting.means = replace(setting.means, trusting=partial(verifying_context, certificates.authority))
     return setting
 
 

@@ -191,6 +191,8 @@ TABLE = [
         None,
         ("PUT", "/agencies/{agency_id}/identity", A_PROVIDER),
     ),
+    Row("GET", "/agencies/{agency_id}/tls", SEEING),
+    Row("PUT", "/agencies/{agency_id}/tls", OPERATING, {"use": "required", **WHY}, by_hand=True),
     Row("GET", "/trace", LISTING),
     Row("GET", "/trace/refusals", LISTING),
     Row("GET", "/status", OPERATING),
