@@ -6,7 +6,6 @@ Source: RFC 6698 §2.1 (TLSA), RFC 7671 §5 (usages) and §9 (digest agility), R
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256, sha512
 from typing import Final
@@ -22,37 +21,30 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from gateway.domain.dns import Tlsa
+
 DANE_TA: Final = 2
 DANE_EE: Final = 3
 _DIGEST_OCTETS: Final = {1: 32, 2: 64}  # by matching type: SHA-256, SHA-512
 
 
-@dataclass(frozen=True, slots=True)
-class Tlsa:
-    """One TLSA record (RFC 6698 §2.1)."""
+def is_usable(record: Tlsa) -> bool:
+    """False for what SMTP does not use (RFC 7672 §3.1.3) and what cannot be understood."""
+    if record.usage not in (DANE_TA, DANE_EE) or record.selector not in (0, 1) or not record.data:
+        return False
+    return record.matching_type == 0 or _DIGEST_OCTETS.get(record.matching_type) == len(record.data)
 
-    usage: int  # 2: an authority (DANE-TA), 3: the host's own certificate (DANE-EE)
-    selector: int  # 0: the certificate, 1: its SubjectPublicKeyInfo
-    matching: int  # 0: as it is, 1: SHA-256, 2: SHA-512
-    data: bytes
 
-    @property
-    def is_usable(self) -> bool:
-        """False for what SMTP does not use (RFC 7672 §3.1.3) and what cannot be understood."""
-        if self.usage not in (DANE_TA, DANE_EE) or self.selector not in (0, 1) or not self.data:
-            return False
-        return self.matching == 0 or _DIGEST_OCTETS.get(self.matching) == len(self.data)
-
-    def matches(self, certificate: bytes) -> bool:
-        """True when the record means this certificate (DER)."""
-        selected = certificate if self.selector == 0 else _public_key(certificate)
-        match self.matching:
-            case 0:
-                return selected == self.data
-            case 1:
-                return sha256(selected).digest() == self.data
-            case _:
-                return sha512(selected).digest() == self.data
+def _means(record: Tlsa, certificate: bytes) -> bool:
+    """True when a usable record is of this certificate (DER). Raises ValueError."""
+    selected = certificate if record.selector == 0 else _public_key(certificate)
+    match record.matching_type:
+        case 0:
+            return selected == record.data
+        case 1:
+            return sha256(selected).digest() == record.data
+        case _:
+            return sha512(selected).digest() == record.data
 
 
 def tlsa_name(host: str, port: int) -> str:
@@ -62,17 +54,17 @@ def tlsa_name(host: str, port: int) -> str:
 
 def usable(records: Iterable[Tlsa]) -> tuple[Tlsa, ...]:
     """Those a client goes by. Of digests of one kind the strongest alone (RFC 7671 §9)."""
-    those = [record for record in records if record.is_usable]
+    those = [record for record in records if is_usable(record)]
     strongest = {
         (record.usage, record.selector): max(
-            other.matching
+            other.matching_type
             for other in those
             if (other.usage, other.selector) == (record.usage, record.selector)
         )
         for record in those
     }
     return tuple(
-        record for record in those if record.matching in (0, strongest[record.usage, record.selector])
+        record for record in those if record.matching_type in (0, strongest[record.usage, record.selector])
     )
 
 
@@ -85,7 +77,7 @@ def vouches(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str
     if not chain:
         return False
     try:
-        if any(record.usage == DANE_EE and record.matches(chain[0]) for record in records):
+        if any(record.usage == DANE_EE and _means(record, chain[0]) for record in records):
             return True
         return any(
             _leads_to(anchor, chain, names, at)
@@ -99,8 +91,8 @@ def vouches(records: Sequence[Tlsa], chain: Sequence[bytes], names: Sequence[str
 
 def _anchors(record: Tlsa, chain: Sequence[bytes]) -> list[bytes]:
     """The authorities a record means: in the chain, or the certificate that the record itself is."""
-    shown = [certificate for certificate in chain[1:] if record.matches(certificate)]
-    if not shown and (record.selector, record.matching) == (0, 0):
+    shown = [certificate for certificate in chain[1:] if _means(record, certificate)]
+    if not shown and (record.selector, record.matching_type) == (0, 0):
         return [record.data]
     return shown
 

@@ -15,7 +15,7 @@ POLICY_OCTETS_MAX: Final = 64 * 1024  # §3.2
 MEDIA_TYPE: Final = "text/plain"  # §3.2
 
 # §3.1: sts-text-record. Records that do not begin so are of something else, and not looked at.
-_VERSION: Final = "v=STSv1;"
+_VERSION: Final = b"v=STSv1;"
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}"
 _RECORD_FIELD: Final = re.compile(rf"({_NAME})=([\x21-\x3a\x3c\x3e-\x7e]+)")
 _ID: Final = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -63,7 +63,7 @@ def policy_url(domain: str) -> str:
     return f"https://{policy_host(domain)}/.well-known/mta-sts.txt"
 
 
-def parse_record(texts: Sequence[str]) -> str | None:
+def parse_record(texts: Sequence[bytes]) -> str | None:
     """The id of a domain's policy; None: the domain has none.
 
     texts: the TXT records at `record_name`, the strings of each joined. More than one that is of MTA-STS, or
@@ -72,7 +72,7 @@ def parse_record(texts: Sequence[str]) -> str | None:
     records = [text for text in texts if text.startswith(_VERSION)]
     if len(records) != 1:
         return None
-    fields = [field.strip(" \t") for field in records[0][len(_VERSION) :].split(";")]
+    fields = [field.strip(" \t") for field in records[0][len(_VERSION) :].decode("latin-1").split(";")]
     if fields[-1] == "":
         fields.pop()  # the last may be followed by a semicolon
     found = [_RECORD_FIELD.fullmatch(field) for field in fields]

@@ -15,7 +15,8 @@ from typing import Final, Literal
 from msgspec import structs
 
 from gateway.domain.agency_tls import NO_TLS_POLICY, AgencyTls
-from gateway.domain.dane import Tlsa, usable
+from gateway.domain.dane import usable
+from gateway.domain.dns import Tlsa
 from gateway.domain.mta_sts import StsPolicy
 from gateway.mail.reply import Reply, reply
 

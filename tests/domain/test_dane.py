@@ -6,7 +6,8 @@ from hashlib import sha256, sha512
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.domain.dane import Tlsa, tlsa_name, usable, vouches
+from gateway.domain.dane import tlsa_name, usable, vouches
+from gateway.domain.dns import Tlsa
 from tests.processes.relay.authority import Authority
 
 DLD, OTHER = Authority("DLD"), Authority("another")

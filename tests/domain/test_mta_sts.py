@@ -29,6 +29,7 @@ RECORDS: dict[str, tuple[list[str], str | None]] = {
     "no id": (["v=STSv1;"], None),
     "an empty id": (["v=STSv1; id=;"], None),
     "an id that is none": (["v=STSv1; id=a-b;"], None),
+    "letters that no record has": (["v=STSv1; id=1; x=ก"], None),
     "no fields": (["v=STSv1; id 1;"], None),
     "nothing between semicolons": (["v=STSv1; id=1;;"], None),
     "a space too early": (["v=STSv1 ; id=1;"], None),
@@ -37,7 +38,7 @@ RECORDS: dict[str, tuple[list[str], str | None]] = {
 
 @pytest.mark.parametrize(("texts", "identifier"), RECORDS.values(), ids=RECORDS)
 def test_a_record_is_read_as_the_rfc_says(texts: list[str], identifier: str | None) -> None:
-    assert parse_record(texts) == identifier
+    assert parse_record([text.encode() for text in texts]) == identifier
 
 
 # RFC 8461 §3.2

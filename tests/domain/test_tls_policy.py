@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from gateway.domain.agency_tls import AgencyTls
-from gateway.domain.dane import Tlsa
+from gateway.domain.dns import Tlsa
 from gateway.domain.mta_sts import StsPolicy
 from gateway.domain.tls_policy import OPPORTUNISTIC, Demand, Failure, Whose, Word, refusal, tls_policy
 
