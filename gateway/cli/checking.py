@@ -6,7 +6,7 @@ verified by digest, a sample or all.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import click
@@ -32,6 +32,7 @@ from gateway.wiring.desk import Desk
 from gateway.wiring.ground import READ_MODELS
 from projections.checkpoint import position_of, reached
 from projections.queue import listing
+from projections.queue.project import Recipient
 
 SAMPLE: Final = 500
 SETTLE_S: Final = 30.0
@@ -126,15 +127,29 @@ async def _rows_behind(desk: Desk, last: Position) -> dict[str, int]:
 async def compare_queue(desk: Desk, books: Books, last: Position) -> int:
     """The queue's rows against the books. What came after the books were closed is not held against them."""
     async with desk.pool.rows() as rows:
-        waiting = dict[str, set[int]]()
-        async for page in listing.all_waiting(rows):
-            for recipient in page:
-                waiting.setdefault(recipient.mail_id, set()).add(recipient.recipient)
+        waiting, differing, left = 0, set[MailId](), dict(books.waiting)
+        async for mail_id, recipients in _by_mail(listing.all_waiting(rows)):
+            waiting += len(recipients)
+            if left.pop(mail_id, None) != recipients:
+                differing.add(mail_id)
     if await desk.log.last() == last:  # a gateway at work is compared where both stand still
-        for mail_id in waiting.keys() | books.waiting.keys():
-            if waiting.get(mail_id) != books.waiting.get(MailId(mail_id)):
-                books.faults.append(f"{mail_id}: the queue's rows differ from the log")
-    return sum(map(len, waiting.values()))
+        for mail_id in sorted(differing | left.keys()):
+            books.faults.append(f"{mail_id}: the queue's rows differ from the log")
+    return waiting
+
+
+async def _by_mail(pages: AsyncIterator[list[Recipient]]) -> AsyncIterator[tuple[MailId, set[int]]]:
+    """Each mail of the queue with those of its recipients that wait, one mail in memory. pages: by mail."""
+    mail_id, recipients = "", set[int]()
+    async for page in pages:
+        for row in page:
+            if row.mail_id != mail_id and recipients:
+                yield MailId(mail_id), recipients
+                recipients = set()
+            mail_id = row.mail_id
+            recipients.add(row.recipient)
+    if recipients:
+        yield MailId(mail_id), recipients
 
 
 def _tell(verdict: dict[str, Any]) -> None:

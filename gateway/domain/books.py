@@ -20,14 +20,18 @@ from gateway.domain.events import (
 from gateway.domain.forwarding import MailForwarded
 from gateway.domain.maillist import ListExpanded
 from gateway.domain.steering import MailCancelled
-from gateway.mail.ids import MailId
+from gateway.mail.ids import AccountId, MailId
 
 End = Literal["delivered", "relayed", "bounced", "cancelled", "expanded", "forwarded"]
 
 
 @dataclass(slots=True)
 class Books:
-    """open: not decided yet; waiting: queued and not ended. ended: recipients by how."""
+    """open: not decided yet; waiting: queued and not ended. ended: recipients by how.
+
+    delivered: the accounts that have a mail which is open still. All of it grows with what has no end yet,
+    not with the log.
+    """
 
     events: int = 0
     mails: int = 0
@@ -35,7 +39,7 @@ class Books:
     open: dict[MailId, set[int]] = field(default_factory=dict)
     waiting: dict[MailId, set[int]] = field(default_factory=dict)
     ended: Counter[End] = field(default_factory=Counter)
-    delivered: set[tuple[str, str]] = field(default_factory=set)
+    delivered: dict[MailId, set[AccountId]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
     def enter(self, position: int, event: Event) -> None:
@@ -47,10 +51,11 @@ class Books:
                 self.recipients += len(event.recipients)
                 self.open[event.mail_id] = {recipient.id for recipient in event.recipients}
             case MailDelivered():
-                self._end(self.open, position, event.mail_id, event.recipients, "delivered")
-                if (once := (event.mail_id, event.account_id)) in self.delivered:
+                have_it = self.delivered.setdefault(event.mail_id, set())
+                if event.account_id in have_it:
                     self.faults.append(f"position {position}: {event.mail_id} was delivered there before")
-                self.delivered.add(once)
+                have_it.add(event.account_id)
+                self._end(self.open, position, event.mail_id, event.recipients, "delivered")
             case ListExpanded():
                 self._end(self.open, position, event.mail_id, event.recipients, "expanded")
             case MailForwarded(keeps_copy=False):  # else its delivery, right behind, is the end
@@ -93,4 +98,6 @@ class Books:
         left -= taken
         if not left:
             book.pop(mail_id, None)
+            if book is self.open:
+                self.delivered.pop(mail_id, None)  # what comes now is out of turn, wherever it goes
         return len(taken)
