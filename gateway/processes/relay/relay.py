@@ -132,7 +132,7 @@ class Relay:
         finally:
             with suppress(Deposed):
                 await self._recorder.finish(SHUTDOWN_TIMEOUT_S)  # what a host has said is not forgotten
-            await self._give_back()
+            await self._let_go()
 
     # --- the queue --------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Relay:
             for job in jobs:
                 self._forget(job)
 
-    async def _give_back(self, is_given: Callable[[Job], bool] = lambda job: True) -> None:
+    async def _give_back(self, is_given: Callable[[Job], bool]) -> None:
         """End the leases of such jobs that nobody has begun, so that who else wants them need not wait."""
         given = list[Job]()
         for destination in self._destinations.values():
@@ -214,6 +214,20 @@ class Relay:
                 await self._queue.release(given, START.position)
         for job in given:
             self._forget(job)
+
+    async def _let_go(self) -> None:
+        """At the end: whom no host can have, and whose outcome the rows know, others may try at once.
+
+        A lease that runs out says that a host may have had the mail: it is left to those of whom that is so.
+        """
+        jobs = {id(job): job for job in self._jobs.values()}.values()
+        recorded = [job for job in jobs if job.recorded_at is not None]
+        untouched = [job for job in jobs if job.recorded_at is None and not job.is_doubtful]
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                await self._queue.release(untouched, START.position)
+                reached = max((job.recorded_at or START.position for job in recorded), default=START.position)
+                await self._queue.release(recorded, reached)
 
     def _forget(self, job: Job) -> None:
         for recipient in job.recipients:
@@ -299,6 +313,7 @@ class Relay:
         tried = [i for i in range(len(answers)) if i not in set(rest)]
         for part in (parted := (job.part(tried), job.part(rest))):
             self._jobs |= {(part.position, recipient): part for recipient in part.recipients}
+        parted[1].is_doubtful = False  # of these the host has heard at RCPT, no more
         destination.jobs.put_nowait(parted[1])
         return parted[0], [answers[i] for i in tried]
 
@@ -316,7 +331,9 @@ class Relay:
             destination.idle -= 1
 
     def _may_end(self, job: Job) -> bool:
-        return job.may_end(self._clock.monotonic())
+        may = job.may_end(self._clock.monotonic())
+        job.is_doubtful |= may
+        return may
 
     # --- outcomes ---------------------------------------------------------------------------------------
 
@@ -375,6 +392,7 @@ class Relay:
             data_key=opened.data_key,
             nonce=partial(self._entropy, NONCE_OCTETS),
         )
+        job.is_doubtful = True
         doubtful = sum(answer.is_uncertain for answer in answers)
         if doubtful:
             maillog.possible_double(mail_id=job.queued.mail_id, recipients=doubtful)
@@ -386,6 +404,7 @@ class Relay:
 
     def _recorded(self, conclusions: Sequence[Conclusion], position: Position) -> None:
         for conclusion in conclusions:
+            conclusion.job.recorded_at = position
             self._concluded.put_nowait((conclusion.job, position))
             for fact in conclusion.facts:
                 _log_conclusion(fact, conclusion.took_s)

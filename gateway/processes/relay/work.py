@@ -32,7 +32,11 @@ HOLDER_OCTETS: Final = 12
 
 @dataclass
 class Job:
-    """Recipients of one mail.queued that this relay has to itself. lease: None once it was lost."""
+    """Recipients of one mail.queued that this relay has to itself. lease: None once it was lost.
+
+    is_doubtful: a host may have it, or has said what is not in the log yet. recorded_at: where the log has
+    its outcome.
+    """
 
     position: int  # of mail.queued
     queued: MailQueued
@@ -42,6 +46,8 @@ class Job:
     lease: Lease | None
     is_held: bool = False  # by a person, and its time is over
     next_hop: NextHop | None = None  # what a person said; None: the agency's own
+    is_doubtful: bool = False
+    recorded_at: Position | None = None
 
     def may_end(self, now_s: float) -> bool:
         """True when there is time left for the final dot. now_s: the monotonic clock."""
