@@ -1,24 +1,27 @@
 """`saraban queue`: what waits to be passed on, and what a postmaster does about it."""
 
+import asyncio
 import functools
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 
 import click
 
 from gateway.cli.agencies import HostAndPort
 from gateway.cli.checking import compare_queue, read_log
-from gateway.cli.desk import ADDRESS, at_desk, confirm, reason_option, stamp
+from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
+from gateway.cli.desk_queue import DeskQueue
 from gateway.cli.output import as_json, cell, nothing, print_json, print_rows, say
+from gateway.cli.remote import Remote
+from gateway.cli.remote_queue import RemoteQueue
 from gateway.domain.agency import NextHop
 from gateway.domain.books import Books, End
 from gateway.domain.steering import Cancel, Deed, Hold, Release, Reroute, Retry
 from gateway.mail.address import Address, normalise_domain
 from gateway.mail.ids import AgencyId, MailId
-from gateway.processes.steering import Steering
 from gateway.wiring.desk import Desk
 from projections.queue import leases, listing
 from projections.queue.listing import EVERYTHING, Choice
@@ -26,8 +29,6 @@ from projections.queue.project import Recipient
 
 DESTINATIONS_SHOWN: Final = 50
 RECIPIENTS_SHOWN: Final = 100
-# Longer than a lease: a relay that died with one has lost it by then.
-PATIENCE_S: Final = 75.0
 # The invariant: nobody waits for an attempt that should have been so long ago, or beyond its time.
 LATE: Final = timedelta(minutes=1)
 DRAIN_POLL_S: Final = 0.5
@@ -50,7 +51,7 @@ def choosing(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
 
     @functools.wraps(work)
     async def command(
-        desk: Desk,
+        where: Where,
         /,
         *args: Any,
         mail_id: str | None,
@@ -67,7 +68,7 @@ def choosing(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
             domain,
             AgencyId(agency_id) if agency_id else None,
         )
-        await work(desk, choice, *args, **kwargs)
+        await work(where, choice, *args, **kwargs)
 
     for option in reversed(
         (
@@ -80,6 +81,10 @@ def choosing(work: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[No
     ):
         command = option(command)
     return command
+
+
+def queue_at(where: Where) -> DeskQueue | RemoteQueue:
+    return RemoteQueue(where) if isinstance(where, Remote) else DeskQueue(where)
 
 
 @click.group()
@@ -97,31 +102,28 @@ def queue() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), help="Lines at most [default: 50; 100 recipients]."
 )
-@at_desk
+@administering
 @choosing
 async def list_(
-    desk: Desk, choice: Choice, count: bool, recipients: bool, held: bool, limit: int | None
+    where: Where, choice: Choice, count: bool, recipients: bool, held: bool, limit: int | None
 ) -> None:
     """What waits for each destination, or each recipient that waits.
 
     Example: saraban queue list --domain dld.go.th --recipients
     """
-    choice = replace(choice, is_held=True if held else None)
-    async with desk.pool.rows() as rows:
-        waiting = await listing.count(rows, choice)
-        if count:
-            print_json({"count": waiting}) if as_json() else click.echo(str(waiting))
-            return
-        if recipients:
-            limit = limit or RECIPIENTS_SHOWN
-            found = await listing.list_waiting(rows, choice, limit=limit)
-            _print_recipients(found)
-            left = waiting - len(found)
-        else:
-            limit = limit or DESTINATIONS_SHOWN
-            destinations = await listing.destinations(rows, choice, limit=limit)
-            _print_destinations(destinations, desk.clock.now())
-            left = waiting - sum(each.recipients for each in destinations)
+    choice, here = replace(choice, is_held=True if held else None), queue_at(where)
+    if count:
+        waiting = await here.count(choice)
+        print_json({"count": waiting}) if as_json() else click.echo(str(waiting))
+        return
+    if recipients:
+        waiting, found = await here.recipients(choice, limit or RECIPIENTS_SHOWN)
+        _print_recipients(found)
+        left = waiting - len(found)
+    else:
+        waiting, destinations = await here.destinations(choice, limit or DESTINATIONS_SHOWN)
+        _print_destinations(destinations, datetime.now(UTC))
+        left = waiting - sum(each.recipients for each in destinations)
     if not as_json():
         more = f", {left} of them not shown (--limit)" if left > 0 else ""
         click.echo(f"{waiting} recipients wait{more}", err=True)
@@ -129,14 +131,13 @@ async def list_(
 
 @queue.command("show")
 @click.argument("mail_id")
-@at_desk
-async def show(desk: Desk, mail_id: str) -> None:
+@administering
+async def show(where: Where, mail_id: str) -> None:
     """Every recipient of a mail that was passed on or is to be; `saraban trace --mail-id` tells the story.
 
     Example: saraban queue show mail_01…
     """
-    async with desk.pool.rows() as rows:
-        found = await listing.of_mail(rows, MailId(mail_id))
+    found = await queue_at(where).of_mail(MailId(mail_id))
     if not found:
         nothing(f"no recipient of {mail_id} was ever queued")
     _print_recipients(found)
@@ -144,47 +145,47 @@ async def show(desk: Desk, mail_id: str) -> None:
 
 @queue.command("hold")
 @reason_option("Why is it held")
-@at_desk
+@administering
 @choosing
-async def hold(desk: Desk, choice: Choice, reason: str) -> None:
+async def hold(where: Where, choice: Choice, reason: str) -> None:
     """Try no more, until released. What is held longer than it may wait goes back to its sender.
 
     Example: saraban queue hold --domain dld.go.th --reason 'ย้ายเซิร์ฟเวอร์'
     """
-    await _do(desk, choice, Hold(), reason, "held")
+    await _do(where, choice, Hold(), reason, "held")
 
 
 @queue.command("release")
 @reason_option("Why is it released")
-@at_desk
+@administering
 @choosing
-async def release(desk: Desk, choice: Choice, reason: str) -> None:
+async def release(where: Where, choice: Choice, reason: str) -> None:
     """Try again what was held, at once.
 
     Example: saraban queue release --domain dld.go.th --reason 'ย้ายเสร็จแล้ว'
     """
-    await _do(desk, choice, Release(), reason, "released")
+    await _do(where, choice, Release(), reason, "released")
 
 
 @queue.command("retry")
 @reason_option("Why now")
-@at_desk
+@administering
 @choosing
-async def retry(desk: Desk, choice: Choice, reason: str) -> None:
+async def retry(where: Where, choice: Choice, reason: str) -> None:
     """Try now, not when its next attempt would be. What is held stays so.
 
     Example: saraban queue retry --domain dld.go.th --reason 'เซิร์ฟเวอร์กลับมาแล้ว'
     """
-    await _do(desk, choice, Retry(), reason, "due now")
+    await _do(where, choice, Retry(), reason, "due now")
 
 
 @queue.command("reroute")
 @click.option("--via", type=HostAndPort(), help="The next hop to take, host:port.")
 @click.option("--back", is_flag=True, help="The agency's own next hop again.")
 @reason_option("Why this way")
-@at_desk
+@administering
 @choosing
-async def reroute(desk: Desk, choice: Choice, via: NextHop | None, back: bool, reason: str) -> None:
+async def reroute(where: Where, choice: Choice, via: NextHop | None, back: bool, reason: str) -> None:
     """Take another next hop for what waits now; later mail goes the usual way.
 
     Example: saraban queue reroute --domain dld.go.th --via backup.dld.example:25 --reason 'เครื่องหลักเสีย'
@@ -192,50 +193,49 @@ async def reroute(desk: Desk, choice: Choice, via: NextHop | None, back: bool, r
     if (via is None) != back:
         raise click.UsageError("say which way: --via HOST:PORT, or --back")
     way = f"rerouted to {via}" if via else "rerouted to the agency's own next hop"
-    await _do(desk, choice, Reroute(via), reason, way)
+    await _do(where, choice, Reroute(via), reason, way)
 
 
 @queue.command("cancel")
 @click.option("--silently", is_flag=True, help="Send no report to senders.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @reason_option("Why is it cancelled")
-@at_desk
+@administering
 @choosing
-async def cancel(desk: Desk, choice: Choice, silently: bool, yes: bool, reason: str) -> None:
+async def cancel(where: Where, choice: Choice, silently: bool, yes: bool, reason: str) -> None:
     """Give up what waits, for good. Senders get a report, unless they want none.
 
     Example: saraban queue cancel --mail-id mail_01… --reason 'ส่งผิด' --yes
     """
-    if choice == EVERYTHING:
-        raise click.UsageError("say what: --mail-id, --from, --to, --domain or --agency")
-    async with desk.pool.rows() as rows:
-        waiting = await listing.count(rows, choice)
+    _check_chosen(choice)
+    waiting = await queue_at(where).count(choice)
     if waiting:
         confirm(f"Give up {waiting} recipients, for good?", yes=yes)
-    await _do(desk, choice, Cancel(is_reported=not silently), reason, "cancelled")
+    await _do(where, choice, Cancel(is_reported=not silently), reason, "cancelled")
 
 
 @queue.command("drain")
 @reason_option("Why now")
-@at_desk
+@administering
 @choosing
-async def drain(desk: Desk, choice: Choice, reason: str) -> None:
+async def drain(where: Where, choice: Choice, reason: str) -> None:
     """Try everything once more, and wait until each has been: before a change, or a shutdown.
 
     Example: saraban queue drain --agency ag_01… --reason 'ก่อนปิดปรับปรุง'
     """
-    async with desk.pool.rows() as rows:
-        pages = [page async for page in listing.all_waiting(rows, choice)]
-    before = [row for page in pages for row in page if not row.is_held]
-    began_at = desk.clock.now()
-    await _steer(desk, choice, Retry(), reason)
-    while True:
-        async with desk.pool.rows() as rows:
-            now = await listing.rows_of(rows, before)
-        if not any(_is_untried(row, began_at) for row in now):
-            break
-        await desk.clock.sleep(DRAIN_POLL_S)
-    ended = Counter("deferred" if row.outcome == "waiting" else row.outcome for row in now)
+    here = queue_at(where)
+    untried = {(row.mail_id, row.recipient): row.attempt async for row in here.all(choice) if not row.is_held}
+    await _steer(here, choice, Retry(), reason)
+    ended = Counter[str]()
+    while untried:
+        for row in await here.look(choice, list(untried)):
+            key = row.mail_id, row.recipient
+            if row.outcome == "waiting" and not row.is_held and row.attempt == untried[key]:
+                continue
+            del untried[key]
+            ended["deferred" if row.outcome == "waiting" else row.outcome] += 1
+        if untried:
+            await asyncio.sleep(DRAIN_POLL_S)
     told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(ended.items()))
     say(told or "nothing waits", **ended)
 
@@ -270,17 +270,16 @@ async def check(desk: Desk) -> None:
         raise SystemExit(1)
 
 
-async def _do(desk: Desk, choice: Choice, deed: Deed, reason: str, done: str) -> None:
+async def _do(where: Where, choice: Choice, deed: Deed, reason: str, done: str) -> None:
     """Steer, and say what was done."""
-    if choice == EVERYTHING:
-        raise click.UsageError("say what: --mail-id, --from, --to, --domain or --agency")
-    await _steer(desk, choice, deed, reason, done)
+    _check_chosen(choice)
+    await _steer(queue_at(where), choice, deed, reason, done)
 
 
-async def _steer(desk: Desk, choice: Choice, deed: Deed, reason: str, done: str = "") -> None:
-    async with desk.lane() as lane:
-        steering = Steering(desk.pool, desk.log, lane, desk.keys, desk.clock, desk.entropy)
-        steered = await steering.steer(choice, deed, stamp(desk), why=reason, patience_s=PATIENCE_S)
+async def _steer(
+    here: DeskQueue | RemoteQueue, choice: Choice, deed: Deed, reason: str, done: str = ""
+) -> None:
+    steered = await here.steer(choice, deed, reason)
     if done and not (steered.changed or steered.unchanged or steered.busy):
         nothing("nothing that waits matches")
     parts = [f"{steered.changed} recipients are {done}"]
@@ -289,13 +288,15 @@ async def _steer(desk: Desk, choice: Choice, deed: Deed, reason: str, done: str 
     if steered.busy:
         parts.append(f"{steered.busy} were being tried all the time: run it again")
     if done:
-        say("; ".join(parts), **asdict(steered))
+        numbers = {"changed": steered.changed, "unchanged": steered.unchanged, "busy": steered.busy}
+        say("; ".join(parts), **numbers)
     if steered.busy:
         raise SystemExit(1)
 
 
-def _is_untried(row: Recipient, began_at: datetime) -> bool:
-    return row.outcome == "waiting" and not row.is_held and (row.tried_at is None or row.tried_at < began_at)
+def _check_chosen(choice: Choice) -> None:
+    if choice == EVERYTHING:
+        raise click.UsageError("say what: --mail-id, --from, --to, --domain or --agency")
 
 
 def _lateness(row: Recipient) -> str:
@@ -323,6 +324,7 @@ def _next(each: listing.Destination, now: datetime) -> str:
 def _print_recipients(found: list[Recipient]) -> None:
     rows = [asdict(row) for row in found]
     for row, recipient in zip(rows, found, strict=True):
+        del row["position"], row["changed_at"]  # in the log: of no use to who reads this
         row["via"] = str(NextHop(recipient.hop_host, recipient.hop_port)) if recipient.hop_host else None
         if not as_json():
             state = "held" if recipient.is_held and recipient.outcome == "waiting" else recipient.outcome

@@ -6,8 +6,9 @@ nobody is tried who is cancelled. Whom a relay has not begun with it gives back 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Final
 
 from gateway.domain.agency import NextHop
@@ -21,7 +22,7 @@ from projections.checkpoint import reached
 from projections.queue import leases, listing
 from projections.queue.leases import Lease
 from projections.queue.listing import Choice
-from projections.queue.project import QueueModel, Recipient
+from projections.queue.project import Key, QueueModel, Recipient
 from projections.readmodel import Pool
 
 LEASE_S: Final = 60.0
@@ -32,14 +33,20 @@ HOLDER_OCTETS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """How many recipients. busy: a relay was trying them all the time, and nothing was done to them."""
+    """How many recipients. busy: a relay was trying them all the time, and nothing was done to them.
+
+    next: after whom to go on; None: all that wait have been looked at.
+    """
 
     changed: int = 0
     unchanged: int = 0  # it was so already
     busy: int = 0
+    next: Key | None = None
 
     def __add__(self, other: "Steered") -> "Steered":
-        return Steered(self.changed + other.changed, self.unchanged + other.unchanged, self.busy + other.busy)
+        """Of two parts, the second after the first."""
+        changed, unchanged = self.changed + other.changed, self.unchanged + other.unchanged
+        return Steered(changed, unchanged, self.busy + other.busy, other.next)
 
 
 class Steering:
@@ -52,35 +59,43 @@ class Steering:
         self._keys, self._clock, self._entropy = keys, clock, entropy
 
     async def steer(
-        self, choice: Choice, deed: Deed, stamp: Stamp, *, why: str, patience_s: float
+        self,
+        choice: Choice,
+        deed: Deed,
+        stamp: Stamp,
+        *,
+        why: str,
+        patience_s: float,
+        after: Key = listing.START,
+        pages_s: float = inf,
     ) -> Steered:
-        """Do it to all that wait now and are chosen. patience_s: how long to wait for those being tried."""
-        start, done = await self._log.last(), Steered()
-        ends_s = self._clock.monotonic() + patience_s
-        busy = list[Recipient]()
-        async with self._pool.rows() as rows:
-            pages = [page async for page in listing.all_waiting(rows, choice)]
-        for page in pages:
+        """Do it to all that wait now and are chosen, page after page.
+
+        patience_s: how long to wait for those being tried, when the pages are done. after: `next` of the part
+        before. pages_s: no further page is begun then; one is done always.
+        """
+        start, begun_s = await self._log.last(), self._clock.monotonic()
+        done, busy, goes_on = Steered(), list[Recipient](), True
+        while goes_on and (page := await self._next_page(choice, after)):
+            after = _key(page[-1])
             some, left = await self._page([row for row in page if row.position <= start], deed, stamp, why)
-            done += some
-            busy += left
+            done, busy = done + some, busy + left
+            goes_on = len(page) == listing.PAGE and self._clock.monotonic() - begun_s < pages_s
+        ends_s = self._clock.monotonic() + patience_s
         while busy and self._clock.monotonic() < ends_s:
             await self._clock.sleep(BUSY_POLL_S)
-            again = await self._still_chosen(choice, busy)
+            async with self._pool.rows() as rows:
+                again = await listing.still_waiting(rows, choice, list(map(_key, busy)))
             busy = []
             for first in range(0, len(again), listing.PAGE):
                 some, left = await self._page(again[first : first + listing.PAGE], deed, stamp, why)
-                done += some
-                busy += left
-        return done + Steered(busy=len(busy))
+                done, busy = done + some, busy + left
+        is_cut = not goes_on and len(page) == listing.PAGE
+        return replace(done, busy=len(busy), next=after if is_cut else None)
 
-    async def _still_chosen(self, choice: Choice, busy: Sequence[Recipient]) -> list[Recipient]:
-        """Those of them that wait still, as they are now."""
-        wanted, found = set(map(_key, busy)), list[Recipient]()
+    async def _next_page(self, choice: Choice, after: Key) -> list[Recipient]:
         async with self._pool.rows() as rows:
-            async for page in listing.all_waiting(rows, choice):
-                found += [row for row in page if _key(row) in wanted]
-        return found
+            return await listing.list_waiting(rows, choice, after=after)
 
     async def _page(
         self, page: Sequence[Recipient], deed: Deed, stamp: Stamp, why: str
@@ -122,7 +137,7 @@ class Steering:
     async def _look_again(self, page: Sequence[Recipient]) -> tuple[list[Waiting], list[Recipient]]:
         """What is as it was, now that the rows know all that was in the log; and what has moved since."""
         async with self._pool.rows() as rows:
-            now = {_key(row): row for row in await listing.rows_of(rows, page)}
+            now = {_key(row): row for row in await listing.rows_of(rows, list(map(_key, page)))}
             queued = await listing.queued_at(rows, sorted({row.position for row in page}))
         same = [row for row in page if now.get(_key(row)) == row]
         return _alike(same, queued), [row for row in page if now.get(_key(row)) != row]

@@ -9,13 +9,14 @@ from gateway.domain import codec
 from gateway.domain.events import MailQueued
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId, MailId
-from projections.queue.project import QueueModel, Recipient
+from projections.queue.project import Key, QueueModel, Recipient
 from projections.queue.query import UNLEASED
 from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(QueueModel)
+_WITHIN: Final = "(r.agency_id = ANY({0}::text[]) OR r.accepted_by = ANY({0}::text[]))"
 PAGE: Final = 1_000
-START: Final = ("", -1)  # before the first recipient
+START: Final[Key] = ("", -1)  # before the first recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Choice:
     domain: str | None = None  # destination, in A-labels and lower case
     agency_id: AgencyId | None = None  # whose next hop they wait for
     is_held: bool | None = None
+    within: frozenset[AgencyId] | None = None  # whose next hop they wait for, or whose people sent them
 
     def where(self, first: int) -> tuple[str, list[object]]:
         """A condition on `recipient AS r`, and its arguments from $first on."""
@@ -38,6 +40,7 @@ class Choice:
             ("r.domain = {}", self.domain),
             ("r.agency_id = {}", self.agency_id),
             ("r.is_held = {}", self.is_held),
+            (_WITHIN, None if self.within is None else sorted(self.within)),
         ]
         wanted = [(term, value) for term, value in terms if value is not None]
         conditions = [term.format(f"${number}") for number, (term, _) in enumerate(wanted, first)]
@@ -89,7 +92,7 @@ async def count(rows: Rows, choice: Choice) -> int:
 
 
 async def list_waiting(
-    rows: Rows, choice: Choice = EVERYTHING, *, after: tuple[str, int] = START, limit: int = PAGE
+    rows: Rows, choice: Choice = EVERYTHING, *, after: Key = START, limit: int = PAGE
 ) -> list[Recipient]:
     """Who waits, the longest first. after: the last (mail_id, recipient) of the page before."""
     where, values = choice.where(4)
@@ -111,10 +114,16 @@ async def all_waiting(rows: Rows, choice: Choice = EVERYTHING) -> AsyncIterator[
         after = page[-1].mail_id, page[-1].recipient
 
 
-async def of_mail(rows: Rows, mail_id: MailId) -> list[Recipient]:
-    """Every recipient of a mail that was ever queued, with what became of it."""
+async def of_mail(
+    rows: Rows, mail_id: MailId, *, within: frozenset[AgencyId] | None = None
+) -> list[Recipient]:
+    """Every recipient of a mail that was ever queued, with what became of it. within: as in Choice."""
+    agencies = None if within is None else sorted(within)
     found = await rows.fetch(
-        f"SELECT * FROM {_SCHEMA}.recipient WHERE mail_id = $1 ORDER BY recipient", mail_id
+        f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
+        WHERE r.mail_id = $1 AND ($2::text[] IS NULL OR {_WITHIN.format("$2")}) ORDER BY r.recipient""",
+        mail_id,
+        agencies,
     )
     return [Recipient(*row.values()) for row in found]
 
@@ -131,13 +140,27 @@ async def late(rows: Rows, since: datetime, *, limit: int = PAGE) -> list[Recipi
     return [Recipient(*row.values()) for row in found]
 
 
-async def rows_of(rows: Rows, seen: Sequence[Recipient]) -> list[Recipient]:
+async def rows_of(rows: Rows, seen: Sequence[Key]) -> list[Recipient]:
     """The same recipients as they are now."""
     found = await rows.fetch(
         f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
         JOIN unnest($1::text[], $2::int[]) AS seen (mail_id, recipient) USING (mail_id, recipient)""",
-        [row.mail_id for row in seen],
-        [row.recipient for row in seen],
+        [mail_id for mail_id, _ in seen],
+        [recipient for _, recipient in seen],
+    )
+    return [Recipient(*row.values()) for row in found]
+
+
+async def still_waiting(rows: Rows, choice: Choice, seen: Sequence[Key]) -> list[Recipient]:
+    """Those of the recipients that wait still and are chosen, as they are now."""
+    where, values = choice.where(3)
+    found = await rows.fetch(
+        f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
+        JOIN unnest($1::text[], $2::int[]) AS seen (mail_id, recipient) USING (mail_id, recipient)
+        WHERE {where} ORDER BY mail_id, recipient""",
+        [mail_id for mail_id, _ in seen],
+        [recipient for _, recipient in seen],
+        *values,
     )
     return [Recipient(*row.values()) for row in found]
 

@@ -6,6 +6,7 @@ read, folded in memory in order, and written back in one statement.
 Source: architecture §1 (the queue is a projection), RFC 5321 §4.5.4.1.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -63,6 +64,7 @@ class Recipient:
     is_held: bool = False
     hop_host: str = ""
     hop_port: int = 0
+    accepted_by: str = ""
 
 
 READ = """
@@ -79,7 +81,8 @@ WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
 SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
-    $14::text[], $15::bigint[], $16::timestamptz[], $17::int[], $18::boolean[], $19::text[], $20::int[])
+    $14::text[], $15::bigint[], $16::timestamptz[], $17::int[], $18::boolean[], $19::text[], $20::int[],
+    $21::text[])
 ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
@@ -92,12 +95,16 @@ HOLD = """
 INSERT INTO held SELECT * FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) ON CONFLICT DO NOTHING
 """
 RELEASE = "DELETE FROM held WHERE position = ANY($1::bigint[])"
+BOUNCED = """
+INSERT INTO bounced AS b SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+ON CONFLICT (domain, reason) DO UPDATE SET recipients = b.recipients + excluded.recipients
+"""
 FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
 
 
 class QueueModel(ReadModel):
     name = "queue"
-    version = 4  # since people steer it
+    version = 5  # since it knows who sent a mail, and counts what bounced
     outcomes = frozenset({MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
     deeds = frozenset(
         kind.TOPIC
@@ -117,7 +124,11 @@ class QueueModel(ReadModel):
         touched = {key for event in batch for key in _touches(event)}
         found = await rows.fetch(READ, [key[0] for key in touched], [key[1] for key in touched])
         before = {(row["mail_id"], row["recipient"]): Recipient(*row.values()) for row in found}
-        after, kept = _fold(batch, before, keys)
+        bounced = Counter[tuple[str, str]]()
+        after, kept = _fold(batch, before, keys, bounced)
+        if bounced:
+            counts = [(*key, number) for key, number in sorted(bounced.items())]
+            await rows.execute(BOUNCED, *map(list, zip(*counts, strict=True)))
         if kept:
             await rows.execute(KEEP, *map(list, zip(*kept, strict=True)))
         changed = [row for key, row in after.items() if row != before.get(key)]
@@ -151,9 +162,15 @@ class QueueModel(ReadModel):
 
 
 def _fold(
-    batch: Sequence[Recorded], before: dict[Key, Recipient], keys: Keys
+    batch: Sequence[Recorded],
+    before: dict[Key, Recipient],
+    keys: Keys,
+    bounced: Counter[tuple[str, str]],
 ) -> tuple[dict[Key, Recipient], list[tuple[int, str, bytes, int]]]:
-    """The rows after the batch, and what the relay needs of each new mail.queued."""
+    """The rows after the batch, and what the relay needs of each new mail.queued.
+
+    bounced: counts recipients by destination and reason.
+    """
     after, kept = dict(before), list[tuple[int, str, bytes, int]]()
     for recorded in batch:
         event = recorded.event
@@ -162,7 +179,7 @@ def _fold(
             if fresh:
                 kept.append((recorded.position, event.mail_id, recorded.state, fresh))
         elif isinstance(event, Attempted):
-            _conclude(recorded.position, event, after)
+            _conclude(recorded.position, event, after, bounced)
         elif isinstance(event, Steered):
             _steer(recorded.position, event, after)
     return after, kept
@@ -198,11 +215,14 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
             changed_at=position,
             tried_at=None,
             priority=event.priority,
+            accepted_by=event.accepted_by,
         )
     return len(fresh)
 
 
-def _conclude(position: int, event: Attempted, after: dict[Key, Recipient]) -> None:
+def _conclude(
+    position: int, event: Attempted, after: dict[Key, Recipient], bounced: Counter[tuple[str, str]]
+) -> None:
     for number in event.recipients:
         row = after.get((event.mail_id, number))
         if row is None or row.outcome != "waiting":
@@ -218,8 +238,9 @@ def _conclude(position: int, event: Attempted, after: dict[Key, Recipient]) -> N
         match event:
             case MailRelayed():
                 after[event.mail_id, number] = replace(tried, outcome="relayed")
-            case MailBounced():
+            case MailBounced(reason=reason):
                 after[event.mail_id, number] = replace(tried, outcome="bounced")
+                bounced[row.domain, reason] += 1
             case MailDeferred(next_attempt_at=next_attempt_at):
                 after[event.mail_id, number] = replace(tried, next_attempt_at=next_attempt_at)
 

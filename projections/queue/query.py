@@ -128,3 +128,33 @@ async def waiting(rows: Rows) -> int:
     """How many recipients wait."""
     count: int = await rows.fetchval(f"SELECT count(*) FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'")
     return count
+
+
+async def waiting_by_destination(rows: Rows, *, limit: int) -> dict[str, int]:
+    """How many recipients wait for each domain, of those for which most do."""
+    found = await rows.fetch(
+        f"""SELECT domain, count(*) AS recipients FROM {_SCHEMA}.recipient WHERE outcome = 'waiting'
+        GROUP BY domain ORDER BY count(*) DESC, domain LIMIT $1""",
+        limit,
+    )
+    return {row["domain"]: row["recipients"] for row in found}
+
+
+async def bounced_by_reason(rows: Rows) -> dict[str, int]:
+    """How many recipients that were queued have bounced, by why."""
+    found = await rows.fetch(
+        f"""SELECT reason, sum(recipients)::bigint AS recipients FROM {_SCHEMA}.bounced
+        GROUP BY reason ORDER BY reason"""
+    )
+    return {row["reason"]: row["recipients"] for row in found}
+
+
+async def bounced_by_destination(rows: Rows, *, limit: int) -> dict[str, dict[str, int]]:
+    """How many have bounced at each domain, by why, of those where most did."""
+    found = await rows.fetch(
+        f"""SELECT domain, array_agg(reason ORDER BY reason) AS reasons,
+            array_agg(recipients ORDER BY reason) AS recipients FROM {_SCHEMA}.bounced
+        GROUP BY domain ORDER BY sum(recipients) DESC, domain LIMIT $1""",
+        limit,
+    )
+    return {row["domain"]: dict(zip(row["reasons"], row["recipients"], strict=True)) for row in found}

@@ -32,8 +32,17 @@ CREATE TABLE recipient (
     is_held         boolean     NOT NULL,  -- by a person: its next attempt is when its time is over
     hop_host        text        NOT NULL,  -- next hop a person said; "": the agency's own
     hop_port        int         NOT NULL,
+    accepted_by     text        NOT NULL,  -- the agency it was accepted for: its sender's, when that is hosted
     PRIMARY KEY (mail_id, recipient)
 );
 CREATE INDEX recipient_due ON recipient (priority, next_attempt_at, mail_id, recipient)
     WHERE outcome = 'waiting';
 CREATE INDEX recipient_destination ON recipient (domain, mail_id, recipient) WHERE outcome = 'waiting';
+-- Those that wait, in the order of pages: the primary key holds all that ever were.
+CREATE INDEX recipient_waiting ON recipient (mail_id, recipient) WHERE outcome = 'waiting';
+CREATE TABLE bounced (
+    domain     text        NOT NULL,  -- as in recipient
+    reason     text        NOT NULL,  -- as in mail.bounced
+    recipients bigint      NOT NULL,
+    PRIMARY KEY (domain, reason)
+);

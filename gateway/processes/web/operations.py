@@ -17,6 +17,7 @@ from gateway.processes.web import (
     identity,
     importing,
     lists,
+    queue,
     signing_in,
     status,
     tls,
@@ -309,4 +310,5 @@ OPERATIONS: Final = (
     *tracing.OPERATIONS,
     *status.OPERATIONS,
     *exporting.OPERATIONS,
+    *queue.OPERATIONS,
 )

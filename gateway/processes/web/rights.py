@@ -14,8 +14,9 @@ from gateway.mail.ids import AgencyId
 from gateway.processes.web.problems import forbidden, not_here
 from projections.directory.query import AccountRow
 
-# see: agencies, accounts, aliases, roles. attend: suspend and activate accounts. change: all else about an
-# agency's people. govern: agencies themselves, and how many accounts one may have.
+# see: agencies, accounts, aliases, roles, what waits in the queue. attend: suspend and activate accounts;
+# hold, release and retry what waits. change: all else about an agency's people and its mail. govern: agencies
+# themselves, and how many accounts one may have.
 Right = Literal["see", "attend", "change", "govern"]
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     "operator": frozenset({"see", "attend", "change", "govern"}),
@@ -60,9 +61,15 @@ class Caller:
     @property
     def sees(self) -> frozenset[AgencyId] | None:
         """The agencies it may see; None: all."""
+        return self.having("see")
+
+    def having(self, right: Right) -> frozenset[AgencyId] | None:
+        """The agencies where it has this right; None: all."""
         if self.is_operator:
             return None
-        return frozenset(grant.agency_id for grant in self.grants if grant.agency_id is not None)
+        return frozenset(
+            grant.agency_id for grant in self.grants if grant.agency_id and right in RIGHTS[grant.role]
+        )
 
     def may(self, right: Right, agency_id: AgencyId) -> bool:
         return any(grant.covers(agency_id) and right in RIGHTS[grant.role] for grant in self.grants)

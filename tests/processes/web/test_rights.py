@@ -46,6 +46,9 @@ class Row:
 
 
 LISTING = {"member": 403}
+STEERING = {"member": 403, "auditor": 403}
+GIVING_UP = {**STEERING, "helpdesk": 403}
+WAITING = {"domain": "dld.go.th", **WHY}
 OPERATING = dict.fromkeys(("admin", "auditor", "helpdesk", "member", "stranger"), 403)
 A_BAN = {"network": "192.0.2.0/24", "seconds": 3_600, **WHY}
 A_PROVIDER = {"issuer": "https://id.example.org", "audience": "saraban"}
@@ -198,6 +201,15 @@ TABLE = [
     Row("GET", "/status", OPERATING),
     Row("POST", "/trace/export", OPERATING, EXPORT),
     Row("POST", "/agencies/{agency_id}/trace/export", SEEING, EXPORT),
+    # What waits, and whose it is: test_queue.py. Where nothing matches, nothing is done.
+    Row("GET", "/queue/destinations", LISTING),
+    Row("GET", "/queue/recipients", LISTING),
+    Row("GET", "/queue/mails/{mail_id}", LISTING, by_hand=True),
+    Row("POST", "/queue/hold", STEERING, WAITING),
+    Row("POST", "/queue/release", STEERING, WAITING),
+    Row("POST", "/queue/retry", STEERING, WAITING),
+    Row("POST", "/queue/reroute", GIVING_UP, {**WAITING, "via": "backup.example:25"}),
+    Row("POST", "/queue/cancel", GIVING_UP, WAITING),
 ]
 
 

@@ -46,6 +46,8 @@ from projections.bans.project import BansModel
 from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
+from projections.queue import leases
+from projections.queue.project import QueueModel
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, ReadModel
 from projections.trace.project import TraceModel
@@ -197,8 +199,9 @@ async def running(
     """tls: what an https listener shows; trusts: what its clients check it with. clock: the machine's."""
     log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), clock or SystemClock()
     ring = Keyring(keys)
-    models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring), BansModel(ring)]
+    models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring), BansModel(ring), QueueModel(ring)]
     await create(pool, [*models, QuotaModel()])  # who looks an address up sees its room
+    await leases.create(pool)
     async with contextlib.AsyncExitStack() as stack:
         lane = await stack.enter_async_context(
             open_lane(log, "web-h-0", clock=clock, actor=Actor("system", "web"), by=BY)

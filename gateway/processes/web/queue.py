@@ -1,0 +1,337 @@
+"""The queue through the API: what waits for other hosts, and what a postmaster does about it.
+
+An agency's people see and steer what waits for its next hop and what was accepted for it, as what its people
+send is; operators everything. A deed answers in time with what it has done so far, and where to go on.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from gateway.domain.agency import NextHop
+from gateway.domain.events import Stamp
+from gateway.domain.steering import REASON_CHARACTERS_MAX, Cancel, Deed, Hold, Release, Reroute, Retry
+from gateway.mail.address import normalise_domain
+from gateway.mail.ids import AgencyId, MailId, is_id
+from gateway.mail.networks import is_loopback
+from gateway.processes.steering import Steering
+from gateway.processes.web.bodies import PAGE, PAGE_MAX, Id, MailAddress, Text
+from gateway.processes.web.office import Asked, Operation, address_in
+from gateway.processes.web.problems import forbidden, malformed, not_here
+from gateway.processes.web.rights import Right
+from gateway.settings import split_address
+from projections.queue import listing
+from projections.queue.listing import EVERYTHING, Choice
+from projections.queue.project import Recipient
+
+# A request has 30 s: no page is begun after so long, and a relay that is asked to give back what it has not
+# begun does so within 15 s.
+PAGES_S: Final = 5.0
+PATIENCE_S: Final = 18.0
+
+Place = Annotated[str, Meta(min_length=3, max_length=60, description="`next` of the page before")]
+Why = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
+
+
+class Chosen(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which recipients that wait; every field narrows it. agency: whose next hop they wait for."""
+
+    mail_id: Id | UnsetType = UNSET
+    sender: MailAddress | UnsetType = UNSET
+    recipient: MailAddress | UnsetType = UNSET
+    domain: Text | UnsetType = UNSET
+    agency: Id | UnsetType = UNSET
+
+
+class DestinationsWanted(Chosen, forbid_unknown_fields=True, kw_only=True):
+    held: bool | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE
+
+
+class RecipientsWanted(DestinationsWanted, forbid_unknown_fields=True, kw_only=True):
+    after: Place | UnsetType = UNSET
+
+
+class DeedWanted(Chosen, forbid_unknown_fields=True, kw_only=True):
+    """after: `next` of the answer before; it goes on with those it did not come to."""
+
+    reason: Why
+    after: Place | UnsetType = UNSET
+
+
+class RerouteWanted(DeedWanted, forbid_unknown_fields=True, kw_only=True):
+    """via: host:port to take; null: the agency's own next hop again."""
+
+    via: Text | None
+
+
+class CancelWanted(DeedWanted, forbid_unknown_fields=True, kw_only=True):
+    """silently: senders get no report."""
+
+    silently: bool = False
+
+
+class DestinationShown(Struct):
+    """What waits for one domain. next_attempt_at: null: all are held. code, status: said most often."""
+
+    domain: str
+    agency_id: AgencyId | None
+    recipients: int
+    mails: int
+    held: int
+    oldest_at: datetime
+    next_attempt_at: datetime | None
+    expires_at: datetime
+    code: int
+    status: str
+
+
+class DestinationList(Struct):
+    """waiting: recipients that are chosen, shown or not."""
+
+    waiting: int
+    destinations: list[DestinationShown]
+
+
+class RecipientShown(Struct):
+    """One recipient that was queued. agency_id: whose next hop; accepted_by: the agency it was accepted for.
+
+    attempt: attempts made. hop_host: what a person said; "": its agency's.
+    """
+
+    mail_id: MailId
+    recipient: int
+    agency_id: AgencyId | None
+    address: str
+    domain: str
+    sender: str
+    outcome: str
+    attempt: int
+    next_attempt_at: datetime
+    accepted_at: datetime
+    expires_at: datetime
+    code: int
+    status: str
+    tried_at: datetime | None
+    priority: int
+    is_held: bool
+    hop_host: str
+    hop_port: int
+    accepted_by: AgencyId
+
+
+class RecipientList(Struct):
+    """next: `after` of the page that follows; null: this is the last."""
+
+    waiting: int
+    recipients: list[RecipientShown]
+    next: str | None
+
+
+class RecipientsOfMail(Struct):
+    recipients: list[RecipientShown]
+
+
+class Done(Struct):
+    """Recipients so far. unchanged: it was so already; busy: being tried all the time, ask for them again.
+
+    next: `after` of the request that goes on; null: it is done.
+    """
+
+    changed: int
+    unchanged: int
+    busy: int
+    next: str | None
+
+
+async def list_destinations(asked: Asked) -> DestinationList:
+    choice, limit = _choice(asked, "see"), asked.query.limit
+    async with asked.office.pool.rows() as rows:
+        found = await listing.destinations(rows, choice, limit=limit)
+        whole = sum(each.recipients for each in found)
+        waiting = whole if len(found) < limit else await listing.count(rows, choice)
+    return DestinationList(waiting, [_shown(DestinationShown, each) for each in found])
+
+
+async def list_recipients(asked: Asked) -> RecipientList:
+    choice, limit = _choice(asked, "see"), asked.query.limit
+    async with asked.office.pool.rows() as rows:
+        waiting = await listing.count(rows, choice)
+        found = await listing.list_waiting(rows, choice, after=_place(asked.query.after), limit=limit)
+    last = _text((found[-1].mail_id, found[-1].recipient)) if len(found) == limit else None
+    return RecipientList(waiting, [_shown(RecipientShown, row) for row in found], last)
+
+
+async def show_mail(asked: Asked) -> RecipientsOfMail:
+    mail_id = asked.path["mail_id"]
+    found = list[Recipient]()
+    if is_id("mail", mail_id):
+        async with asked.office.pool.rows() as rows:
+            found = await listing.of_mail(rows, MailId(mail_id), within=asked.caller.having("see"))
+    if not found:
+        raise not_here(f"no recipient of {mail_id} was ever queued")
+    return RecipientsOfMail([_shown(RecipientShown, row) for row in found])
+
+
+async def reroute(asked: Asked) -> Done:
+    hop = None
+    if asked.body.via is not None:
+        try:
+            hop = NextHop(*split_address(asked.body.via))
+        except ValueError as error:
+            raise malformed(f"{asked.body.via!r} is no host:port such as mx.example.org:25") from error
+        if is_loopback(hop.host) and not asked.caller.is_operator:
+            raise forbidden("what listens on this machine itself is a next hop for operators to say")
+    return await _steer(asked, "change", Reroute(hop))
+
+
+async def cancel(asked: Asked) -> Done:
+    return await _steer(asked, "change", Cancel(is_reported=not asked.body.silently))
+
+
+def _doing(deed: Deed) -> Callable[[Asked], Awaitable[Done]]:
+    async def do(asked: Asked) -> Done:
+        return await _steer(asked, "attend", deed)
+
+    return do
+
+
+async def _steer(asked: Asked, right: Right, deed: Deed) -> Done:
+    """The deed on all that is chosen and where the caller has the right. Raises Problem, Unavailable."""
+    wanted: DeedWanted = asked.body
+    choice, office = _choice(asked, right), asked.office
+    if _asked_for(wanted) == EVERYTHING:
+        raise malformed("say what: mail_id, sender, recipient, domain or agency")
+    stamp = Stamp(at=office.clock.now(), actor=asked.caller.actor, by=office.by)
+    steering = Steering(office.pool, office.log, office.lane, office.keys, office.clock, office.entropy)
+    done = await steering.steer(
+        choice,
+        deed,
+        stamp,
+        why=wanted.reason,
+        patience_s=PATIENCE_S,
+        after=_place(wanted.after),
+        pages_s=PAGES_S,
+    )
+    return Done(done.changed, done.unchanged, done.busy, _text(done.next) if done.next else None)
+
+
+def _choice(asked: Asked, right: Right) -> Choice:
+    """What is asked for, of what is the caller's to see or steer. Others' looks as if nothing waited."""
+    wanted = asked.query if asked.body is None else asked.body
+    return _asked_for(wanted, asked.caller.having(right))
+
+
+def _asked_for(wanted: Chosen, within: frozenset[AgencyId] | None = None) -> Choice:
+    """Raises Problem, 400."""
+    domain = wanted.domain or None
+    if domain is not None:
+        try:
+            domain = normalise_domain(domain)
+        except ValueError as error:
+            raise malformed(f"{domain!r} is no domain: {error}") from error
+    held = getattr(wanted, "held", UNSET)
+    return Choice(
+        MailId(wanted.mail_id) if wanted.mail_id else None,
+        address_in(wanted.sender) if wanted.sender else None,
+        address_in(wanted.recipient) if wanted.recipient else None,
+        domain,
+        AgencyId(wanted.agency) if wanted.agency else None,
+        None if held is UNSET else held,
+        within,
+    )
+
+
+def _place(after: str | UnsetType) -> tuple[str, int]:
+    """Where a page ended. Raises Problem, 400."""
+    if after is UNSET:
+        return listing.START
+    mail_id, _, number = after.partition(".")
+    if not is_id("mail", mail_id) or not number.isdecimal() or len(number) > 6:
+        raise malformed("after is not the `next` of an answer")
+    return mail_id, int(number)
+
+
+def _text(place: tuple[str, int]) -> str:
+    return f"{place[0]}.{place[1]}"
+
+
+def _shown(kind: type[Any], found: Any) -> Any:
+    """As the API shows it: the fields that have the same names."""
+    return kind(*(getattr(found, name) for name in kind.__struct_fields__))
+
+
+_QUEUE: Final = "/queue"
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        f"{_QUEUE}/destinations",
+        "What waits for each destination, of what one may see; most recipients first.",
+        list_destinations,
+        DestinationList,
+        query=DestinationsWanted,
+    ),
+    Operation(
+        "GET",
+        f"{_QUEUE}/recipients",
+        "Each recipient that waits, of what one may see; the longest waiting first.",
+        list_recipients,
+        RecipientList,
+        query=RecipientsWanted,
+    ),
+    Operation(
+        "GET",
+        f"{_QUEUE}/mails/{{mail_id}}",
+        "Each recipient of a mail that was queued, of what one may see, and what became of it.",
+        show_mail,
+        RecipientsOfMail,
+    ),
+    Operation(
+        "POST",
+        f"{_QUEUE}/hold",
+        "Try no more, until released.",
+        _doing(Hold()),
+        Done,
+        DeedWanted,
+        right="attend",
+    ),
+    Operation(
+        "POST",
+        f"{_QUEUE}/release",
+        "Try again what was held, at once.",
+        _doing(Release()),
+        Done,
+        DeedWanted,
+        right="attend",
+    ),
+    Operation(
+        "POST",
+        f"{_QUEUE}/retry",
+        "Try now, not when its next attempt would be.",
+        _doing(Retry()),
+        Done,
+        DeedWanted,
+        right="attend",
+    ),
+    Operation(
+        "POST",
+        f"{_QUEUE}/reroute",
+        "Take another next hop for what waits now.",
+        reroute,
+        Done,
+        RerouteWanted,
+        right="change",
+    ),
+    Operation(
+        "POST",
+        f"{_QUEUE}/cancel",
+        "Give up what waits, for good.",
+        cancel,
+        Done,
+        CancelWanted,
+        right="change",
+    ),
+)

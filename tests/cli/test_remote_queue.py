@@ -1,0 +1,54 @@
+"""`saraban queue` through the API."""
+
+import pytest
+
+from gateway.cli import remote_queue
+from tests.cli.remote import login, run, told
+from tests.processes.web.test_queue import DLD
+from tests.processes.web.waiting import queue
+from tests.processes.web.world import PEOPLE, World
+
+CLERK = PEOPLE["clerk"][0]
+WHY = ("--reason", "ทดสอบ")
+HERE = ("--domain", "dld.go.th")
+
+
+async def test_an_administrator_steers_what_the_agency_sent(
+    remote_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_queue, "PAGE", 2)
+    opm, opdc = remote_world.agencies["opm.go.th"], remote_world.agencies["opdc.go.th"]
+    mail_id = await queue(remote_world, opm, DLD, CLERK, [f"u{n}@dld.go.th" for n in range(3)])
+    foreign = await queue(remote_world, opdc, DLD, PEOPLE["malee"][0], ["vet@dld.go.th"])
+    await login(remote_world, "admin")
+    assert await told("queue", "list", "--count") == {"count": 3}
+    (destination,) = await told("queue", "list")
+    assert (destination["domain"], destination["recipients"], destination["mails"]) == ("dld.go.th", 3, 1)
+    rows = await told("queue", "list", "--recipients", *HERE)
+    assert [(row["address"], row["sender"]) for row in rows] == [(f"u{n}@dld.go.th", CLERK) for n in range(3)]
+    held = await told("queue", "hold", "--to", "u1@dld.go.th", *WHY)
+    assert held == {"changed": 1, "unchanged": 0, "busy": 0}
+    assert [row["address"] for row in await told("queue", "list", "--recipients", "--held")] == [
+        "u1@dld.go.th"
+    ]
+    assert (await told("queue", "reroute", "--via", "backup.example:25", *HERE, *WHY))["changed"] == 3
+    assert {row["via"] for row in await told("queue", "show", mail_id)} == {"backup.example:25"}
+    assert (await told("queue", "reroute", "--back", *HERE, *WHY))["changed"] == 3
+    assert (await told("queue", "retry", *HERE, *WHY)) == {"changed": 2, "unchanged": 1, "busy": 0}
+    unasked = await run("queue", "cancel", *HERE, *WHY)
+    assert "say --yes" in unasked.stderr
+    assert (await told("queue", "cancel", *HERE, *WHY, "--yes"))["changed"] == 3
+    assert {row["outcome"] for row in await told("queue", "show", mail_id)} == {"cancelled"}
+    assert (await told("queue", "drain", *HERE, *WHY)) == {}
+    absent = await run("queue", "show", foreign)
+    assert (absent.exit_code, absent.stderr) == (3, f"saraban: no recipient of {foreign} was ever queued\n")
+
+
+async def test_who_may_not_is_told_so(remote_world: World) -> None:
+    await login(remote_world, "helpdesk")
+    refused = await run("queue", "cancel", *HERE, *WHY, "--yes")
+    assert refused.stderr == "saraban: the role helpdesk does not allow this\n"
+    nothing = await run("queue", "hold", *HERE, *WHY)
+    assert (nothing.exit_code, nothing.stderr) == (3, "saraban: nothing that waits matches\n")
+    here = await run("queue", "check", "--api")
+    assert "on the data folder alone" in here.stderr
