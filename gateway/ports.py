@@ -404,6 +404,13 @@ class Resolver(Protocol):
         """name: with port and protocol, `_25._tcp.mx.example.org`."""
 
 
+class StsHosts(Protocol):
+    """Web servers that have domains' MTA-STS policies (RFC 8461 §3.3)."""
+
+    async def fetch(self, domain: str) -> bytes:
+        """The policy as it is there, of any size up to POLICY_OCTETS_MAX. Raises Unavailable."""
+
+
 # --- identity providers -----------------------------------------------------------------------------
 
 

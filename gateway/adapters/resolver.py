@@ -42,7 +42,7 @@ class DnsResolver:
         self._resolver = _resolver(servers)
         self._resolver.timeout, self._resolver.lifetime = try_s, lifetime_s
         machines = self._resolver.nameservers
-        self._is_believed = bool(servers) or all(is_loopback(str(server)) for server in machines)
+        self.is_believed = bool(servers) or all(is_loopback(str(server)) for server in machines)
 
     async def mx(self, domain: str) -> Answer[Mx]:
         return await self._ask(domain, dns.rdatatype.MX, lambda r: Mx(r.preference, _text(r.exchange)))
@@ -77,7 +77,7 @@ class DnsResolver:
         return Answer(_text(found.canonical_name), records, is_authenticated=self._vouches(found.response))
 
     def _vouches(self, response: dns.message.Message) -> bool:
-        return self._is_believed and bool(response.flags & dns.flags.AD)
+        return self.is_believed and bool(response.flags & dns.flags.AD)
 
 
 class _Cache(dns.resolver.LRUCache):

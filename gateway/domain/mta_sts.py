@@ -13,6 +13,7 @@ Mode = Literal["enforce", "testing", "none"]
 MAX_AGE_S_MAX: Final = 31_557_600  # §3.2: about a year
 POLICY_OCTETS_MAX: Final = 64 * 1024  # §3.2
 MEDIA_TYPE: Final = "text/plain"  # §3.2
+POLICY_PATH: Final = "/.well-known/mta-sts.txt"  # §3.3
 
 # §3.1: sts-text-record. Records that do not begin so are of something else, and not looked at.
 _VERSION: Final = b"v=STSv1;"
@@ -56,11 +57,6 @@ def record_name(domain: str) -> str:
 def policy_host(domain: str) -> str:
     """The host that has a domain's policy (§3.3)."""
     return f"mta-sts.{domain}"
-
-
-def policy_url(domain: str) -> str:
-    """Where that host has it (§3.3)."""
-    return f"https://{policy_host(domain)}/.well-known/mta-sts.txt"
 
 
 def parse_record(texts: Sequence[bytes]) -> str | None:

@@ -76,12 +76,14 @@ class Word:
     """What the DNS and a domain's policy say about a host.
 
     tlsa: of an authenticated answer; None: there is none. failure: the answer may be forged, or another one
-    was kept from us. sts: of the domain whose mail host it is, as long as it holds; None: it has none.
+    was kept from us. sts: of the domain whose mail host it is, as long as it holds; None: it has none, or
+    sts_failure: one that could not be had, which holds nobody up (RFC 8461 §5.1).
     """
 
     tlsa: Sequence[Tlsa] | None = None
     failure: Failure = ""
     sts: StsPolicy | None = None
+    sts_failure: Failure = ""
 
 
 NO_WORD: Final = Word()
@@ -96,12 +98,12 @@ def tls_policy(
     requires_tls: bool = False,
 ) -> Demand:
     """What is demanded of a host. requires_tls: of the mails that go there (RFC 8689)."""
-    demand = _agencys(agency, at) or _danes(word) or _domains(word.sts, host) or OPPORTUNISTIC
+    demand = _agencys(agency, at) or _danes(word) or _domains(word, host) or OPPORTUNISTIC
     if not requires_tls:
         return demand
     # No exception and no test is for a sender that demands TLS (RFC 8689 §4.2.1).
     always = structs.replace(agency, exception_until=None)
-    stated = (_agencys(always, at), _danes(word), _domains(word.sts, host))
+    stated = (_agencys(always, at), _danes(word), _domains(word, host))
     proving = (each for each in stated if each and each.is_binding and each.verified != "opportunistic")
     return replace(next(proving, Demand("sender", "ca", is_binding=True)), whose="sender")
 
@@ -135,11 +137,21 @@ def _danes(word: Word) -> Demand | None:
     return Demand("dane", "dane" if records else "opportunistic", is_binding=True, tlsa=records)
 
 
-def _domains(sts: StsPolicy | None, host: str) -> Demand | None:
-    if sts is None or sts.mode == "none":
+def _domains(word: Word, host: str) -> Demand | None:
+    if word.sts is None:
+        failure = word.sts_failure
+        return Demand("sts", "opportunistic", is_binding=False, unmet=failure) if failure else None
+    if word.sts.mode == "none":
         return None
-    unmet: Failure = "" if sts.allows(host) else "validation-failure"
-    return Demand("sts", "sts", is_binding=sts.mode == "enforce", unmet=unmet)
+    unmet: Failure = "" if word.sts.allows(host) else "validation-failure"
+    return Demand("sts", "sts", is_binding=word.sts.mode == "enforce", unmet=unmet)
+
+
+def goes_by_word(agency: AgencyTls, at: datetime, *, requires_tls: bool) -> bool:
+    """False where the DNS and domains need not be asked: the agency says it all."""
+    if requires_tls:
+        agency = structs.replace(agency, exception_until=None)
+    return _agencys(agency, at) is None
 
 
 # --- what it means when it is not had -----------------------------------------------------------------------

@@ -137,6 +137,10 @@ def service_unavailable(*, service: str, reason: str, doing: str) -> None:
     _log.warning("service_unavailable", service=service, reason=reason, doing=doing)
 
 
+def sts_policy_unusable(*, domain: str, failure: str, reason: str) -> None:
+    _log.warning("sts_policy_unusable", domain=domain, failure=failure, reason=reason)
+
+
 def position_passed_over(*, consumer: str, position: int) -> None:
     _log.warning("position_passed_over", consumer=consumer, position=position)
 

@@ -16,7 +16,7 @@ from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.system import SystemClock, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By
-from gateway.ports import Clock, KeyStore, Lane, Resolver
+from gateway.ports import Clock, KeyStore, Lane
 from gateway.settings import Settings, split_servers
 from projections import checkpoint
 from projections.bans.project import BansModel
@@ -77,7 +77,7 @@ class Ground:
         actor = Actor("system", self.role)
         return jetstream.open_lane(self.log, name, clock=self.clock, actor=actor, by=self.by)
 
-    def resolver(self) -> Resolver:
+    def resolver(self) -> DnsResolver:
         """The DNS, by the servers of the settings."""
         return DnsResolver(split_servers(self.settings.dns_servers))
 

@@ -14,6 +14,7 @@ from typing import Final
 from gateway.adapters.code_flow import OpenIdCodeFlow
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
+from gateway.adapters.sts_policy import PolicyHosts
 from gateway.adapters.system import allow_open_files, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.trial import Times
@@ -23,6 +24,7 @@ from gateway.processes.packer import packing
 from gateway.processes.projector import following
 from gateway.processes.readiness import ready
 from gateway.processes.relay.relay import Means, Relay
+from gateway.processes.relay.words import StsPolicies, Words
 from gateway.processes.relay.work import QueueRows
 from gateway.processes.router.decisions import Decisions
 from gateway.processes.router.directory import DirectoryRows
@@ -136,6 +138,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             demo=settings.demo,
             connections_max=settings.relay_concurrency,
             trusting=partial(verifying_context, settings.relay_ca_file),
+            words=_words(g),
         )
         maillog.role_ready()
         serving()
@@ -149,6 +152,13 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             by=g.by,
             means=means,
         ).run()
+
+
+def _words(g: Ground) -> Words:
+    """What the DNS and domains say of next hops, as far as there is somebody to believe."""
+    resolver = g.resolver()
+    hosts = PolicyHosts(resolver, verifying_context(g.settings.relay_ca_file))
+    return Words(resolver if resolver.is_believed else None, StsPolicies(resolver, hosts, g.clock))
 
 
 async def packer(settings: Settings, serving: Callable[[], None]) -> None:

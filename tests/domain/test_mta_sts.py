@@ -8,7 +8,7 @@ from gateway.domain.mta_sts import (
     StsPolicy,
     parse_policy,
     parse_record,
-    policy_url,
+    policy_host,
     record_name,
 )
 
@@ -110,4 +110,4 @@ def test_which_hosts_a_policy_means(host: str, is_allowed: bool) -> None:
 
 def test_where_record_and_policy_are() -> None:
     assert record_name("example.com") == "_mta-sts.example.com"
-    assert policy_url("example.com") == "https://mta-sts.example.com/.well-known/mta-sts.txt"
+    assert policy_host("example.com") == "mta-sts.example.com"

@@ -79,6 +79,12 @@ TABLE: dict[str, tuple[AgencyTls, Word, Demand, Demand]] = {
         replace(BY_STS, is_binding=False, unmet="validation-failure"),
         STRICT,
     ),
+    "MTA-STS, not to be had": (
+        NONE,
+        Word(sts_failure="sts-policy-fetch-error"),
+        Demand("sts", "opportunistic", is_binding=False, unmet="sts-policy-fetch-error"),
+        STRICT,
+    ),
     "MTA-STS, none": (NONE, Word(sts=OFF), OPPORTUNISTIC, STRICT),
 }
 

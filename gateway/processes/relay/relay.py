@@ -56,6 +56,7 @@ from gateway.processes.relay.connection import (
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
+from gateway.processes.relay.words import NO_WORDS, Words
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.processes.trusting import verifying_context
 from gateway.protocols.smtp.client import LOST
@@ -93,6 +94,7 @@ class Means:
     timeouts: Timeouts = field(default_factory=Timeouts)
     tls_context: ssl.SSLContext = field(default_factory=opportunistic_context, repr=False)
     trusting: Callable[[], ssl.SSLContext] = field(default=verifying_context, repr=False)
+    words: Words = NO_WORDS  # what DNS and domains say of hosts
 
 
 class Relay:
@@ -113,7 +115,7 @@ class Relay:
         self._queue, self._lane, self._content, self._keys = queue, lane, content, keys
         self._clock, self._entropy, self._by = clock, entropy, by
         self._means = means
-        self._securing = Securing(keys, clock, means.tls_context, means.trusting)
+        self._securing = Securing(keys, clock, means.tls_context, means.trusting, means.words)
         self._destinations: dict[tuple[NextHop, Wanted], Destination] = {}
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
@@ -247,7 +249,7 @@ class Relay:
         """One connection, as long as there is something to send."""
         hop, means = destination.hop, self._means
         try:
-            wanted = partial(self._securing.secure, destination.wanted, hop.host)
+            wanted = partial(self._securing.secure, destination.wanted, hop.host, hop.port)
             secure = await patiently(self._clock, "secure", wanted)
             opened = await connect(hop, hostname=means.hostname, secure=secure, timeouts=means.timeouts)
             if isinstance(opened, NoConnection):

@@ -13,8 +13,17 @@ from typing import Any, Final, cast
 
 from gateway.domain.agency_tls import NO_TLS_POLICY, AgencyTls, client_key_name
 from gateway.domain.dane import vouches
-from gateway.domain.tls_policy import NO_WORD, OPPORTUNISTIC, Demand, Failure, Verified, Word, tls_policy
+from gateway.domain.tls_policy import (
+    NO_WORD,
+    OPPORTUNISTIC,
+    Demand,
+    Failure,
+    Verified,
+    goes_by_word,
+    tls_policy,
+)
 from gateway.ports import Clock, KeyForgotten, KeyStore
+from gateway.processes.relay.words import NO_WORDS, Words
 from gateway.protocols.smtp.client import TlsUse
 
 CONTEXTS_MAX: Final = 1_000
@@ -30,6 +39,7 @@ class Wanted:
 
     requires_tls: bool = False  # RFC 8689
     policy: AgencyTls = NO_TLS_POLICY
+    domain: str = ""  # whose mail host it is, in A-labels; "": somebody named the host
 
 
 def opportunistic_context() -> ssl.SSLContext:
@@ -77,21 +87,25 @@ class Securing:
         clock: Clock,
         anybody: ssl.SSLContext,
         trusting: Callable[[], ssl.SSLContext],
+        words: Words = NO_WORDS,
     ) -> None:
-        self._keys, self._clock = keys, clock
+        self._keys, self._clock, self._words = keys, clock, words
         self._anybody, self._make_trusting, self._trusting = anybody, trusting, trusting()
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}  # by authorities and certificate
 
-    async def secure(self, wanted: Wanted, host: str, word: Word = NO_WORD) -> Secure:
+    async def secure(self, wanted: Wanted, host: str, port: int) -> Secure:
         """For the next connection to a host, by its name. Raises Unavailable."""
-        at = self._clock.now()
+        at, word = self._clock.now(), NO_WORD
+        if goes_by_word(wanted.policy, at, requires_tls=wanted.requires_tls):
+            word = await self._words.of(host, port, wanted.domain)
         demand = tls_policy(wanted.policy, word, host=host, at=at, requires_tls=wanted.requires_tls)
         open_ways = whoever(self._anybody).ways
         if demand.verified == "opportunistic":
             ways = [Way(TlsUse.ALWAYS, self._anybody)] if demand.is_binding else open_ways
             return Secure(demand, ways)
         if demand.verified == "dane":
-            strict = Way(TlsUse.ALWAYS, self._anybody, "dane", partial(_vouched, demand, host, at))
+            names = [host, wanted.domain] if wanted.domain else [host]  # RFC 7672 §3.2.2
+            strict = Way(TlsUse.ALWAYS, self._anybody, "dane", partial(_vouched, demand, names, at))
         else:
             try:
                 strict = Way(TlsUse.ALWAYS, await self._context(demand), demand.verified)
@@ -137,8 +151,8 @@ def _show(context: ssl.SSLContext, chain: str, key: bytes) -> None:
         context.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password="")
 
 
-def _vouched(demand: Demand, host: str, at: datetime, chain: Sequence[bytes]) -> bool:
-    return vouches(demand.tlsa, chain, [host], at)
+def _vouched(demand: Demand, names: Sequence[str], at: datetime, chain: Sequence[bytes]) -> bool:
+    return vouches(demand.tlsa, chain, names, at)
 
 
 def chain_of(session: ssl.SSLObject) -> list[bytes]:
