@@ -1,8 +1,9 @@
 """The report a sender gets of what became of its mail: a message of its own, as octets.
 
-It is 7-bit throughout but for the sender's address, so it passes any host. Text is for people, in Thai and
-English; the second part is for programs; the third has the header fields of the mail it is about, or all of
-it where the sender wants that.
+It is 7-bit throughout, so it passes any host; to a sender whose address is not, it can only go where UTF-8 is
+taken, and its parts are those of RFC 6533 §4 then, with addresses as people write them. Text is for people,
+in Thai and English; the second part is for programs; the third has the header fields of the mail it is
+about, or all of it where the sender wants that.
 
 Source: RFC 3464 (delivery status), RFC 3461 §6 (what was asked), RFC 6522 (multipart/report), RFC 6533
 (addresses in UTF-8), RFC 3834 (Auto-Submitted), RFC 2047 (words in header fields).
@@ -69,6 +70,11 @@ class Report:
     envid: str = ""  # by which the sender knows its mail
     retry_until: datetime | None = None  # of what is delayed
 
+    @property
+    def is_global(self) -> bool:
+        """It goes where UTF-8 is taken, or nowhere."""
+        return not self.sender.is_ascii
+
     def __post_init__(self) -> None:
         assert self.outcomes, "a report is about at least one recipient"
 
@@ -131,6 +137,14 @@ _REASONS: Final = {
 }
 
 
+_STATUS: Final = b"Content-Type: message/delivery-status\r\n\r\n"
+_GLOBAL_STATUS: Final = (
+    b"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+)
+_HEADERS: Final = b"text/rfc822-headers"
+_GLOBAL_HEADERS: Final = b"message/global-headers"  # RFC 6533 §5: encoded as any part
+
+
 def render(report: Report) -> bytes:
     """The report as a message, lines ended by CRLF."""
     boundary = f"=_{report.report_id}"
@@ -138,7 +152,7 @@ def render(report: Report) -> bytes:
     if report.message:
         parts.append(_message_part(report.message))
     elif report.header:
-        parts.append(_header_part(report.header))
+        parts.append(_header_part(report.header, _GLOBAL_HEADERS if report.is_global else _HEADERS))
     lines = [
         f"Date: {format_datetime(report.at)}",
         f"From: {_word('ระบบส่งไปรษณีย์ / Mail delivery system')}",
@@ -193,17 +207,21 @@ def _for_programs(report: Report) -> bytes:
             f"Arrival-Date: {format_datetime(report.arrived_at)}",
             f"X-Saraban-Mail-ID: {report.mail_id}",
         ],
-        *([*_fields_of(outcome, report.action), *_dates_of(report)] for outcome in report.outcomes),
+        *(
+            [*_fields_of(outcome, report.action, is_utf8=report.is_global), *_dates_of(report)]
+            for outcome in report.outcomes
+        ),
     ]
     body = "".join("\r\n".join(block) + "\r\n\r\n" for block in blocks)
-    return b"Content-Type: message/delivery-status\r\n\r\n" + body.removesuffix("\r\n").encode("ascii")
+    octets = body.removesuffix("\r\n").encode("utf-8" if report.is_global else "ascii")
+    return (_GLOBAL_STATUS if report.is_global else _STATUS) + octets
 
 
-def _fields_of(outcome: Outcome, action: Action) -> Iterator[str]:
+def _fields_of(outcome: Outcome, action: Action, *, is_utf8: bool) -> Iterator[str]:
     """RFC 3464 §2.3: what became of one recipient."""
     if outcome.orcpt:
-        yield f"Original-Recipient: {'; '.join(original_recipient(outcome.orcpt))}"
-    yield f"Final-Recipient: {_typed(outcome.recipient)}"
+        yield f"Original-Recipient: {'; '.join(original_recipient(outcome.orcpt, is_utf8=is_utf8))}"
+    yield f"Final-Recipient: {_typed(outcome.recipient, is_utf8=is_utf8)}"
     yield f"Action: {action.value}"
     yield f"Status: {outcome.status}"
     if outcome.remote_host:
@@ -228,13 +246,13 @@ def _message_part(message: bytes) -> bytes:
     return head + _base64(message)
 
 
-def _header_part(header: bytes) -> bytes:
+def _header_part(header: bytes, kind: bytes) -> bytes:
     """RFC 6522 §4: quoted-printable when it is not plain 7-bit text."""
     kept = _whole_lines(header)
     if _is_plain(kept):
-        return b"Content-Type: text/rfc822-headers\r\n\r\n" + kept
+        return b"Content-Type: " + kind + b"\r\n\r\n" + kept
     lines = kept.split(b"\r\n")
-    head = b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    head = b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     return head + b"\r\n".join(
         binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in lines
     )
@@ -260,9 +278,11 @@ def _whole_lines(header: bytes) -> bytes:
     return kept.removesuffix(b"\r\n") + b"\r\n"
 
 
-def _typed(address: Address) -> str:
-    """RFC 3464 §2.1.2; RFC 6533 §3, utf-8-addr-xtext: an address in UTF-8 written in ASCII."""
-    return f"rfc822; {address}" if address.is_ascii else f"utf-8; {utf8_address(str(address))}"
+def _typed(address: Address, *, is_utf8: bool) -> str:
+    """RFC 3464 §2.1.2; RFC 6533 §3: an address in UTF-8 as it is where that may be, else written in ASCII."""
+    if address.is_ascii:
+        return f"rfc822; {address}"
+    return f"utf-8; {utf8_address(str(address), is_utf8=is_utf8)}"
 
 
 def _ascii(text: str) -> str:

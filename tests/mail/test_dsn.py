@@ -1,6 +1,7 @@
 """The delivery report, read back by an independent parser."""
 
 import base64
+import binascii
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -142,6 +143,26 @@ def test_an_address_in_thai_is_written_in_ascii() -> None:
     assert render(report).isascii()
     block = status_blocks(read(report))[1]
     assert block["Final-Recipient"].startswith("utf-8; \\x{E2A}\\x{E21}")
+
+
+def test_a_sender_in_thai_gets_the_parts_of_rfc_6533_with_addresses_as_they_are() -> None:
+    """RFC 6533 §4, §5: such a report needs SMTPUTF8 on all its way, for its recipient's sake."""
+    thai = replace(SOMCHAI, recipient=parse_address("สมชาย@dld.go.th"), orcpt="utf-8;นาย@opm.go.th")
+    header = "Subject: สวัสดี\r\n\r\n".encode()
+    report = replace(REPORT, sender=parse_address("สุดา@opm.go.th"), outcomes=(thai, SOMCHAI), header=header)
+    octets = render(report)
+    parts = octets.split(b"--=_mail_report")
+    assert b"Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit" in parts[2]
+    told = parts[2].decode()
+    assert "\r\nOriginal-Recipient: utf-8; นาย@opm.go.th\r\n" in told
+    assert "\r\nFinal-Recipient: utf-8; สมชาย@dld.go.th\r\n" in told
+    assert "\r\nFinal-Recipient: rfc822; somchai@dld.go.th\r\n" in told
+    message = message_from_bytes(octets, policy=default)
+    assert message.get_param("report-type") == "delivery-status"
+    kinds = [part.get_content_type() for part in message.iter_parts()]  # type: ignore[attr-defined]
+    assert kinds == ["text/plain", "message/global-delivery-status", "message/global-headers"]
+    returned = binascii.a2b_qp(parts[3].partition(b"\r\n\r\n")[2])
+    assert returned.strip() == "Subject: สวัสดี".encode()
 
 
 def test_what_a_hostile_host_says_adds_no_field_and_no_line() -> None:
