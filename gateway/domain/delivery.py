@@ -26,7 +26,7 @@ from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.dsn_options import DELAY, NEVER, SUCCESS, wants
 from gateway.mail.reply import Reply, reply
 
-Reason = Literal["mailbox", "full", "policy", "protocol", "network", "expired", "route"]
+Reason = Literal["mailbox", "full", "policy", "spam", "protocol", "network", "expired", "route"]
 
 DEMO: Final = reply(451, "4.4.4", "demo: mail does not leave this machine")
 NO_ROUTE: Final = reply(451, "4.4.4", "no route: no agency has this domain")
@@ -39,6 +39,18 @@ REPLY_TEXT_OCTETS_MAX: Final = 2_000  # of what a host said, kept in the event
 _REASONS: Final[Mapping[int, Reason]] = {
     1: "mailbox", 2: "mailbox", 3: "policy", 4: "network", 5: "protocol", 6: "protocol", 7: "policy",
 }  # fmt: skip
+# And what the registry of RFC 5248 tells more closely. 5.7.1 alone says no more than policy, and the text
+# beside it is no protocol. "spam" is what a host says by its status: that it doubts whose the mail is, or
+# that there is too much of it. DKIM (20 to 22, RFC 7372), SPF (23, 24), reverse DNS (25), several of these
+# (26), a sender that takes no mail (27, RFC 7505), a flood (28), ARC (29).
+_REASONS_BY_DETAIL: Final[Mapping[tuple[int, int], Reason]] = {
+    (2, 2): "full",
+    (4, 4): "route",
+    (4, 7): "expired",
+    (7, 17): "mailbox",  # RFC 7293: it has another owner
+    (7, 18): "mailbox",
+    **dict.fromkeys(((7, detail) for detail in range(20, 30)), "spam"),
+}
 # Without a status: RFC 5321 §4.2.3.
 _REASONS_BY_CODE: Final[Mapping[int, Reason]] = {
     521: "policy", 550: "mailbox", 551: "mailbox", 552: "full", 553: "mailbox", 556: "mailbox",
@@ -242,13 +254,8 @@ def _event(outcome: Outcome, carried: dict[str, Any], report: tuple[int, ...]) -
 def _reason(said: Reply) -> Reason:
     if said.status is None:
         return _REASONS_BY_CODE.get(said.code, "policy" if said.code == 554 else "protocol")
-    if (said.status.subject, said.status.detail) == (2, 2):
-        return "full"
-    if (said.status.subject, said.status.detail) == (4, 4):
-        return "route"
-    if (said.status.subject, said.status.detail) == (4, 7):
-        return "expired"
-    return _REASONS.get(said.status.subject, "protocol")
+    subject, detail = said.status.subject, said.status.detail
+    return _REASONS_BY_DETAIL.get((subject, detail)) or _REASONS.get(subject, "protocol")
 
 
 def _status(said: Reply, outcome: Outcome) -> str:

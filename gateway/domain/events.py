@@ -258,7 +258,7 @@ class MailBounced(Attempted, frozen=True, kw_only=True):
 
     TOPIC: ClassVar[str] = "mail.bounced/1"
 
-    reason: Literal["mailbox", "full", "policy", "protocol", "network", "expired", "route"]
+    reason: Literal["mailbox", "full", "policy", "spam", "protocol", "network", "expired", "route"]
 
 
 # --- an account's mailboxes: ev.box.<slot of account_id>.<account_id> ----------------------------

@@ -44,6 +44,12 @@ CASES: list[tuple[Reply, datetime, Outcome]] = [
     (reply(554, "5.4.7", "too late"), IN_TIME, Bounced("expired")),
     (reply(554, "5.6.3", "8-bit"), IN_TIME, Bounced("protocol")),
     (reply(550, "5.7.1", "no"), IN_TIME, Bounced("policy")),
+    # RFC 5248's registry: whose the mail is, or how much there is of it, is doubted.
+    (reply(550, "5.7.23", "SPF validation failed"), IN_TIME, Bounced("spam")),
+    (reply(550, "5.7.28", "mail flood"), IN_TIME, Bounced("spam")),
+    (reply(550, "5.7.30", "no REQUIRETLS"), IN_TIME, Bounced("policy")),
+    (reply(550, "5.7.17", "another owner"), IN_TIME, Bounced("mailbox")),
+    (reply(554, "5.7.1", "looks like spam"), IN_TIME, Bounced("policy")),
     # RFC 5321 §4.2.3: without a status, the code.
     (reply(550, None, "no"), IN_TIME, Bounced("mailbox")),
     (reply(552, None, "no"), IN_TIME, Bounced("full")),
