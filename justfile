@@ -53,7 +53,7 @@ fuzz TARGET="smtp" SECONDS="60":
 demo-corpus *ARGS:
     python -m tests.corpus.load_corpus "$@"
 
-# side by side with the peers that are installed: inbound or relay; or admin, 350,000 accounts with --accounts 350000
+# side by side with the peers that are installed: inbound or relay; or admin, 350,000 accounts with --accounts 350000; or queue
 bench *ARGS:
     python -m tests.bench.bench "$@"
 

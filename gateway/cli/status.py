@@ -84,6 +84,26 @@ def _tell(figures: dict[str, Any]) -> None:
     click.echo(
         f"\nqueue: {figures['waiting']} recipients wait, "
         f"{figures['possible_doubles']} possible doubles so far"
+        f"\nbounced so far: {_counts(figures['bounced']) or 'nobody'}"
         f"\nwrite-ahead: {figures['write_ahead']} messages not purged yet"
         f"\ndisk: {figures['disk_free_octets'] / 1024**3:.1f} GiB free"
     )
+    if destinations := list(dict.fromkeys([*figures["waiting_at"], *figures["bounced_at"]])):
+        click.echo("")
+        print_rows(
+            [_destination(figures, each) for each in destinations], ("destination", "waiting", "bounced")
+        )
+
+
+def _destination(figures: dict[str, Any], domain: str) -> dict[str, Any]:
+    waiting, bounced = figures["waiting_at"].get(domain, ""), figures["bounced_at"].get(domain, {})
+    return {"destination": domain, "waiting": waiting, "bounced": _counts(bounced)}
+
+
+def _counts(by_reason: dict[str, int]) -> str:
+    """12 mailbox, 3 spam: most first."""
+    return ", ".join(f"{number} {reason}" for reason, number in sorted(by_reason.items(), key=_most))
+
+
+def _most(counted: tuple[str, int]) -> tuple[int, str]:
+    return -counted[1], counted[0]

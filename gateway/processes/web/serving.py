@@ -22,6 +22,7 @@ from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.operations import PREFIX
 from gateway.processes.web.pages.site import AccountPage, is_here
+from gateway.processes.web.peers import is_loopback
 
 TIMEOUT_S: Final = 10.0
 
@@ -37,20 +38,25 @@ class SecureListener:
 def application(
     gauge: Gauge, administration: Administration | None = None, account_page: AccountPage | None = None
 ) -> ASGIApp:
-    """GET /healthz: 200 with figures, 503 when a server is away or a consumer far behind. GET /metrics."""
+    """GET /healthz: 200 with figures, 503 when a server is away or a consumer far behind. GET /metrics.
 
-    async def healthz(_: Request) -> Response:
+    Destinations are named to who asks from this machine.
+    """
+
+    async def healthz(request: Request) -> Response:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 figures = await gauge.read()
         except (Unavailable, TimeoutError) as error:
             return JSONResponse({"is_well": False, "reason": str(error) or "no answer in time"}, 503)
-        return JSONResponse(figures.as_dict(), 200 if figures.is_well else 503)
+        return JSONResponse(
+            figures.as_dict(names_destinations=is_loopback(request)), 200 if figures.is_well else 503
+        )
 
-    async def metrics(_: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                text = (await gauge.read()).metrics()
+                text = (await gauge.read()).metrics(names_destinations=is_loopback(request))
         except (Unavailable, TimeoutError):
             return PlainTextResponse("saraban_up 0\n", 503, media_type="text/plain; version=0.0.4")
         return PlainTextResponse(f"saraban_up 1\n{text}", media_type="text/plain; version=0.0.4")

@@ -11,7 +11,8 @@ class StatusShown(Struct):
     """lags: by consumer, in events. waiting: recipients in the queue. write_ahead: messages not purged yet.
 
     possible_doubles: relays that died between a next hop's answer and our record. stuck: consumers that are
-    behind and do not move. steps: events about mails by topic, since the process that answers began.
+    behind and do not move. steps: events about mails by topic, since the process that answers began. bounced:
+    recipients that were queued, by reason; waiting_at, bounced_at: of the destinations with most of them.
     """
 
     position: int
@@ -24,6 +25,9 @@ class StatusShown(Struct):
     disk_octets: int
     stuck: list[str]
     steps: dict[str, int]
+    bounced: dict[str, int]
+    waiting_at: dict[str, int]
+    bounced_at: dict[str, dict[str, int]]
     is_well: bool
 
 

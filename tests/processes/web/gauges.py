@@ -13,6 +13,9 @@ WELL = Figures(
     write_ahead=5,
     disk_free_octets=1_000,
     disk_octets=2_000,
+    bounced={"mailbox": 4},
+    waiting_at={"dld.go.th": 3},
+    bounced_at={'a"b.example': {"mailbox": 4}},
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.adapters.memory.content import MemoryWriteAhead
 from gateway.adapters.memory.log import MemoryLog
-from gateway.domain.events import RouterDecided
+from gateway.domain.events import MailBounced, RouterDecided
 from gateway.domain.group import encode_group
 from gateway.domain.histories import route_history
 from gateway.ports import Fact, Unavailable
@@ -59,6 +59,11 @@ async def test_lags_count_events_and_routers_count_undecided_mails(
     opm = world.agency("OPM", "opm.go.th")
     mails = [world.accept(opm, "ann@example.org", ["vet@dld.go.th"]) for _ in range(8)]
     world.queue(mails[0], None, [0])
+    for mail in mails[1:3]:
+        world.queue(mail, None, [0])
+        world.attempt(MailBounced, mail, [0])
+        world.attempt(MailBounced, mail, [0])  # told twice, counted once
+    world.queue(mails[3], None, [0])
     log = stored(world)
     ring = Keyring(world.keys)
     trace, queue = TraceModel(ring), QueueModel(ring)
@@ -71,11 +76,13 @@ async def test_lags_count_events_and_routers_count_undecided_mails(
     assert found.position == len(world.log)
     assert (found.lags["queue"], found.lags["trace"]) == (1, 0)
     assert found.lags["router-0"] + found.lags["router-1"] == 8
-    assert found.waiting == 0
+    assert found.waiting == 1
+    assert (found.bounced, found.bounced_at) == ({"mailbox": 2}, {"dld.go.th": {"mailbox": 2}})
+    assert found.waiting_at == {"dld.go.th": 1}
     projection = Projection(queue, pool)
     await projection.load(log)
     await projection.take(world.log[-1:])
-    assert (await gauge_of(log).read()).waiting == 1
+    assert (await gauge_of(log).read()).waiting == 2
     assert found.is_well
     assert 0 < found.disk_free_octets <= found.disk_octets
 

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 import pytest
@@ -18,7 +19,7 @@ from gateway.processes.web.figures import LAG_MAX, Figures
 from tests.processes.web.gauges import WELL, FakeGauge
 
 # Prometheus' text format: a comment, or name, labels and a number.
-LINE = re.compile(r"# TYPE \w+ (gauge|counter)|(\w+(?:\{\w+=\"[\w-]+\"\})?) (-?[0-9.]+)")
+LINE = re.compile(r"# TYPE \w+ (gauge|counter)|(\w+(?:\{\w+=\"[^{}]+\"\})?) (-?[0-9.]+)")
 
 
 @dataclass
@@ -122,9 +123,39 @@ async def test_metrics_are_prometheus_text(web: Web) -> None:
         'saraban_consumer_lag_events{consumer="router-0"}': 7,
         'saraban_consumer_stuck{consumer="mailbox"}': 0,
         'saraban_consumer_stuck{consumer="router-0"}': 0,
+        'saraban_relay_bounced_recipients_total{reason="mailbox"}': 4,
+        'saraban_queue_destination_waiting_recipients{destination="dld.go.th"}': 3,
+        'saraban_relay_destination_bounced_recipients_total{destination="a\\"b.example",reason="mailbox"}': 4,
     }
     types = [line.split()[2] for line in body.decode().splitlines() if line.startswith("# TYPE")]
     assert len(types) == len(set(types)), "a name has its type once"
+
+
+async def ask(path: str, client: str) -> bytes:
+    """What the application answers somebody at this address."""
+    told = list[bytes]()
+
+    async def send(message: Any) -> None:
+        told.append(message.get("body", b""))
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "client": (client, 1)}
+    await serving.application(FakeGauge())(scope, receive, send)  # type: ignore[arg-type]
+    return b"".join(told)
+
+
+async def test_destinations_are_named_to_nobody_who_is_not_known() -> None:
+    """Who asks from elsewhere than this machine."""
+    for client, is_named in (("127.0.0.1", True), ("192.0.2.7", False)):
+        for path in ("/healthz", "/metrics"):
+            assert (b"dld.go.th" in await ask(path, client)) == is_named
+    assert "dld.go.th" in WELL.metrics()
+    assert "dld.go.th" not in WELL.metrics(names_destinations=False)
+    assert "reason" in WELL.metrics(names_destinations=False)
+    assert WELL.as_dict()["waiting_at"] == {"dld.go.th": 3}
+    assert not {"waiting_at", "bounced_at"} & WELL.as_dict(names_destinations=False).keys()
 
 
 async def test_nothing_else_is_served(web: Web) -> None:
