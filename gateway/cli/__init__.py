@@ -38,6 +38,7 @@ FAMILIES: Final = {
     "send": "sending",
     "trace": "tracing",
     "queue": "queueing",
+    "tls-report": "tls_reporting",
     "events": "events",
     "log": "events",
     "projection": "projecting",

@@ -11,10 +11,10 @@ from gateway.cli.desk import Where, administering, confirm
 from gateway.cli.instants import Instant
 from gateway.cli.output import say
 from gateway.cli.registering import agencies_at
-from gateway.domain.agency_tls import AgencyTls, TlsUse
+from gateway.domain.agency_tls import AgencyTls, TlsUse, plain
 from gateway.mail.ids import AgencyId
 
-PEM_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PEM_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("tls")
@@ -66,7 +66,8 @@ async def tls(
         policy = msgspec.structs.replace(policy, exception_until=except_until)
         if policy.use == "opportunistic" or except_until:
             confirm(f"Let mail to {agency_id} go to whoever answers, in the clear where need be?", yes=yes)
-        await changed.set_tls(identifier, policy, key.read_bytes() if key else b"", reason)
+        policy = plain(policy)
+        await changed.set_tls(identifier, policy, _pem(key).encode(), reason)
     shown = {"authorities": "", "certificate": "", "exception_until": None, **msgspec.to_builtins(policy)}
     say(f"{agency_id}: TLS with its server is {policy}", agency_id=agency_id, **{**shown, "use": policy.use})
 
@@ -74,6 +75,8 @@ async def tls(
 def _pem(file: Path | None) -> str:
     """Raises UsageError."""
     try:
-        return file.read_text() if file else ""
+        return file.read_text("utf-8") if file else ""
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise click.UsageError(f"{file} is no PEM file") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.domain.aggregate import AggregateEvent
 from gateway.domain.events import Instant
@@ -57,6 +57,20 @@ class AgencyTlsSet(AggregateEvent, frozen=True, kw_only=True):
 def client_key_name(certificate: str) -> str:
     """The KeyStore's name of the private key of a certificate we show to servers (PEM)."""
     return f"client-key.{sha256(certificate.encode()).hexdigest()}"
+
+
+def plain(policy: AgencyTls) -> AgencyTls:
+    """The same without what files of certificates have besides certificates; what is none stays as it is."""
+    return structs.replace(
+        policy, authorities=_plain(policy.authorities), certificate=_plain(policy.certificate)
+    )
+
+
+def _plain(pem: str) -> str:
+    if not pem or _unreadable(pem):
+        return pem
+    certificates = x509.load_pem_x509_certificates(pem.encode())
+    return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates)
 
 
 def check_authorities(pem: str) -> str:

@@ -13,6 +13,7 @@ from gateway.domain import (
     account,
     addresses,
     agency,
+    agency_tls,
     app_passwords,
     bans,
     catching,
@@ -26,6 +27,7 @@ from gateway.domain import (
     sessions,
     signin,
     steering,
+    tls_report,
     traffic,
     trial,
 )
@@ -36,6 +38,7 @@ EVENT_ROOMS: Final = (
     account,
     addresses,
     agency,
+    agency_tls,
     app_passwords,
     bans,
     catching,
@@ -50,6 +53,7 @@ EVENT_ROOMS: Final = (
     sessions,
     signin,
     steering,
+    tls_report,
     traffic,
     trial,
 )

@@ -41,6 +41,7 @@ async def test_what_takes_protection_away_is_asked_first_and_all_needs_a_reason(
         ("opportunistic", *WHY): "say --yes",
         ("--except-until", "2027-01-31", *WHY): "say --yes",
         ("required",): "say why with --reason",
+        ("pinned", "--ca", "nowhere.pem", *WHY): "nowhere.pem cannot be read: No such file",
         ("--ca", __file__): "say which policy",
         ("mutual", "--cert", __file__, *WHY): "belong together",
         ("--except-until", "2027-01-31", "--no-exception", *WHY): "or --no-exception",

@@ -27,7 +27,7 @@ from gateway.domain.agency import (
     agency_key_name,
     identity_secret_name,
 )
-from gateway.domain.agency_tls import AgencyTls, check_certificate, client_key_name
+from gateway.domain.agency_tls import AgencyTls, check_certificate, client_key_name, plain
 from gateway.domain.catching import AgencyCatchAllSet
 from gateway.domain.registration import Refused, Registration
 from gateway.domain.trial import AgencyTrialExtended
@@ -168,6 +168,7 @@ class Agencies(Deciding):
 
     async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> None:
         """key: PEM, of its certificate; b"": it has one already, or the policy has no certificate."""
+        policy = plain(policy)
         if policy.certificate and key:
             if why := check_certificate(policy.certificate, key):
                 raise Refused(f"this certificate cannot be shown to a server: {why}")

@@ -27,6 +27,7 @@ from gateway.domain.delivery import (
     outcome_facts,
 )
 from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
+from gateway.domain.group import parts
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.networks import is_loopback
@@ -56,6 +57,7 @@ from gateway.processes.relay.connection import (
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
+from gateway.processes.relay.tls_counts import TlsCounts, seconds_left
 from gateway.processes.relay.words import NO_WORDS, Words
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.processes.trusting import verifying_context
@@ -120,6 +122,7 @@ class Relay:
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
         self._recorder = Recorder(self._append, self._recorded)
+        self._tls_counts = TlsCounts(clock.now())
         self._has_room = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -131,9 +134,11 @@ class Relay:
                 tasks.create_task(self._renew_all(), name="renew")
                 tasks.create_task(self._recorder.run(), name="record")
                 tasks.create_task(self._release_all(), name="release")
+                tasks.create_task(self._count_all(), name="count TLS")
         finally:
             with suppress(Deposed):
                 await self._recorder.finish(SHUTDOWN_TIMEOUT_S)  # what a host has said is not forgotten
+                await self._tell_counts()
             await self._let_go()
 
     # --- the queue --------------------------------------------------------------------------------------
@@ -252,6 +257,8 @@ class Relay:
             wanted = partial(self._securing.secure, destination.wanted, hop.host, hop.port)
             secure = await patiently(self._clock, "secure", wanted)
             opened = await connect(hop, hostname=means.hostname, secure=secure, timeouts=means.timeouts)
+            if opened.tls.failure or not isinstance(opened, NoConnection):
+                self._tls_counts.add(secure.demand, destination.wanted.domain, hop.host, opened.tls)
             if isinstance(opened, NoConnection):
                 await self._refused(destination, opened)
             else:
@@ -410,6 +417,20 @@ class Relay:
             self._concluded.put_nowait((conclusion.job, position))
             for fact in conclusion.facts:
                 _log_conclusion(fact, conclusion.took_s)
+
+    async def _count_all(self) -> None:
+        """Tell each full hour how TLS with hosts went."""
+        while True:
+            await self._clock.sleep(seconds_left(self._clock.now()))
+            for part in parts(list(self._tls_counts.take(self._stamp()))):
+                await self._append(part)
+
+    async def _tell_counts(self) -> None:
+        """Tell what was counted since, if that is quickly done."""
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                for part in parts(list(self._tls_counts.take(self._stamp()))):
+                    await self._lane.append(part)
 
     def _stamp(self) -> Stamp:
         return Stamp(at=self._clock.now(), actor=Actor("system", "relay"), by=self._by)

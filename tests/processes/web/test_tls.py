@@ -24,7 +24,7 @@ async def relayed(world: World) -> str:
 async def test_an_operator_says_and_sees_it_and_nobody_else_says_it(world: World) -> None:
     agency = await relayed(world)
     until = (world.office.clock.now() + timedelta(days=1)).isoformat()
-    new = {"use": "pinned", "authorities": DLDS.pem, "exception_until": until, **WHY}
+    new = {"use": "pinned", "authorities": f"# กรมปศุสัตว์\n\n{DLDS.pem}", "exception_until": until, **WHY}
     for who, status in {
         "admin": 403,
         "auditor": 403,
