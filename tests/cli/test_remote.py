@@ -196,7 +196,7 @@ async def test_a_password_goes_nowhere_in_the_clear(url: str, said: str) -> None
 
 
 async def test_what_the_api_does_not_do_is_not_done_elsewhere_instead() -> None:
-    for words in (("--api", "queue", "list"), ("queue", "list", "--api")):
+    for words in (("--api", "queue", "check"), ("queue", "check", "--api")):
         refused = await run(*words)
         assert refused.exit_code == 2
         assert "on the data folder alone" in refused.stderr
