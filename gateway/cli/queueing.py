@@ -20,7 +20,7 @@ from gateway.cli.remote_queue import RemoteQueue
 from gateway.domain.agency import NextHop
 from gateway.domain.books import Books, End
 from gateway.domain.steering import Cancel, Deed, Hold, Release, Reroute, Retry
-from gateway.mail.address import Address, normalise_domain
+from gateway.mail.address import Address, normalise_domain, shown_domain
 from gateway.mail.ids import AgencyId, MailId
 from gateway.wiring.desk import Desk
 from projections.queue import leases, listing
@@ -125,8 +125,8 @@ async def list_(
         _print_destinations(destinations, datetime.now(UTC))
         left = waiting - sum(each.recipients for each in destinations)
     if not as_json():
-        more = f", {left} of them not shown (--limit)" if left > 0 else ""
-        click.echo(f"{waiting} recipients wait{more}", err=True)
+        more = f", {left:,} of them not shown (--limit)" if left > 0 else ""
+        click.echo(f"{waiting:,} recipients wait{more}", err=True)
 
 
 @queue.command("show")
@@ -311,8 +311,11 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
             row["waits_for"] = _length(now - each.oldest_at)
             row["next_in"] = _next(each, now)
             row["last_reply"] = f"{each.code or ''} {each.status}".strip()
-            row["destination"] = each.domain
-    print_rows(rows, ("destination", "recipients", "mails", "held", "waits_for", "next_in", "last_reply"))
+            row["gives_up_in"] = _length(max(each.expires_at - now, timedelta()))
+            row["destination"] = shown_domain(each.domain)
+            row |= {name: f"{row[name]:>10,}" for name in ("recipients", "mails", "held")}
+    columns = ("destination", "recipients", "mails", "held", "waits_for", "next_in", "gives_up_in")
+    print_rows(rows, (*columns, "last_reply"))
 
 
 def _next(each: listing.Destination, now: datetime) -> str:

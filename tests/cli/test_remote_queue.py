@@ -44,6 +44,22 @@ async def test_an_administrator_steers_what_the_agency_sent(
     assert (absent.exit_code, absent.stderr) == (3, f"saraban: no recipient of {foreign} was ever queued\n")
 
 
+async def test_the_queue_is_shown_as_people_read_it(remote_world: World) -> None:
+    opm = remote_world.agencies["opm.go.th"]
+    await queue(remote_world, opm, DLD, CLERK, [f"u{n}@dld.go.th" for n in range(3)])
+    await queue(remote_world, opm, None, CLERK, ["ฟาร์ม@กรม.ไทย"])
+    await login(remote_world, "admin")
+    await run("queue", "hold", *HERE, *WHY)
+    shown = await run("queue", "list")
+    head, *lines = (line.split() for line in shown.stdout.splitlines())
+    titles = "destination recipients mails held waits for next in gives up in last reply"
+    assert " ".join(head) == titles
+    assert [line[:4] for line in lines] == [["dld.go.th", "3", "1", "3"], ["กรม.ไทย", "1", "1", "0"]]
+    assert [line[5] for line in lines] == ["held", "now"]
+    assert [line[6:] for line in lines] == [["4d", "23h"]] * 2
+    assert shown.stderr == "4 recipients wait\n"
+
+
 async def test_who_may_not_is_told_so(remote_world: World) -> None:
     await login(remote_world, "helpdesk")
     refused = await run("queue", "cancel", *HERE, *WHY, "--yes")
