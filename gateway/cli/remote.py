@@ -212,9 +212,10 @@ class RemoteAgencies:
     async def tls(self, agency_id: AgencyId) -> AgencyTls:
         return msgspec.convert(await self._remote.ask("GET", f"/agencies/{quote(agency_id)}/tls"), AgencyTls)
 
-    async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> None:
+    async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> AgencyTls:
         body = {**msgspec.to_builtins(policy), "use": policy.use, "key": key.decode(), "reason": reason}
-        await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/tls", body)
+        holding = await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/tls", body)
+        return msgspec.convert(holding, AgencyTls)
 
 
 class RemoteForwarding:

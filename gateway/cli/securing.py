@@ -11,7 +11,7 @@ from gateway.cli.desk import Where, administering, confirm
 from gateway.cli.instants import Instant
 from gateway.cli.output import say
 from gateway.cli.registering import agencies_at
-from gateway.domain.agency_tls import AgencyTls, TlsUse, plain
+from gateway.domain.agency_tls import AgencyTls, TlsUse
 from gateway.mail.ids import AgencyId
 
 PEM_FILE = click.Path(dir_okay=False, path_type=Path)
@@ -66,8 +66,7 @@ async def tls(
         policy = msgspec.structs.replace(policy, exception_until=except_until)
         if policy.use == "opportunistic" or except_until:
             confirm(f"Let mail to {agency_id} go to whoever answers, in the clear where need be?", yes=yes)
-        policy = plain(policy)
-        await changed.set_tls(identifier, policy, _pem(key).encode(), reason)
+        policy = await changed.set_tls(identifier, policy, _pem(key).encode(), reason)
     shown = {"authorities": "", "certificate": "", "exception_until": None, **msgspec.to_builtins(policy)}
     say(f"{agency_id}: TLS with its server is {policy}", agency_id=agency_id, **{**shown, "use": policy.use})
 

@@ -158,6 +158,7 @@ class MailAccepted(Event, frozen=True, kw_only=True):
     acceptance: Literal["onsite", "both-sites"] = "onsite"
     secrecy: str = ""
     requiretls: bool = False  # RFC 8689
+    tls_optional: bool = False  # RFC 8689 §5: its sender wants it to arrive, whatever domains demand of TLS
     hold_until: Instant | None = None  # RFC 4865: it is decided on when mail.released says so
     deliver_by: Instant | None = None  # RFC 2852
     deliver_by_mode: DeliverByMode | None = None
@@ -211,6 +212,7 @@ class MailQueued(Event, frozen=True, kw_only=True):
     deliver_by_mode: DeliverByMode | None = None
     priority: int = 0
     requiretls: bool = False
+    tls_optional: bool = False
 
 
 class AttemptSecret(Struct, frozen=True, omit_defaults=True):

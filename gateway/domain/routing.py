@@ -366,6 +366,7 @@ def _queued(mail: OpenedMail, agency_id: AgencyId | None, recipients: tuple[int,
         deliver_by_mode=accepted.deliver_by_mode,
         priority=accepted.priority,
         requiretls=accepted.requiretls,
+        tls_optional=accepted.tls_optional,
         rrvs=chosen(tuple(recipient.rrvs for recipient in accepted.recipients), recipients),
     )
     return Fact(mail_history(mail_id), event)

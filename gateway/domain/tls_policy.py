@@ -97,7 +97,10 @@ def tls_policy(
     at: datetime,
     requires_tls: bool = False,
 ) -> Demand:
-    """What is demanded of a host. requires_tls: of the mails that go there (RFC 8689)."""
+    """What is demanded of a host. requires_tls: by senders of the mails that go there (RFC 8689).
+
+    word: NO_WORD for mails whose senders want them to arrive all the same (RFC 8689 §5).
+    """
     demand = _agencys(agency, at) or _danes(word) or _domains(word, host) or OPPORTUNISTIC
     if not requires_tls:
         return demand

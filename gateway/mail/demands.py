@@ -34,6 +34,7 @@ class Demands:
     requires_tls: bool = False  # all the way, with hosts that are who they say
     hold_for_s: int = 0  # from its acceptance on; one of the two at most
     hold_until: datetime | None = None  # aware
+    is_tls_optional: bool = False  # whatever the recipient's domain demands (the field TLS-Required)
 
     def released_at(self, accepted_at: datetime) -> datetime | None:
         """When the mail may go; None: at once."""

@@ -159,6 +159,7 @@ class Intake:
             ret=dsn.ret,
             priority=incoming.demands.priority or 0,
             requiretls=incoming.demands.requires_tls,
+            tls_optional=incoming.demands.is_tls_optional,
             hold_until=hold_until,
             deliver_by=None
             if deliver_by is None

@@ -15,6 +15,7 @@ from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
 from gateway.mail.mime import Part
 from gateway.mail.reply import Reply, reply
+from gateway.mail.tls_required import is_tls_optional
 from gateway.mail.urgency import priority_of
 from gateway.mail.valid_since import asked_of
 from gateway.ports import Clock, Entropy, Full, Lane, Spooled, Unavailable
@@ -163,8 +164,13 @@ class Acceptance:
 
 
 def _demands(transaction: Transaction, header: bytes) -> Demands:
-    """What MAIL says; where it says nothing of the priority, who signed in may say it in the message."""
+    """What MAIL says, and what the message says of TLS where MAIL does not (RFC 8689 §5).
+
+    Where it says nothing of the priority, who signed in may say it in the message.
+    """
     demands = transaction.demands
+    if not demands.requires_tls and is_tls_optional(header):
+        demands = replace(demands, is_tls_optional=True)
     if transaction.author is None or demands.priority is not None:
         return demands
     return replace(demands, priority=priority_of(header))

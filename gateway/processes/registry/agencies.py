@@ -166,8 +166,8 @@ class Agencies(Deciding):
         """What TLS with its own mail server has to be, as the log says now."""
         return (await self._reading.agency(agency_id)).agency.tls
 
-    async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> None:
-        """key: PEM, of its certificate; b"": it has one already, or the policy has no certificate."""
+    async def set_tls(self, agency_id: AgencyId, policy: AgencyTls, key: bytes, reason: str) -> AgencyTls:
+        """The policy that holds then. key: PEM, of its certificate; b"": it is known, or there is none."""
         policy = plain(policy)
         if policy.certificate and key:
             if why := check_certificate(policy.certificate, key):
@@ -183,6 +183,7 @@ class Agencies(Deciding):
             return set_tls(found.agency, found.position, policy, self._stamp(), reason=sealed)
 
         await self._decide(agency_id, decide)
+        return policy
 
     async def _agency_reason(self, reason: str, agency_id: AgencyId) -> bytes:
         return self._reason(reason, agency_id, await self._keys.get_or_make(agency_key_name(agency_id)))

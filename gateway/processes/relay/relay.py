@@ -177,7 +177,7 @@ class Relay:
         if hop is None or (self._means.demo and not is_loopback(hop.host)):
             self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
             return
-        key = hop, Wanted(job.queued.requiretls, policy)
+        key = hop, Wanted(job.queued.requiretls, policy, job.queued.tls_optional)
         destination = self._destinations.get(key)
         if destination is None:
             destination = self._destinations[key] = Destination(*key, self._means.connections_max)

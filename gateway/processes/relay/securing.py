@@ -39,6 +39,7 @@ class Wanted:
 
     requires_tls: bool = False  # RFC 8689
     policy: AgencyTls = NO_TLS_POLICY
+    is_optional: bool = False  # whatever domains demand (RFC 8689 §5)
     domain: str = ""  # whose mail host it is, in A-labels; "": somebody named the host
 
 
@@ -96,7 +97,7 @@ class Securing:
     async def secure(self, wanted: Wanted, host: str, port: int) -> Secure:
         """For the next connection to a host, by its name. Raises Unavailable."""
         at, word = self._clock.now(), NO_WORD
-        if goes_by_word(wanted.policy, at, requires_tls=wanted.requires_tls):
+        if not wanted.is_optional and goes_by_word(wanted.policy, at, requires_tls=wanted.requires_tls):
             word = await self._words.of(host, port, wanted.domain)
         demand = tls_policy(wanted.policy, word, host=host, at=at, requires_tls=wanted.requires_tls)
         open_ways = whoever(self._anybody).ways

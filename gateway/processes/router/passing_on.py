@@ -105,6 +105,7 @@ class PassingOn:
             report_of=accepted.report_of,
             secrecy=accepted.secrecy,
             requiretls=accepted.requiretls,
+            tls_optional=accepted.tls_optional,
             priority=accepted.priority,
             expands=accepted.mail_id,
             **more,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from gateway.domain.agency_tls import PEM_CHARACTERS_MAX, AgencyTls, TlsUse, plain
+from gateway.domain.agency_tls import PEM_CHARACTERS_MAX, AgencyTls, TlsUse
 from gateway.domain.events import Instant
 from gateway.mail.ids import AgencyId
 from gateway.processes.registry.agencies import Agencies
@@ -47,9 +47,9 @@ async def show(asked: Asked) -> TlsPolicy:
 async def put(asked: Asked) -> TlsPolicy:
     agency_id, new = asked.agency("govern"), asked.body
     until = new.exception_until.astimezone(UTC) if new.exception_until else None
-    policy = plain(AgencyTls(new.use, new.authorities, new.certificate, until))
-    await asked.registry(Agencies).set_tls(agency_id, policy, new.key.encode(), new.reason)
-    return _shown(agency_id, policy)
+    policy = AgencyTls(new.use, new.authorities, new.certificate, until)
+    key, agencies = new.key.encode(), asked.registry(Agencies)
+    return _shown(agency_id, await agencies.set_tls(agency_id, policy, key, new.reason))
 
 
 def _shown(agency_id: AgencyId, policy: AgencyTls) -> TlsPolicy:

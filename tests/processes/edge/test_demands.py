@@ -42,3 +42,13 @@ async def test_how_urgent_a_message_is_a_stranger_does_not_say(world: EdgeWorld)
         await client.say(b"DATA\r\n")
         await client.message(b"From: ann@example.org\r\n\r\nHello.\r\n")
     assert [accepted.priority for accepted in await world.accepted()] == [0, 0]
+
+
+async def test_a_message_that_is_to_arrive_in_any_case_says_so(world: EdgeWorld) -> None:
+    """RFC 8689 §5."""
+    async with world.running(), await world.client() as client:
+        for field in (b"", b"TLS-Required: No\r\n"):
+            await client.envelope("suda@opm.go.th")
+            said = await client.message(field + b"From: ann@example.org\r\n\r\nHello.\r\n")
+            assert said.startswith(b"250 ")
+    assert [accepted.tls_optional for accepted in await world.accepted()] == [False, True]

@@ -44,10 +44,10 @@ async def setting(names: DnsServer) -> Setting:
 
 
 async def attempt(
-    setting: Setting, names: DnsServer, host: Host, *records: str, requiretls: bool = False
+    setting: Setting, names: DnsServer, host: Host, *records: str, **demanded: bool
 ) -> tuple[Attempted, AttemptSecret]:
     """What becomes of one mail for a host that has these TLSA records."""
-    await setting.queued(requiretls=requiretls)
+    await setting.queued(**demanded)
     async with host.listening():
         host.hop = NextHop("localhost", host.hop.port)
         names.zone += "".join(f"_{host.hop.port}._tcp.localhost. 60 IN TLSA {text}\n" for text in records)
@@ -153,3 +153,21 @@ async def test_the_agencys_own_word_comes_first(setting: Setting, names: DnsServ
     relayed, said = await attempt(setting, names, Host(tls=shown(STRANGER, tmp_path)), record(3, OWN.der))
     assert isinstance(relayed, MailRelayed)
     assert (said.verified, names.asked) == ("opportunistic", [])
+
+
+async def test_a_mail_that_is_to_arrive_in_any_case_does(
+    setting: Setting, names: DnsServer, tmp_path: Path
+) -> None:
+    """RFC 8689 §5: the domain's demands are not for it; its agency's are."""
+    host = Host(tls=shown(STRANGER, tmp_path))
+    relayed, said = await attempt(setting, names, host, record(3, OWN.der), tls_optional=True)
+    assert isinstance(relayed, MailRelayed)
+    assert (said.verified, names.asked) == ("opportunistic", [])
+    setting.queue.policies[DLD] = AgencyTls("required")
+    await setting.queued(tls_optional=True)
+    async with Host().listening() as other:
+        other.hop = NextHop("localhost", other.hop.port)
+        async with setting.relay(other):
+            _, deferred = await setting.outcomes(2)
+    assert isinstance(deferred, MailDeferred)
+    assert deferred.status == "4.7.4"
