@@ -38,3 +38,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def may_be_this_machine(host: str) -> bool:
+    """Whether a host as somebody wrote it leads here, or is an address in a form that does not say where.
+
+    False for a name that has to be looked up; localhost has not (RFC 6761 §6.3).
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = address_of(name)
+    if address is not None:
+        return address.is_loopback or address.is_unspecified
+    # 127.1 and 0x7f000001 are addresses to whoever connects; no domain on top begins with a digit.
+    return name.rpartition(".")[2][:1].isdigit()

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.mail.networks import is_loopback, is_within, network_of
+from gateway.mail.networks import is_loopback, is_within, may_be_this_machine, network_of
 
 NETWORKS = [ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"), ip_network("fe80::/10")]
 
@@ -35,6 +35,20 @@ def test_this_machine_is_a_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "::", "localhost.example", "127.0.0.1.example", ""])
 def test_another_host_is_none(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0.0.0.0", "::", "[::1]", "::ffff:127.0.0.1",
+     "LocalHost.", "mx.localhost"],
+)  # fmt: skip
+def test_what_leads_here_is_known_however_it_is_written(host: str) -> None:
+    assert may_be_this_machine(host)
+
+
+@pytest.mark.parametrize("host", ["mx.example.org", "192.0.2.1", "2001:db8::1", "127.0.0.1.example", ""])
+def test_what_leads_elsewhere_is_not_taken_for_it(host: str) -> None:
+    assert not may_be_this_machine(host)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gateway.domain.events import Stamp
 from gateway.domain.steering import REASON_CHARACTERS_MAX, Cancel, Deed, Hold, Release, Reroute, Retry
 from gateway.mail.address import normalise_domain
 from gateway.mail.ids import AgencyId, MailId, is_id
-from gateway.mail.networks import is_loopback
+from gateway.mail.networks import may_be_this_machine
 from gateway.processes.steering import Steering
 from gateway.processes.web.bodies import PAGE, PAGE_MAX, Id, MailAddress, Text
 from gateway.processes.web.office import Asked, Operation, address_in
@@ -182,7 +182,7 @@ async def reroute(asked: Asked) -> Done:
             hop = NextHop(*split_address(asked.body.via))
         except ValueError as error:
             raise malformed(f"{asked.body.via!r} is no host:port such as mx.example.org:25") from error
-        if is_loopback(hop.host) and not asked.caller.is_operator:
+        if may_be_this_machine(hop.host) and not asked.caller.is_operator:
             raise forbidden("what listens on this machine itself is a next hop for operators to say")
     return await _steer(asked, "change", Reroute(hop))
 
