@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
+from gateway.domain.events import MailAccepted
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from projections.directory.project import DirectoryModel
 from projections.readmodel import Rows, schema_of
@@ -113,12 +114,17 @@ _STEPS = ", ".join(field.name for field in fields(Step) if field.name != "addres
 _MAILS = ", ".join(field.name for field in fields(MailRow))
 _REFUSALS = ", ".join(field.name for field in fields(RefusalRow))
 
-# What makes a mail one of these agencies (sight.py says why each).
+# What makes a mail one of the agencies $2 (sight.py says why each).
 _OURS: Final = f"""(EXISTS (SELECT FROM {_SCHEMA}.step LEFT JOIN {_DIRECTORY}.account AS a USING (account_id)
-        WHERE step.mail_id = mail.mail_id AND (step.agency_id = ANY($) OR a.agency_id = ANY($)))
+        WHERE step.mail_id = mail.mail_id AND (step.agency_id = ANY($2) OR a.agency_id = ANY($2)))
     OR EXISTS (SELECT FROM {_SCHEMA}.recipient AS r
         JOIN {_DIRECTORY}.domain AS d ON d.domain = split_part(r.address_key, '@', -1)
-        WHERE r.mail_id = mail.mail_id AND d.agency_id = ANY($)))"""
+        WHERE r.mail_id = mail.mail_id AND d.agency_id = ANY($2)))"""
+# Recipients these agencies see: nobody learns by asking who else got a mail.
+_SEEN: Final = f"""(EXISTS (SELECT FROM {_DIRECTORY}.domain AS d
+        WHERE d.domain = split_part(r.address_key, '@', -1) AND d.agency_id = ANY($2))
+    OR EXISTS (SELECT FROM {_SCHEMA}.step AS s WHERE s.mail_id = r.mail_id
+        AND s.topic = '{MailAccepted.TOPIC}' AND s.agency_id = ANY($2)))"""
 
 
 async def find_mails(
@@ -135,24 +141,25 @@ async def find_mails(
     newest: of more than `limit`, the last ones instead of the first. agencies: accepted by one of them, or
     with a recipient of it; None: no matter.
     """
-    conditions, values = ["position > $1"], [after]
+    conditions = ["position > $1", f"($2::text[] IS NULL OR {_OURS})"]
+    values: list[object] = [after, None if agencies is None else list(agencies)]
 
     def want(condition: str, value: object) -> None:
         if value is not None:
-            values.append(value)  # type: ignore[arg-type]
-            conditions.append(condition.replace("$", f"${len(values)}"))
+            values.append(value)
+            conditions.append(condition.replace("#", f"${len(values)}"))
 
-    want("mail_id = $", wanted.mail_id)
-    want("message_id = $", wanted.message_id and f"<{wanted.message_id.strip().strip('<>')}>")
-    want("(sender_key = ANY($) OR lower(header_from) = ANY($))", wanted.senders)
+    want("mail_id = #", wanted.mail_id)
+    want("message_id = #", wanted.message_id and f"<{wanted.message_id.strip().strip('<>')}>")
+    want("(sender_key = ANY(#) OR lower(header_from) = ANY(#))", wanted.senders)
     want(
-        f"mail_id IN (SELECT mail_id FROM {_SCHEMA}.recipient WHERE address_key = ANY($))",
+        f"""mail_id IN (SELECT mail_id FROM {_SCHEMA}.recipient AS r
+            WHERE address_key = ANY(#) AND ($2 IS NULL OR {_SEEN}))""",
         wanted.recipients,
     )
-    want("remote_ip = $", wanted.remote_ip)
-    want("subject ILIKE $", wanted.subject and f"%{_literally(wanted.subject)}%")
-    want("at >= $", wanted.since)
-    want(_OURS, None if agencies is None else list(agencies))
+    want("remote_ip = #", wanted.remote_ip)
+    want("subject ILIKE #", wanted.subject and f"%{_literally(wanted.subject)}%")
+    want("at >= #", wanted.since)
     found = await rows.fetch(
         f"""SELECT {_MAILS} FROM {_SCHEMA}.mail
         WHERE {" AND ".join(conditions)} ORDER BY position {"DESC" if newest else "ASC"}

@@ -34,6 +34,14 @@ async def test_a_mail_is_of_who_accepted_it_and_of_each_agency_with_a_recipient(
         assert await found(rows, gateway.opdc) == [both.mail_id, erased.mail_id]
         assert await found(rows, gateway.dld) == [relayed.mail_id]
         assert await found(rows, AgencyId("ag_other")) == []
+        for to, agency_id, mails in (
+            ("ann@opm.go.th", gateway.opm, [both]),
+            ("bee@opdc.go.th", gateway.opm, [both]),  # accepted by it: it sees all of its recipients
+            ("bee@opdc.go.th", gateway.opdc, [both]),
+            ("ann@opm.go.th", gateway.opdc, []),  # who else got it is not told
+        ):
+            rows_of = await find_mails(rows, Wanted(to=to), agencies=[agency_id])
+            assert [row.mail_id for row in rows_of] == [each.mail_id for each in mails], to
         assert await find_mails(rows, EVERYTHING, agencies=[]) == []
         assert len(await find_mails(rows, EVERYTHING)) == 4
 
