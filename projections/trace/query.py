@@ -141,8 +141,12 @@ async def find_mails(
     newest: of more than `limit`, the last ones instead of the first. agencies: accepted by one of them, or
     with a recipient of it; None: no matter.
     """
-    conditions = ["position > $1", f"($2::text[] IS NULL OR {_OURS})"]
-    values: list[object] = [after, None if agencies is None else list(agencies)]
+    conditions, values = ["position > $1"], list[object]([after])
+    seen = "true"
+    if agencies is not None:  # else the directory is not asked: figures are taken without it
+        conditions.append(_OURS)
+        values.append(list(agencies))
+        seen = _SEEN
 
     def want(condition: str, value: object) -> None:
         if value is not None:
@@ -154,7 +158,7 @@ async def find_mails(
     want("(sender_key = ANY(#) OR lower(header_from) = ANY(#))", wanted.senders)
     want(
         f"""mail_id IN (SELECT mail_id FROM {_SCHEMA}.recipient AS r
-            WHERE address_key = ANY(#) AND ($2 IS NULL OR {_SEEN}))""",
+            WHERE address_key = ANY(#) AND {seen})""",
         wanted.recipients,
     )
     want("remote_ip = #", wanted.remote_ip)
