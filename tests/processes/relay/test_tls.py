@@ -162,3 +162,16 @@ async def test_tls_that_breaks_is_told_although_the_mail_goes_in_the_clear(
     assert isinstance(relayed, MailRelayed)
     assert (said.tls, said.verified, said.tls_failure) == ("", "", "validation-failure")
     assert [taken.was_tls for taken in host.taken] == [False]
+
+
+async def test_a_mail_whose_time_is_over_goes_back_with_what_failed_last(setting: Setting) -> None:
+    await setting.queued()
+    setting.queue.policies[DLD] = REQUIRED
+    setting.clock.move(timedelta(days=6).total_seconds())
+    async with Host().listening() as host:
+        host.hop = NextHop("localhost", host.hop.port)
+        async with setting.relay(host):
+            (bounced,) = await setting.outcomes(1)
+    assert isinstance(bounced, MailBounced)
+    assert (bounced.status, bounced.reason, host.taken) == ("5.4.7", "expired", [])
+    assert "the host does not offer TLS" in (await setting.said(bounced)).reply_text
