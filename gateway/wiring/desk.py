@@ -15,7 +15,6 @@ from gateway.ports import Clock, ContentStore, Entropy, EventLog, KeyStore, Lane
 from gateway.processes.web.figures import Gauge
 from gateway.settings import Settings
 from gateway.wiring.ground import ground, models
-from gateway.wiring.roles import gauge
 from projections.readmodel import Pool, ReadModel, open_pool
 
 
@@ -68,4 +67,4 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             actor=actor,
             by=g.by,
         )
-        yield Desk(settings, g.log, pool, g.keys, content, g.clock, entropy, g.by, gauge(g, pool), lane)
+        yield Desk(settings, g.log, pool, g.keys, content, g.clock, entropy, g.by, g.gauge(pool), lane)

@@ -12,12 +12,12 @@ from typing import Final
 from gateway.adapters import jetstream, s3
 from gateway.adapters.content import KeptContents
 from gateway.adapters.keys import JetStreamKeyStore, load_master_key
-from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.system import SystemClock, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By
 from gateway.ports import Clock, KeyStore, Lane
-from gateway.settings import Settings, split_servers
+from gateway.processes.web.figures import Gauge
+from gateway.settings import Settings
 from projections import checkpoint
 from projections.bans.project import BansModel
 from projections.content.project import ContentModel
@@ -77,10 +77,6 @@ class Ground:
         actor = Actor("system", self.role)
         return jetstream.open_lane(self.log, name, clock=self.clock, actor=actor, by=self.by)
 
-    def resolver(self) -> DnsResolver:
-        """The DNS, by the servers of the settings."""
-        return DnsResolver(split_servers(self.settings.dns_servers))
-
     @asynccontextmanager
     async def rows(self, size: int = 8) -> AsyncIterator[Pool]:
         """The rows. Raises LogCorrupt, now or later (in an ExceptionGroup), when the log no longer holds what
@@ -118,6 +114,18 @@ class Ground:
     def contents(self, pool: Pool, write_ahead: JetStreamWriteAhead, objects: s3.S3Store) -> KeptContents:
         return KeptContents(
             write_ahead=write_ahead, objects=objects, places=ContentRows(pool), keys=self.keys, log=self.log
+        )
+
+    def gauge(self, pool: Pool) -> Gauge:
+        """What `status`, `/healthz` and `/metrics` say."""
+        return Gauge(
+            log=self.log,
+            pool=pool,
+            write_ahead=JetStreamWriteAhead(self.link),
+            models=READ_MODELS,
+            shares=self.settings.router_shares,
+            data=self.settings.data,
+            clock=self.clock,
         )
 
 

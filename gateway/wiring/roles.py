@@ -14,6 +14,7 @@ from typing import Final
 from gateway.adapters.code_flow import OpenIdCodeFlow
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
+from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
 from gateway.adapters.system import allow_open_files, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
@@ -37,10 +38,9 @@ from gateway.processes.steward.exports import Exports
 from gateway.processes.steward.trials import Trials
 from gateway.processes.steward.warnings import People, TrialWarnings
 from gateway.processes.trusting import verifying_context
-from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import CodeFlows, Office
 from gateway.processes.web.serving import SecureListener, serve
-from gateway.settings import Settings
+from gateway.settings import Settings, split_servers
 from gateway.wiring.edge import addressing, bans_of, edge, open_door, quota_rule, server_tls
 from gateway.wiring.ground import READ_MODELS, Ground, ground, models
 from projections.checkpoint import Projection
@@ -156,7 +156,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
 
 def _words(g: Ground) -> Words:
     """What the DNS and domains say of next hops, as far as there is somebody to believe."""
-    resolver = g.resolver()
+    resolver = DnsResolver(split_servers(g.settings.dns_servers))
     hosts = PolicyHosts(resolver, verifying_context(g.settings.relay_ca_file))
     return Words(resolver if resolver.is_believed else None, StsPolicies(resolver, hosts, g.clock))
 
@@ -280,7 +280,7 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
         sign_ins = open_door(g, pool, lane, bans)
         url = settings.public_url.rstrip("/")
         flows = CodeFlows(OpenIdCodeFlow(g.clock), url) if url else None
-        figures = gauge(g, pool)
+        figures = g.gauge(pool)
         office = Office(
             g.log,
             pool,
@@ -310,15 +310,3 @@ ROLES: Final[dict[str, Role]] = {
     "steward": steward,
     "web": web,
 }
-
-
-def gauge(g: Ground, pool: Pool) -> Gauge:
-    return Gauge(
-        log=g.log,
-        pool=pool,
-        write_ahead=JetStreamWriteAhead(g.link),
-        models=READ_MODELS,
-        shares=g.settings.router_shares,
-        data=g.settings.data,
-        clock=g.clock,
-    )
