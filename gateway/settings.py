@@ -157,6 +157,13 @@ class Settings:
     # Who answers our questions to the DNS: IP addresses, each with a port if it is not 53. Empty: those of
     # /etc/resolv.conf. That DNSSEC vouches is believed of these, and of the machine's own on loopback.
     dns_servers: str = field(default="", metadata={"kind": "servers"})
+    # Whether mail for domains that no agency has goes to the hosts the DNS names for them (RFC 5321 §5.1).
+    relay_mx: bool = False
+    # Where those hosts listen: 25 (RFC 5321 §4.5.4.2); another is for tests.
+    relay_mx_port: int = _number(25, 1, 65_535)
+    # Networks that are not of the Internet (RFC 6890) and where such hosts may be all the same, such as the
+    # government's own: whoever has a domain could else have us connect to any address in here.
+    relay_mx_networks: str = field(default="", metadata={"kind": "networks"})
     # Precedent: Postfix default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
 

@@ -44,6 +44,7 @@ _REASONS: Final[Mapping[int, Reason]] = {
 # that there is too much of it. DKIM (20 to 22, RFC 7372), SPF (23, 24), reverse DNS (25), several of these
 # (26), a sender that takes no mail (27, RFC 7505), a flood (28), ARC (29).
 _REASONS_BY_DETAIL: Final[Mapping[tuple[int, int], Reason]] = {
+    (1, 2): "route",  # no such domain
     (2, 2): "full",
     (4, 4): "route",
     (4, 7): "expired",

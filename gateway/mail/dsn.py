@@ -132,6 +132,8 @@ _WORDS: Final = {
 # RFC 3463 §3: what a status means, for people; by its subject and detail.
 _REASONS: Final = {
     (1, 1): ("ไม่มีตู้ไปรษณีย์นี้", "There is no such mailbox."),
+    (1, 2): ("ไม่มีโดเมนนี้", "There is no such domain."),
+    (1, 10): ("โดเมนนี้ไม่รับไปรษณีย์", "The domain takes no mail."),
     (2, 2): ("ตู้ไปรษณีย์ของผู้รับเต็ม", "The mailbox of the recipient is full."),
     (3, 4): ("ไปรษณีย์มีขนาดใหญ่เกินไป", "The mail is too large."),
 }

@@ -18,6 +18,7 @@ from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
 from gateway.adapters.system import allow_open_files, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.domain.targets import Reach
 from gateway.domain.trial import Times
 from gateway.ports import ContentStore, Lane
 from gateway.processes import maillog
@@ -25,6 +26,7 @@ from gateway.processes.packer import packing
 from gateway.processes.projector import following
 from gateway.processes.readiness import ready
 from gateway.processes.relay.relay import Means, Relay
+from gateway.processes.relay.ways import MailHosts
 from gateway.processes.relay.words import StsPolicies, Words
 from gateway.processes.relay.work import QueueRows
 from gateway.processes.router.decisions import Decisions
@@ -40,7 +42,7 @@ from gateway.processes.steward.warnings import People, TrialWarnings
 from gateway.processes.trusting import verifying_context
 from gateway.processes.web.office import CodeFlows, Office
 from gateway.processes.web.serving import SecureListener, serve
-from gateway.settings import Settings, split_servers
+from gateway.settings import Settings, split_address, split_networks, split_servers
 from gateway.wiring.edge import addressing, bans_of, edge, open_door, quota_rule, server_tls
 from gateway.wiring.ground import READ_MODELS, Ground, ground, models
 from projections.checkpoint import Projection
@@ -133,12 +135,14 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
         g = await enter(ground(settings, "relay"))
         pool = await enter(g.rows(8))
         objects = await enter(g.objects())
+        resolver = DnsResolver(split_servers(settings.dns_servers))
         means = Means(
             hostname=settings.hostname,
             demo=settings.demo,
             connections_max=settings.relay_concurrency,
             trusting=partial(verifying_context, settings.relay_ca_file),
-            words=_words(g),
+            words=_words(g, resolver),
+            mail_hosts=_mail_hosts(settings, resolver),
         )
         maillog.role_ready()
         serving()
@@ -154,9 +158,22 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
         ).run()
 
 
-def _words(g: Ground) -> Words:
-    """What the DNS and domains say of next hops, as far as there is somebody to believe."""
-    resolver = DnsResolver(split_servers(g.settings.dns_servers))
+def _mail_hosts(settings: Settings, resolver: DnsResolver) -> MailHosts | None:
+    """Where mail of domains that no agency has goes; None: nowhere."""
+    if not settings.relay_mx:
+        return None
+    listening = [settings.listen_smtp] if settings.listen_smtp else []
+    reach = Reach(
+        hostname=settings.hostname,
+        ourselves=frozenset(map(split_address, listening)),
+        inside=tuple(split_networks(settings.relay_mx_networks)),
+        port=settings.relay_mx_port,
+    )
+    return MailHosts(resolver, reach, entropy)
+
+
+def _words(g: Ground, resolver: DnsResolver) -> Words:
+    """What the DNS and domains say of hosts, as far as there is somebody to believe."""
     hosts = PolicyHosts(resolver, verifying_context(g.settings.relay_ca_file))
     return Words(resolver if resolver.is_believed else None, StsPolicies(resolver, hosts, g.clock))
 

@@ -18,15 +18,16 @@ _SCHEMA = schema_of(QueueModel)
 # RFC 6710 §5. Each has its own look into the index, so that what is not due yet is not walked over.
 PRIORITY_MIN: Final = -9
 PRIORITY_MAX: Final = 9
+_MAIL_DOMAIN: Final = "CASE WHEN r.agency_id IS NULL THEN r.domain ELSE '' END"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Recipients of one mail.queued that wait for an attempt.
+    """Recipients of one mail.queued that wait for an attempt; of one domain, where no agency has it.
 
     attempts: made so far, side by side with recipients; tried_at: when the last of them was. is_held: by a
-    person. next_hop: what a person said; None: the agency's own. changed_at: position of the last event that
-    changed each row.
+    person. next_hop: what a person said; None: the agency's own. domain: "" where an agency has it, or nobody
+    can read it any more. changed_at: position of the last event that changed each row.
     """
 
     position: int  # of mail.queued
@@ -37,6 +38,7 @@ class Due:
     tried_at: tuple[datetime | None, ...]
     is_held: bool
     next_hop: NextHop | None
+    domain: str
     changed_at: tuple[int, ...]
 
     @property
@@ -56,14 +58,14 @@ async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False)
         f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
             array_agg(r.attempt ORDER BY r.recipient) AS attempts,
             array_agg(r.tried_at ORDER BY r.recipient) AS tried_at, r.is_held, r.hop_host, r.hop_port,
-            array_agg(r.changed_at ORDER BY r.recipient) AS changed_at, q.state
+            {_MAIL_DOMAIN} AS domain, array_agg(r.changed_at ORDER BY r.recipient) AS changed_at, q.state
         FROM (SELECT r.* FROM generate_series({PRIORITY_MIN}, {PRIORITY_MAX}) AS urgent (priority)
               CROSS JOIN LATERAL (SELECT * FROM {_SCHEMA}.recipient AS r
                   WHERE outcome = 'waiting' AND r.priority = urgent.priority AND next_attempt_at <= $1 {free}
                   ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
               ORDER BY r.priority DESC, next_attempt_at, mail_id, recipient LIMIT $2) AS r
         JOIN {_SCHEMA}.queued AS q ON q.position = r.position
-        GROUP BY r.position, r.mail_id, r.is_held, r.hop_host, r.hop_port, q.state
+        GROUP BY r.position, r.mail_id, r.is_held, r.hop_host, r.hop_port, {_MAIL_DOMAIN}, q.state
         ORDER BY max(r.priority) DESC, min(r.next_attempt_at), r.position""",
         at,
         limit,
@@ -109,6 +111,7 @@ def _due(row: asyncpg.Record) -> Due:
         tuple(row["tried_at"]),
         row["is_held"],
         NextHop(row["hop_host"], row["hop_port"]) if row["hop_host"] else None,
+        row["domain"],
         tuple(row["changed_at"]),
     )
 

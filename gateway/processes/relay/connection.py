@@ -1,4 +1,4 @@
-"""One connection to a next hop: the asyncio shell around the SMTP client core.
+"""One connection to a host: the asyncio shell around the SMTP client core.
 
 Source: RFC 5321 §4.5.3.2 (timeouts), RFC 7435 (opportunistic TLS: better encrypted to somebody than in the
 clear to everybody), RFC 8689 §4.2.1 (a mail that requires TLS). What is demanded of TLS: securing.py.
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.domain.agency import NextHop
+from gateway.domain.targets import Target
 from gateway.domain.tls_policy import NO_TLS_SEEN, Failure, TlsSeen, refusal
 from gateway.mail.envelope import Envelope
 from gateway.mail.reply import reply
@@ -57,11 +57,11 @@ class Connection:
         client: Client,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         *,
-        hop: NextHop,
+        target: Target,
         way: Way,
         timeouts: Timeouts,
     ) -> None:
-        self._client, self._hop, self._way, self._timeouts = client, hop, way, timeouts
+        self._client, self.target, self._way, self._timeouts = client, target, way, timeouts
         self._reader, self._writer = streams
         self._events: deque[Ready | SendContent | Concluded | HostRefused | Close] = deque()
         self._is_unheard = False  # inside TLS, and the host has said nothing there yet
@@ -163,7 +163,7 @@ class Connection:
     async def _start_tls(self) -> None:
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                await self._writer.start_tls(self._way.context, server_hostname=self._hop.host)
+                await self._writer.start_tls(self._way.context, server_hostname=self.target.host)
         except ssl.SSLCertVerificationError as error:  # only where it is looked at
             await self._end_tls(failure_in(error), str(error))
             return
@@ -219,13 +219,14 @@ def _joined(effects: Sequence[ClientEffect]) -> list[ClientEffect]:
 
 @dataclass(frozen=True, slots=True)
 class NoConnection(HostRefused):
-    """tls: what failed of it, where it was that."""
+    """target: who was asked; None: there is nobody to ask. tls: what failed of it, where it was that."""
 
     tls: TlsSeen = NO_TLS_SEEN
+    target: Target | None = None
 
 
 async def connect(
-    hop: NextHop, *, hostname: str, secure: Secure, timeouts: Timeouts
+    target: Target, *, hostname: str, secure: Secure, timeouts: Timeouts
 ) -> Connection | NoConnection:
     """A connection whose host takes a mail, with such TLS as is demanded.
 
@@ -236,11 +237,12 @@ async def connect(
     for way in () if failure and demand.is_binding else secure.ways:
         try:
             async with asyncio.timeout(timeouts.connect):
-                streams = await asyncio.open_connection(hop.host, hop.port, limit=READ_OCTETS)
+                streams = await asyncio.open_connection(target.address, target.port, limit=READ_OCTETS)
         except (OSError, TimeoutError):
-            return NoConnection(NO_CONNECTION, Stage.GREETING, is_ours=True, tls=TlsSeen(failure=failure))
+            seen = TlsSeen(failure=failure)
+            return NoConnection(NO_CONNECTION, Stage.GREETING, is_ours=True, tls=seen, target=target)
         client = Client(ClientConfig(hostname, way.use))
-        connection = Connection(client, streams, hop=hop, way=way, timeouts=timeouts)
+        connection = Connection(client, streams, target=target, way=way, timeouts=timeouts)
         why_not = await connection.ready()
         if why_not is None:
             connection.tls = replace(connection.tls, failure=failure)
@@ -248,15 +250,17 @@ async def connect(
         await connection.close()
         if not connection.tls.failure:
             seen = TlsSeen(failure=failure)
-            return NoConnection(why_not.reply, why_not.stage, is_ours=why_not.is_ours, tls=seen)
+            return NoConnection(
+                why_not.reply, why_not.stage, is_ours=why_not.is_ours, tls=seen, target=target
+            )
         failure = failure or connection.tls.failure
     said = refusal(demand, failure)
     # What is said for good is about such mails, not about the connection.
     stage = Stage.MAIL if said.is_permanent else Stage.STARTTLS
-    return NoConnection(said, stage, is_ours=True, tls=TlsSeen(failure=failure))
+    return NoConnection(said, stage, is_ours=True, tls=TlsSeen(failure=failure), target=target)
 
 
-def is_about_mail(answer: Answer) -> bool:
+def is_about_mail(answer: Answer | HostRefused) -> bool:
     """True for what a host says to a mail, not to the connection; 521 is said to every mail there will be."""
     if answer.reply.code == 521:  # RFC 7504 §3: this host takes no mail, ever
         return True

@@ -29,6 +29,7 @@ from gateway.domain.delivery import (
 from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
 from gateway.domain.group import parts
 from gateway.domain.sealing import NONCE_OCTETS
+from gateway.domain.targets import MailDomain
 from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.networks import is_loopback
 from gateway.mail.reply import Reply
@@ -50,7 +51,6 @@ from gateway.processes.relay.connection import (
     Connection,
     NoConnection,
     Timeouts,
-    connect,
     is_about_mail,
     refused_all,
 )
@@ -58,6 +58,7 @@ from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
 from gateway.processes.relay.tls_counts import TlsCounts, seconds_left
+from gateway.processes.relay.ways import Goal, MailHosts, Ways
 from gateway.processes.relay.words import NO_WORDS, Words
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.processes.trusting import verifying_context
@@ -75,9 +76,9 @@ CHANCE_OCTETS: Final = 2
 
 @dataclass
 class Destination:
-    """A next hop, the jobs that wait for it and the connections it has."""
+    """A goal, the jobs that wait for it and the connections it has."""
 
-    hop: NextHop
+    goal: Goal
     wanted: Wanted  # of TLS, by the mails it is for
     connections_max: int  # goes down when the host refuses one more than it has
     jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)  # JOBS_MAX at most
@@ -97,6 +98,7 @@ class Means:
     tls_context: ssl.SSLContext = field(default_factory=opportunistic_context, repr=False)
     trusting: Callable[[], ssl.SSLContext] = field(default=verifying_context, repr=False)
     words: Words = NO_WORDS  # what DNS and domains say of hosts
+    mail_hosts: MailHosts | None = None  # of domains without an agency; None: mail goes to next hops alone
 
 
 class Relay:
@@ -117,12 +119,20 @@ class Relay:
         self._queue, self._lane, self._content, self._keys = queue, lane, content, keys
         self._clock, self._entropy, self._by = clock, entropy, by
         self._means = means
-        self._securing = Securing(keys, clock, means.tls_context, means.trusting, means.words)
-        self._destinations: dict[tuple[NextHop, Wanted], Destination] = {}
+        securing = Securing(keys, clock, means.tls_context, means.trusting, means.words)
+        self._tls_counts = TlsCounts(clock.now())
+        self._ways = Ways(
+            hostname=means.hostname,
+            securing=securing,
+            timeouts=means.timeouts,
+            tls_counts=self._tls_counts,
+            clock=clock,
+            mail_hosts=means.mail_hosts,
+        )
+        self._destinations: dict[tuple[Goal, Wanted], Destination] = {}
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
         self._recorder = Recorder(self._append, self._recorded)
-        self._tls_counts = TlsCounts(clock.now())
         self._has_room = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -173,11 +183,15 @@ class Relay:
         if job.is_held:
             self._tasks.create_task(self._go_nowhere(job, HELD))
             return
-        hop = job.next_hop or hop
-        if hop is None or (self._means.demo and not is_loopback(hop.host)):
-            self._tasks.create_task(self._go_nowhere(job, DEMO if self._means.demo else NO_ROUTE))
+        goal = job.next_hop or hop or job.mail_domain
+        if self._means.demo and not (isinstance(goal, NextHop) and is_loopback(goal.host)):
+            self._tasks.create_task(self._go_nowhere(job, DEMO))
             return
-        key = hop, Wanted(job.queued.requiretls, policy, job.queued.tls_optional)
+        if goal is None:
+            self._tasks.create_task(self._go_nowhere(job, NO_ROUTE))
+            return
+        queued, domain = job.queued, goal.name if isinstance(goal, MailDomain) else ""
+        key = goal, Wanted(queued.requiretls, policy, queued.tls_optional, domain)
         destination = self._destinations.get(key)
         if destination is None:
             destination = self._destinations[key] = Destination(*key, self._means.connections_max)
@@ -248,17 +262,12 @@ class Relay:
         is_wanted = destination.jobs.qsize() > destination.idle
         if is_wanted and destination.workers < destination.connections_max:
             destination.workers += 1
-            self._tasks.create_task(self._serve(destination), name=f"serve {destination.hop}")
+            self._tasks.create_task(self._serve(destination), name=f"serve {destination.goal}")
 
     async def _serve(self, destination: Destination) -> None:
         """One connection, as long as there is something to send."""
-        hop, means = destination.hop, self._means
         try:
-            wanted = partial(self._securing.secure, destination.wanted, hop.host, hop.port)
-            secure = await patiently(self._clock, "secure", wanted)
-            opened = await connect(hop, hostname=means.hostname, secure=secure, timeouts=means.timeouts)
-            if opened.tls.failure or not isinstance(opened, NoConnection):
-                self._tls_counts.add(secure.demand, destination.wanted.domain, hop.host, opened.tls)
+            opened = await self._ways.connect(destination.goal, destination.wanted)
             if isinstance(opened, NoConnection):
                 await self._refused(destination, opened)
             else:
@@ -271,7 +280,7 @@ class Relay:
         if not destination.workers:
             destination.connections_max = self._means.connections_max
             if destination.jobs.empty():
-                self._destinations.pop((destination.hop, destination.wanted), None)
+                self._destinations.pop((destination.goal, destination.wanted), None)
         self._staff(destination)
 
     async def _refused(self, destination: Destination, refused: NoConnection) -> None:
@@ -285,7 +294,8 @@ class Relay:
             opened = await self._open(job)
             if opened is not None:
                 answers = refused_all(refused, opened.envelope)
-                await self._conclude(job, opened, answers, host=str(destination.hop), tls=refused.tls)
+                host = str(refused.target or "")
+                await self._conclude(job, opened, answers, host=host, tls=refused.tls)
 
     async def _send_all(self, destination: Destination, connection: Connection) -> None:
         is_used = False
@@ -304,7 +314,7 @@ class Relay:
                 return
             job, answers = self._leave_the_rest(destination, job, answers)
             await self._conclude(
-                job, opened, answers, host=str(destination.hop), tls=connection.tls, started_s=started_s
+                job, opened, answers, host=str(connection.target), tls=connection.tls, started_s=started_s
             )
             if await connection.ready() is not None:
                 return

@@ -94,11 +94,11 @@ class Securing:
         self._anybody, self._make_trusting, self._trusting = anybody, trusting, trusting()
         self._made: dict[tuple[str, str], ssl.SSLContext] = {}  # by authorities and certificate
 
-    async def secure(self, wanted: Wanted, host: str, port: int) -> Secure:
-        """For the next connection to a host, by its name. Raises Unavailable."""
+    async def secure(self, wanted: Wanted, host: str, port: int, *, is_vouched: bool = True) -> Secure:
+        """For the next connection to a host, by its name. is_vouched: as in Target. Raises Unavailable."""
         at, word = self._clock.now(), NO_WORD
         if not wanted.is_optional and goes_by_word(wanted.policy, at, requires_tls=wanted.requires_tls):
-            word = await self._words.of(host, port, wanted.domain)
+            word = await self._words.of(host, port, wanted.domain, is_vouched=is_vouched)
         demand = tls_policy(wanted.policy, word, host=host, at=at, requires_tls=wanted.requires_tls)
         open_ways = whoever(self._anybody).ways
         if demand.verified == "opportunistic":

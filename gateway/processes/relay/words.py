@@ -96,9 +96,12 @@ class Words:
     def __init__(self, resolver: Resolver | None = None, policies: StsPolicies | None = None) -> None:
         self._resolver, self._policies = resolver, policies
 
-    async def of(self, host: str, port: int, domain: str = "") -> Word:
-        """host: by its name or address. domain: whose mail host it is; "": somebody named the host."""
-        word = await self._dane(host, port)
+    async def of(self, host: str, port: int, domain: str = "", *, is_vouched: bool = True) -> Word:
+        """host: by its name or address. domain: whose mail host it is; "": somebody named the host.
+
+        is_vouched: False where the host's name may be forged: its records prove nothing (RFC 7672 §2.2.1).
+        """
+        word = await self._dane(host, port) if is_vouched else NO_WORD
         if word.tlsa or word.failure or not domain or self._policies is None:
             return word
         return await self._policies.of(domain)

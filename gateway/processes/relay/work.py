@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import MailQueued
+from gateway.domain.targets import MailDomain
 from gateway.mail.ids import AgencyId, MailId
 from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
 from projections.checkpoint import reached
@@ -46,6 +47,7 @@ class Job:
     lease: Lease | None
     is_held: bool = False  # by a person, and its time is over
     next_hop: NextHop | None = None  # what a person said; None: the agency's own
+    mail_domain: MailDomain | None = None  # of all its recipients, where no agency has it
     is_doubtful: bool = False
     recorded_at: Position | None = None
 
@@ -162,7 +164,8 @@ class QueueRows:
                 kept, attempts, tried_at = zip(*waiting, strict=True)
                 lease_kept = replace(lease, recipients=kept)
                 job = Job(due.position, due.queued, kept, attempts, tried_at, lease_kept)
-                jobs.append(replace(job, is_held=due.is_held, next_hop=due.next_hop))
+                domain = MailDomain(due.domain) if due.domain else None
+                jobs.append(replace(job, is_held=due.is_held, next_hop=due.next_hop, mail_domain=domain))
             if ended := set(lease.recipients) - {recipient for recipient, _, _ in waiting}:
                 over.append(replace(lease, recipients=tuple(sorted(ended))))
         await self._give_back(over)

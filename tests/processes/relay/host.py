@@ -46,8 +46,8 @@ class Host:
     hop: NextHop = field(default_factory=lambda: NextHop("", 0))
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator["Host"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def listening(self, address: str = "127.0.0.1", port: int = 0) -> AsyncIterator["Host"]:
+        server = await asyncio.start_server(self._serve, address, port)
         self.hop = NextHop(*server.sockets[0].getsockname()[:2])
         try:
             yield self

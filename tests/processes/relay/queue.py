@@ -1,13 +1,17 @@
 """The relay's port Queue, folded from a log in memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
-from gateway.domain.events import Attempted, MailDeferred, MailQueued
+from gateway.domain.events import Attempted, EnvelopeSecret, MailDeferred, MailQueued
+from gateway.domain.routing import envelope_label
+from gateway.domain.sealing import unseal, unwrap
+from gateway.domain.targets import MailDomain
+from gateway.mail.address import normalise_domain
 from gateway.mail.ids import AgencyId
 from gateway.ports import Position
 from gateway.processes.relay.work import LEASE_S, Job
@@ -29,19 +33,36 @@ class MemoryQueue:
     lost: bool = False
 
     async def take(self, limit: int) -> Sequence[Job]:
-        jobs = []
+        jobs = list[Job]()
         for position, (queued, waiting) in (await self._waiting()).items():
-            due = {
+            due_now = {
                 recipient: (attempt, tried_at)
                 for recipient, (attempt, at, tried_at) in waiting.items()
                 if at <= self.world.clock.now() and (position, recipient) not in self.held
             }
-            if due:
-                self.held |= {(position, recipient) for recipient in due}
-                lease = Lease(queued.mail_id, tuple(due), "test", self.world.clock.monotonic() + LEASE_S)
-                attempts, tried_at = zip(*due.values(), strict=True)
-                jobs.append(Job(position, queued, tuple(due), attempts, tried_at, lease))
+            self.held |= {(position, recipient) for recipient in due_now}
+            for domain, recipients in (await self._domains(queued, due_now)).items():
+                lease = Lease(queued.mail_id, recipients, "test", self.world.clock.monotonic() + LEASE_S)
+                attempts, tried_at = zip(*map(due_now.__getitem__, recipients), strict=True)
+                job = Job(position, queued, recipients, attempts, tried_at, lease, mail_domain=domain)
+                jobs.append(job)
         return jobs[:limit]
+
+    async def _domains(
+        self, queued: MailQueued, recipients: Collection[int]
+    ) -> dict[MailDomain | None, tuple[int, ...]]:
+        """Who goes together: all, where an agency has their domain, else those of one domain."""
+        if queued.agency_id is not None or not recipients:
+            return {None: tuple(recipients)} if recipients else {}
+        (wrap,) = queued.keys
+        data_key = unwrap(wrap.wrapped, await self.world.keys.get(wrap.key))
+        secret = unseal(EnvelopeSecret, queued.sealed, data_key, label=envelope_label(queued.mail_id))
+        together: dict[MailDomain | None, tuple[int, ...]] = {}
+        for place, recipient in enumerate(queued.recipients):
+            if recipient in recipients:
+                domain = MailDomain(normalise_domain(secret.rcpt_to[place].rpartition("@")[2]))
+                together[domain] = (*together.get(domain, ()), recipient)
+        return together
 
     async def _waiting(self) -> dict[int, tuple[MailQueued, dict[int, Waiting]]]:
         """By position of mail.queued: recipients without an end."""

@@ -10,8 +10,8 @@ import pytest
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
-from gateway.domain.agency import NextHop
 from gateway.domain.mta_sts import POLICY_OCTETS_MAX, StsPolicy
+from gateway.domain.targets import Target
 from gateway.domain.tls_policy import NO_WORD, TlsSeen, Word
 from gateway.processes.relay.connection import NoConnection, Timeouts, connect
 from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
@@ -56,9 +56,9 @@ class World:
     async def attempt(self, host: Host) -> tuple[str, TlsSeen]:
         """What a connection to a mail host of the domain comes to: the status of the refusal, "" for none."""
         async with host.listening():
-            hop = NextHop("localhost", host.hop.port)
-            secure = await self.securing.secure(Wanted(domain=DOMAIN), hop.host, hop.port)
-            opened = await connect(hop, hostname="mail.opm.go.th", secure=secure, timeouts=Timeouts(5, 5))
+            target = Target("localhost", host.hop.host, host.hop.port)
+            secure = await self.securing.secure(Wanted(domain=DOMAIN), target.host, target.port)
+            opened = await connect(target, hostname="mail.opm.go.th", secure=secure, timeouts=Timeouts(5, 5))
             if isinstance(opened, NoConnection):
                 return str(opened.reply.status), opened.tls
             await opened.close()

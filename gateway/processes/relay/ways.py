@@ -1,0 +1,146 @@
+"""The way to a destination: which hosts it leads to, and a connection to the first of them that takes mail.
+
+Hosts are tried in turn within one attempt as long as they say nothing about the mail: no connection, no
+greeting, no TLS where it is demanded (RFC 8461 §5.1, RFC 7672 §2.1.1, RFC 8689 §4.2.1). What a host says to a
+mail is its domain's word, and nobody else is asked.
+
+Source: RFC 5321 §5.1; ADR 0018.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import assert_never
+
+from gateway.domain.agency import NextHop
+from gateway.domain.delivery import NO_ROUTE
+from gateway.domain.dns import Answer
+from gateway.domain.targets import (
+    DNS_SILENT,
+    TARGETS_MAX,
+    Found,
+    MailDomain,
+    Reach,
+    Target,
+    literal_target,
+    mail_hosts,
+    targets,
+)
+from gateway.mail.networks import address_of
+from gateway.mail.reply import Reply
+from gateway.ports import Clock, Entropy, Resolver, Unavailable
+from gateway.processes.patience import patiently
+from gateway.processes.relay.connection import (
+    NO_CONNECTION,
+    Connection,
+    NoConnection,
+    Timeouts,
+    connect,
+    is_about_mail,
+)
+from gateway.processes.relay.securing import Securing, Wanted
+from gateway.processes.relay.tls_counts import TlsCounts
+from gateway.protocols.smtp.transaction import Stage
+
+Goal = NextHop | MailDomain  # who was named: a host, or a domain whose hosts the DNS names
+
+
+class MailHosts:
+    """Where mail for domains goes, as the DNS has it now."""
+
+    def __init__(self, resolver: Resolver, reach: Reach, entropy: Entropy) -> None:
+        self._resolver, self._reach, self._entropy = resolver, reach, entropy
+
+    async def of(self, domain: MailDomain) -> Sequence[Target] | Reply:
+        if domain.literal is not None:
+            return literal_target(domain.literal, self._reach)
+        try:
+            answer = await self._resolver.mx(domain.name)
+        except Unavailable:
+            return DNS_SILENT
+        hosts = mail_hosts(domain.name, answer, self._entropy)
+        if isinstance(hosts, Reply):
+            return hosts
+        names = [mx.host for mx in hosts]
+        found = dict(zip(names, await asyncio.gather(*map(self._found, names)), strict=True))
+        return targets(hosts, found, self._reach, self._entropy, is_vouched=answer.is_authenticated)
+
+    async def _found(self, host: str) -> Found:
+        v6, v4 = await asyncio.gather(
+            _addresses(self._resolver.aaaa(host)), _addresses(self._resolver.a(host))
+        )
+        return Found(v6 or (), v4 or (), is_silent=v6 is None or v4 is None)
+
+
+async def _addresses(asked: Awaitable[Answer[str]]) -> Sequence[str] | None:
+    """None: the DNS cannot say."""
+    try:
+        return (await asked).records
+    except Unavailable:
+        return None
+
+
+class Ways:
+    """Connects for all destinations of one relay. mail_hosts: None: mail goes to next hops alone."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        securing: Securing,
+        timeouts: Timeouts,
+        tls_counts: TlsCounts,
+        clock: Clock,
+        mail_hosts: MailHosts | None = None,
+    ) -> None:
+        self._hostname, self._securing, self._timeouts = hostname, securing, timeouts
+        self._tls_counts, self._clock, self._mail_hosts = tls_counts, clock, mail_hosts
+
+    async def connect(self, goal: Goal, wanted: Wanted) -> Connection | NoConnection:
+        """A connection whose host takes mail; else why the last one tried does not.
+
+        What is said for good is told only where no other host may take the mail in a minute.
+        """
+        found = await self._targets(goal)
+        if isinstance(found, Reply):
+            # What is said for good is about mail for the domain, not about a connection.
+            return NoConnection(found, Stage.RCPT if found.is_permanent else Stage.GREETING, is_ours=True)
+        refusals = list[NoConnection]()
+        for target in found:
+            opened = await self._try(target, wanted)
+            if isinstance(opened, Connection):
+                return opened
+            refusals.append(opened)
+        passing = [refused for refused in refusals if not is_about_mail(refused)]
+        return (passing or refusals)[-1]
+
+    async def _try(self, target: Target, wanted: Wanted) -> Connection | NoConnection:
+        asked = partial(self._securing.secure, wanted, target.host, target.port, is_vouched=target.is_vouched)
+        secure = await patiently(self._clock, "secure", asked)
+        opened = await connect(target, hostname=self._hostname, secure=secure, timeouts=self._timeouts)
+        if opened.tls.failure or isinstance(opened, Connection):
+            self._tls_counts.add(secure.demand, wanted.domain, target.host, opened.tls)
+        return opened
+
+    async def _targets(self, goal: Goal) -> Sequence[Target] | Reply:
+        match goal:
+            case MailDomain():
+                return NO_ROUTE if self._mail_hosts is None else await self._mail_hosts.of(goal)
+            case NextHop():
+                return await self._addresses_of(goal)
+            case _:
+                assert_never(goal)
+
+    async def _addresses_of(self, hop: NextHop) -> Sequence[Target] | Reply:
+        """All addresses of a host that somebody named, as this machine knows them (/etc/hosts too)."""
+        if address_of(hop.host) is not None:
+            return [Target(hop.host, hop.host, hop.port)]
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                found = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+        except (OSError, TimeoutError, UnicodeError):  # UnicodeError: no name has such labels
+            return NO_CONNECTION
+        addresses = dict.fromkeys(str(socket_address[0]) for *_, socket_address in found)
+        return [Target(hop.host, address, hop.port, is_vouched=True) for address in addresses][:TARGETS_MAX]

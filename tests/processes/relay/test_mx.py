@@ -1,0 +1,245 @@
+"""Mail by the DNS: a DNS server and mail hosts on loopback, on one port at several addresses."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters.resolver import DnsResolver
+from gateway.domain.events import Attempted, MailBounced, MailDeferred, MailRelayed
+from gateway.domain.targets import Reach
+from gateway.processes.relay.ways import MailHosts
+from gateway.processes.relay.words import Words
+from tests.dns_server import DnsServer, dns_server
+from tests.processes.relay.authority import Authority, shown
+from tests.processes.relay.host import Host
+from tests.processes.relay.setting import Setting
+from tests.processes.relay.test_dane import record
+
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+ZONE = f"""
+example.org.       60 IN MX 10 mx1.example.org.
+example.org.       60 IN MX 20 mx2.example.org.
+mx1.example.org.   60 IN A {FIRST}
+mx2.example.org.   60 IN A {SECOND}
+implicit.example.  60 IN A {FIRST}
+null.example.      60 IN MX 0 .
+ours.example.      60 IN MX 10 mail.opm.go.th.
+ours.example.      60 IN MX 20 mx1.example.org.
+bare.example.      60 IN MX 10 nowhere.example.org.
+nowhere.example.org. 60 IN TXT "no address"
+twice.example.     60 IN A {FIRST}
+twice.example.     60 IN A {SECOND}
+"""
+AUTHORITY = Authority("the hosts'")
+OWN = AUTHORITY.sign("mx1.example.org")
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[DnsServer]:
+    async with dns_server(ZONE) as server:
+        yield server
+
+
+@pytest.fixture
+async def setting(names: DnsServer) -> Setting:
+    return Setting()
+
+
+@asynccontextmanager
+async def by_dns(setting: Setting, names: DnsServer, *hosts: Host) -> AsyncIterator[None]:
+    """A relay at work, with hosts at FIRST, SECOND, ... on one port; one that is None is away."""
+    async with AsyncExitStack() as stack:
+        port = 0
+        for address, host in zip((FIRST, SECOND, THIRD), hosts, strict=False):
+            await stack.enter_async_context(host.listening(address, port))
+            port = host.hop.port
+        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        reach = Reach("mail.opm.go.th", inside=LOOPBACK, port=port)
+        mail_hosts = MailHosts(resolver, reach, setting.world.entropy)
+        setting.means = replace(setting.means, mail_hosts=mail_hosts, words=Words(resolver))
+        await stack.enter_async_context(setting.relay())
+        yield
+
+
+async def outcome(setting: Setting, names: DnsServer, domain: str, *hosts: Host) -> Attempted:
+    await setting.queued(f"bob@{domain}")
+    async with by_dns(setting, names, *hosts):
+        (concluded,) = await setting.outcomes(1)
+    return concluded
+
+
+# --- it gets there -----------------------------------------------------------------------------------------
+
+
+async def test_mail_goes_to_the_first_mail_host(setting: Setting, names: DnsServer) -> None:
+    first, second = Host(), Host()
+    relayed = await outcome(setting, names, "Example.ORG", first, second)
+    assert isinstance(relayed, MailRelayed)
+    assert ([taken.rcpt_to for taken in first.taken], second.taken) == ([["bob@Example.ORG"]], [])
+    assert (await setting.said(relayed)).remote_host == f"mx1.example.org[{FIRST}]:{first.hop.port}"
+
+
+async def test_a_domain_without_mail_hosts_is_its_own(setting: Setting, names: DnsServer) -> None:
+    host = Host()
+    assert isinstance(await outcome(setting, names, "implicit.example", host), MailRelayed)
+    assert len(host.taken) == 1
+
+
+async def test_an_address_literal_is_gone_to(setting: Setting, names: DnsServer) -> None:
+    host = Host()
+    assert isinstance(await outcome(setting, names, f"[{FIRST}]", host), MailRelayed)
+    assert host.taken[0].rcpt_to == [f"bob@[{FIRST}]"]
+
+
+AWAY = {
+    "says 421": Host(greeting="421 4.3.2 not now"),
+    "says 554": Host(greeting="554 5.7.1 not to you"),
+    "takes no mail, ever": Host(greeting="521 5.3.2 no mail here"),
+    "hangs up": Host(says={"EHLO": "", "HELO": ""}),
+    "refuses EHLO": Host(says={"EHLO": "451 4.3.0 no", "HELO": "451 4.3.0 no"}),
+}
+
+
+@pytest.mark.parametrize("first", AWAY.values(), ids=AWAY)
+async def test_the_next_host_has_it_when_the_first_takes_no_mail_now(
+    setting: Setting, names: DnsServer, first: Host
+) -> None:
+    second = Host()
+    relayed = await outcome(setting, names, "example.org", first, second)
+    assert isinstance(relayed, MailRelayed)
+    assert (relayed.attempt, first.connections, len(second.taken)) == (1, 1, 1)
+    assert (await setting.said(relayed)).remote_host.startswith(f"mx2.example.org[{SECOND}]")
+
+
+async def test_the_next_address_of_one_host_has_it_too(setting: Setting, names: DnsServer) -> None:
+    busy, ready = Host(greeting="421 not now"), Host()
+    relayed = await outcome(setting, names, "twice.example", busy, ready)
+    assert (type(relayed), len(ready.taken)) == (MailRelayed, 1)
+    assert (await setting.said(relayed)).remote_host == f"twice.example[{SECOND}]:{ready.hop.port}"
+
+
+async def test_what_a_host_says_to_a_mail_is_its_domains_word(setting: Setting, names: DnsServer) -> None:
+    first, second = Host(says={"RCPT": "450 4.2.1 greylisted"}), Host()
+    deferred = await outcome(setting, names, "example.org", first, second)
+    assert (type(deferred), deferred.status, second.connections) == (MailDeferred, "4.2.1", 0)
+
+
+async def test_each_domain_of_a_mail_has_its_own_way(setting: Setting, names: DnsServer) -> None:
+    await setting.queued("a@example.org", "b@null.example", "c@example.org", "d@implicit.example")
+    host = Host()
+    async with by_dns(setting, names, host):
+        outcomes = await setting.outcomes(3)
+    assert sorted((type(o).__name__, o.recipients) for o in outcomes) == [
+        ("MailBounced", (1,)),
+        ("MailRelayed", (0, 2)),
+        ("MailRelayed", (3,)),
+    ]
+    assert sorted(taken.rcpt_to for taken in host.taken) == [
+        ["a@example.org", "c@example.org"],
+        ["d@implicit.example"],
+    ]
+
+
+async def test_many_mails_for_a_domain_share_connections(setting: Setting, names: DnsServer) -> None:
+    await setting.queued("bob@example.org", mails=30)
+    host = Host()
+    async with by_dns(setting, names, host):
+        outcomes = await setting.outcomes(30)
+    assert [type(outcome) for outcome in outcomes] == [MailRelayed] * 30
+    assert host.connections <= setting.means.connections_max
+
+
+# --- it does not -------------------------------------------------------------------------------------------
+
+NOWHERE = {
+    "no such domain": ("gone.example", MailBounced, 0, "5.1.2", "route"),
+    "a null MX": ("null.example", MailBounced, 0, "5.1.10", "mailbox"),
+    "only ourselves": ("ours.example", MailBounced, 0, "5.4.6", "network"),
+    "no address": ("bare.example", MailBounced, 0, "5.4.4", "route"),
+    "the DNS is silent": ("silent.example", MailDeferred, 0, "4.4.3", None),
+}
+
+
+@pytest.mark.parametrize(("domain", "kind", "code", "status", "reason"), NOWHERE.values(), ids=NOWHERE)
+async def test_where_the_dns_leads_nowhere(
+    setting: Setting,
+    names: DnsServer,
+    domain: str,
+    kind: type[Attempted],
+    code: int,
+    status: str,
+    reason: str | None,
+) -> None:
+    names.failing.add("silent.example")
+    host = Host()
+    concluded = await outcome(setting, names, domain, host)
+    assert (type(concluded), concluded.code, concluded.status) == (kind, code, status)
+    assert (await setting.said(concluded)).remote_host == ""
+    assert host.connections == 0
+    if isinstance(concluded, MailBounced):
+        assert concluded.reason == reason
+
+
+async def test_a_domain_that_points_into_our_house_gets_no_connection(
+    setting: Setting, names: DnsServer
+) -> None:
+    await setting.queued("bob@example.org")
+    host = Host()
+    async with host.listening(FIRST):
+        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        reach = Reach("mail.opm.go.th", port=host.hop.port)
+        setting.means = replace(setting.means, mail_hosts=MailHosts(resolver, reach, setting.world.entropy))
+        async with setting.relay():
+            (bounced,) = await setting.outcomes(1)
+    assert (type(bounced), bounced.status, host.connections) == (MailBounced, "5.4.4", 0)
+
+
+async def test_without_a_dns_to_go_by_there_is_no_route(setting: Setting) -> None:
+    await setting.queued("bob@example.org")
+    async with setting.relay():
+        (deferred,) = await setting.outcomes(1)
+    assert (type(deferred), deferred.status) == (MailDeferred, "4.4.4")
+
+
+async def test_when_no_host_answers_the_mail_waits_and_says_who_was_asked_last(
+    setting: Setting, names: DnsServer
+) -> None:
+    busy = Host(greeting="450 4.3.2 busy")
+    deferred = await outcome(setting, names, "example.org", Host(greeting="521 no"), busy)
+    assert (type(deferred), deferred.code, deferred.status) == (MailDeferred, 450, "4.3.2")
+    assert (await setting.said(deferred)).remote_host == f"mx2.example.org[{SECOND}]:{busy.hop.port}"
+
+
+# --- TLS ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("is_authenticating", "verified"), [(True, "dane"), (False, "opportunistic")])
+async def test_dane_is_by_the_mail_hosts_name(
+    setting: Setting, names: DnsServer, tmp_path: Path, is_authenticating: bool, verified: str
+) -> None:
+    names.is_authenticating = is_authenticating
+    host = Host(tls=shown(OWN, tmp_path))
+    await setting.queued("bob@example.org")
+    async with by_dns(setting, names, host):
+        names.zone += f"_{host.hop.port}._tcp.mx1.example.org. 60 IN TLSA {record(3, OWN.der)}\n"
+        (relayed,) = await setting.outcomes(1)
+    said = await setting.said(relayed)
+    assert (type(relayed), said.verified) == (MailRelayed, verified)
+
+
+async def test_a_host_that_is_not_who_dane_means_is_passed_over(
+    setting: Setting, names: DnsServer, tmp_path: Path
+) -> None:
+    names.is_authenticating = True
+    stranger, second = Host(tls=shown(Authority("another").sign(), tmp_path)), Host()
+    await setting.queued("bob@example.org")
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(by_dns(setting, names, stranger, second))
+        names.zone += f"_{stranger.hop.port}._tcp.mx1.example.org. 60 IN TLSA {record(3, OWN.der)}\n"
+        (relayed,) = await setting.outcomes(1)
+    assert (type(relayed), stranger.taken, len(second.taken)) == (MailRelayed, [], 1)
