@@ -9,8 +9,8 @@ from typing import Final
 
 from gateway.mail import headers
 from gateway.mail.address import Address
+from gateway.mail.hops import HOPS_MAX
 
-HOPS_MAX: Final = 100  # RFC 5321 §6.3: a threshold is at least 100
 # How often a mail goes on inside this gateway: with five targets each, a few more make thousands of one.
 CHAIN_MAX: Final = 4
 

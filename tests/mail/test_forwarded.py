@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.mail.address import parse_address
-from gateway.mail.forwarded import CHAIN_MAX, HOPS_MAX, forwarded_front, is_going_round, mark_of
+from gateway.mail.forwarded import CHAIN_MAX, forwarded_front, is_going_round, mark_of
+from gateway.mail.hops import HOPS_MAX
 
 SUDA = parse_address("Suda@opm.go.th")
 FRONT = b"Return-Path: <ann@example.org>\r\nReceived: from a\r\n\tby b\r\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.domain.events import Actor, By, EnvelopeSecret, Stamp
-from gateway.mail import presented, submission
+from gateway.mail import hops, presented, submission
 from gateway.mail.address import Address
 from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
@@ -25,6 +25,7 @@ from projections.directory.query import Person
 
 SHORT_OF_SPACE = reply(452, "4.3.1", "Short of space, try again later")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header too large")
+GOING_ROUND = reply(554, "5.4.6", "The mail is going round: too many Received fields")
 TOO_MANY_TRACES = reply(554, "5.6.0", "Too many Authentication-Results fields in our name")
 CANNOT_ANSWER = reply(451, "4.3.0", "Temporary local problem, try again later")
 
@@ -78,6 +79,8 @@ class Acceptance:
         hidden = presented.hidden_ranges(tree.header_octets, self._hostname)
         if tree.is_cut:  # what is beyond the cut could claim to be ours, and nobody looked
             return HEADER_TOO_LARGE
+        if hops.is_going_round(tree.header_octets):
+            return GOING_ROUND
         if len(hidden) > presented.HIDDEN_RANGES_MAX:
             return TOO_MANY_TRACES
         if transaction.author is not None:

@@ -120,6 +120,7 @@ async def test_an_edge_that_lost_its_lane_answers_nobody_and_ends(tmp_path: Path
 
 LARGE_HEADER = b"".join(b"X-Field-%d: %s\r\n" % (n, b"x" * 900) for n in range(160)) + b"\r\nHello.\r\n"
 CLAIM = b"Authentication-Results: mail.saraban.example; spf=pass\r\n"
+ROUND = b"Received: by mail.saraban.example\r\n" * 101 + b"\r\nHello.\r\n"
 FORGED = b"".join(CLAIM + b"X-%d: x\r\n" % n for n in range(101)) + b"\r\nHello.\r\n"
 
 
@@ -128,12 +129,13 @@ FORGED = b"".join(CLAIM + b"X-%d: x\r\n" % n for n in range(101)) + b"\r\nHello.
     [
         (LARGE_HEADER, b"552 5.3.4 "),
         (FORGED, b"554 5.6.0 "),
+        (ROUND, b"554 5.4.6 "),
         (FORGED.replace(b"Authentication-", b"X-", 2), b"250 2.0.0 "),  # 99 and our own words
         (b"\r\n" + b"x" * 999_996 + b"\r\n", b"250 2.0.0 "),
         (b"\r\n" + b"x" * 999_997 + b"\r\n", b"552 5.3.4 "),
         (b"y\r\n" * 1_000_000, b"552 5.3.4 "),
     ],
-    ids=["header", "forged", "forged-less", "at-the-limit", "over-the-limit", "far-over"],
+    ids=["header", "forged", "round", "forged-less", "at-the-limit", "over-the-limit", "far-over"],
 )
 async def test_a_message_beyond_a_limit_is_refused_and_the_session_goes_on(
     world: EdgeWorld, message: bytes, answer: bytes
