@@ -185,6 +185,7 @@ class Settings:
     # --- processes ---
     edges: int = _number(1, 1, 64)
     router_shares: int = _number(1, 1, 64)
+    relays: int = _number(1, 1, 64)  # on one queue: leases keep them apart
     instance: int = _number(0, 0, 63)  # which of several processes of one role this is; a router's share
 
     @property

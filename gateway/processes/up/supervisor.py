@@ -183,7 +183,8 @@ class Supervisor:
             await serves.wait()
 
     def _planned_roles(self) -> list[Service]:
-        many = {"edge": self._settings.edges, "router": self._settings.router_shares}
+        settings = self._settings
+        many = {"edge": settings.edges, "router": settings.router_shares, "relay": settings.relays}
         planned = []
         if self._maildir is not None:
             argv = next_hop_command(self._settings.demo_next_hop, self._maildir)

@@ -148,7 +148,7 @@ def check_ready_file(up: Up, ready: dict[str, Any]) -> None:
         "malee@opdc.go.th",
     ]
     assert Path(ready["ca_file"]).read_bytes().startswith(b"-----BEGIN CERTIFICATE-----")
-    assert "somchai@opm.go.th" in up.said
+    up.wait_for(lambda: "somchai@opm.go.th" in up.said)  # told right behind the ready file
     assert stat.S_IMODE(up.data.parent.stat().st_mode) == 0o700
     private = ["secrets/credentials.json", "secrets/master.key", "secrets/server.key", "run/gateway.json"]
     for name in ["ready.json", *private]:
