@@ -238,6 +238,28 @@ async def activate(desk: Where, agency_id: str, reason: str) -> None:
     say(f"activated {agency_id}{still}", agency_id=agency_id, status=status)
 
 
+@agency.command("close")
+@click.argument("agency_id")
+@reason_option("Why is it closed without these messages")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@administering
+async def close(desk: Where, agency_id: str, reason: str, yes: bool) -> None:
+    """Close an agency that is closing although the files of its export lack messages.
+
+    `agency show` names them. The steward closes it; there is no way back.
+
+    Example: saraban agency close ag_01… --reason 'they were lost with the disk, the agency knows' --yes
+    """
+    confirm(f"Close {agency_id} without the messages that its files lack?", yes=yes)
+    lacking = await agencies_at(desk).order_close(AgencyId(agency_id), reason)
+    say(
+        f"{agency_id} is closed within a minute; its files lack {lacking} messages",
+        agency_id=agency_id,
+        status="closing",
+        lacking=lacking,
+    )
+
+
 @agency.command("contact")
 @click.argument("agency_id")
 @click.option("--account", "address", required=True, type=ADDRESS, help="An address of one of its accounts.")

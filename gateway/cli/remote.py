@@ -182,6 +182,11 @@ class RemoteAgencies:
         extended = await self._remote.ask("POST", path, {"days": days, "reason": reason})
         return datetime.fromisoformat(extended["trial_ends_at"])
 
+    async def order_close(self, agency_id: AgencyId, reason: str) -> int:
+        lacking = (await self._remote.ask("GET", f"/agencies/{quote(agency_id)}"))["lacking"]
+        await self._remote.ask("POST", f"/agencies/{quote(agency_id)}/close", {"reason": reason})
+        return int(lacking)
+
     async def set_contact(self, agency_id: AgencyId, address: Address) -> AccountId:
         path = f"/agencies/{quote(agency_id)}/contact"
         return AccountId((await self._remote.ask("PUT", path, {"address": str(address)}))["account_id"])

@@ -29,7 +29,7 @@ from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
 from gateway.domain.registration import TRIAL_RULE, Refused, Registration, agency_name, check_open
 from gateway.domain.traffic import TRACE_DAYS_MAX, TRACE_DAYS_MIN
-from gateway.domain.trial import TRIAL_DAYS_MAX, AgencyTrialExtended
+from gateway.domain.trial import TRIAL_DAYS_MAX, AgencyCloseOrdered, AgencyTrialExtended
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId
 
@@ -82,6 +82,19 @@ def extend_trial(
     if ends_at > stamp.at + timedelta(days=TRIAL_DAYS_MAX):
         raise Refused(TRIAL_RULE)
     agency.trigger(AgencyTrialExtended, stamp, ends_at=ends_at, sealed=reason)
+    return _registration(agency, position)
+
+
+def order_close(agency: Agency, position: int, stamp: Stamp, *, reason: bytes) -> Registration:
+    """Let it be closed although its files lack messages. reason: of `seal_reason`. Raises Refused."""
+    if agency.trial is None or agency.status != "closing":
+        raise Refused(
+            f"{agency.name} is {agency.status}: only an agency that is closing and whose files lack messages "
+            "is closed by hand"
+        )
+    if agency.trial.may_lack or not agency.trial.lack.messages:
+        raise Refused(f"{agency.name} is being closed already")
+    agency.trigger(AgencyCloseOrdered, stamp, sealed=reason)
     return _registration(agency, position)
 
 

@@ -17,7 +17,8 @@ from gateway.mail.ids import AccountId, AgencyId
 ATTACHMENT_OCTETS_MAX: Final = 26_214_400  # 25 MiB, what people know from elsewhere
 
 # suspended, expired (a trial that has ended): none of its accounts signs in or sends, mail still comes in.
-# closing: it has been exported; closed: its accounts are, and no mail comes in.
+# closing: it has been exported, as far as its messages are there.
+# closed: its accounts are, and no mail comes in.
 AgencyStatus = Literal["trial", "active", "suspended", "expired", "closing", "closed"]
 
 
@@ -188,7 +189,7 @@ class Agency(Aggregate):
         """What holds, of all that was said of it."""
         if self.is_closed:
             return "closed"
-        if self.trial is not None and self.trial.is_exported:
+        if self.trial is not None and self.trial.is_closing:
             return "closing"
         if self.is_suspended:
             return "suspended"

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
     from gateway.domain.agency import Agency
 
 TRIAL_DAYS_MAX: Final = 366
+LACKING_NAMED_MAX: Final = 20  # an event is small (architecture §4)
+
+
+class Lack(Struct, frozen=True):
+    """Messages that an export could not open: the store has lost or damaged them. Erased ones are none."""
+
+    messages: int = 0
+    named: tuple[str, ...] = ()  # the first of the files that are not there, by their paths in its folder
+
+    def __add__(self, other: "Lack") -> "Lack":
+        return Lack(self.messages + other.messages, (self.named + other.named)[:LACKING_NAMED_MAX])
+
+
+NO_LACK: Final = Lack()
 
 
 class Trial(Struct, frozen=True):
@@ -29,7 +43,30 @@ class Trial(Struct, frozen=True):
     ends_at: datetime
     warned: tuple[int, ...] = ()
     closes_at: datetime | None = None  # it has ended, and mail comes in until then
-    is_exported: bool = False  # and there is no way back
+    is_exported: bool = False
+    lack: Lack = NO_LACK  # of its export, when one was last told of
+    may_lack: bool = False  # an operator has said so
+
+    @property
+    def is_closing(self) -> bool:
+        """It was exported, and there is no way back."""
+        return self.is_exported or self.lack.messages > 0
+
+    def is_held_back_by(self, lack: Lack) -> bool:
+        """True when its next step waits until the messages are there, or an operator does without them."""
+        return lack.messages > 0 and not self.may_lack
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What an export has put into files."""
+
+    accounts: int = 0
+    messages: int = 0
+    lack: Lack = NO_LACK
+
+    def __add__(self, other: "Files") -> "Files":
+        return Files(self.accounts + other.accounts, self.messages + other.messages, self.lack + other.lack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +156,32 @@ class AgencyTrialEnded(AggregateEvent, frozen=True, kw_only=True):
         aggregate.trial = msgspec.structs.replace(_trial(aggregate), closes_at=self.closes_at)
 
 
+class AgencyExportLacked(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: its files lack messages, so it is not closed; another export may find them.
+
+    Said again when something else is lacking than before.
+    """
+
+    TOPIC: ClassVar[str] = "agency.export_lacked/1"
+
+    messages: int  # in files
+    lack: Lack
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.trial = msgspec.structs.replace(_trial(aggregate), lack=self.lack)
+
+
+class AgencyCloseOrdered(AggregateEvent, frozen=True, kw_only=True):
+    """agency.<agency_id>: it is to be closed although its files lack messages."""
+
+    TOPIC: ClassVar[str] = "agency.close_ordered/1"
+
+    sealed: bytes  # ReasonSecret, under `agency.<agency_id>`
+
+    def apply(self, aggregate: "Agency") -> None:
+        aggregate.trial = msgspec.structs.replace(_trial(aggregate), may_lack=True)
+
+
 class AgencyExported(AggregateEvent, frozen=True, kw_only=True):
     """agency.<agency_id>: what was in its mailboxes is in files; from here on it is being closed."""
 
@@ -126,9 +189,10 @@ class AgencyExported(AggregateEvent, frozen=True, kw_only=True):
 
     accounts: int
     messages: int
+    lack: Lack = NO_LACK  # an operator does without these
 
     def apply(self, aggregate: "Agency") -> None:
-        aggregate.trial = msgspec.structs.replace(_trial(aggregate), is_exported=True)
+        aggregate.trial = msgspec.structs.replace(_trial(aggregate), is_exported=True, lack=self.lack)
 
 
 class AgencyClosed(AggregateEvent, frozen=True, kw_only=True):
@@ -137,6 +201,7 @@ class AgencyClosed(AggregateEvent, frozen=True, kw_only=True):
     TOPIC: ClassVar[str] = "agency.closed/1"
 
     messages: int  # in files, with those that came in while it was closed
+    lack: Lack = NO_LACK  # an operator does without these
 
     def apply(self, aggregate: "Agency") -> None:
         aggregate.is_closed = True

@@ -4,7 +4,7 @@ Source: architecture §4 (aggregates); `due` in trial.py says which step it is.
 """
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from gateway.domain.agency import Agency
 from gateway.domain.events import Fact, Stamp
@@ -13,14 +13,18 @@ from gateway.domain.registration import Registration
 from gateway.domain.trial import (
     AgencyClosed,
     AgencyExported,
+    AgencyExportLacked,
     AgencyTrialEnded,
     AgencyTrialWarned,
     Close,
     End,
     Export,
+    Files,
     Step,
     Warn,
 )
+
+NO_FILES: Final = Files()
 
 
 def take_step(
@@ -30,20 +34,22 @@ def take_step(
     stamp: Stamp,
     *,
     beside: Sequence[Fact] = (),
-    accounts: int = 0,
-    messages: int = 0,
+    files: Files = NO_FILES,
 ) -> Registration:
-    """The step has been made. beside: the mail that warns; accounts, messages: what was exported."""
+    """The step has been made; or not, because files lack messages. beside: the mail that warns."""
     assert agency.trial is not None, agency.id
     match step:
+        case Export() | Close() if agency.trial.is_held_back_by(files.lack):
+            agency.trigger(AgencyExportLacked, stamp, messages=files.messages, lack=files.lack)
         case Warn(days):
             agency.trigger(AgencyTrialWarned, stamp, days=days, ends_at=agency.trial.ends_at)
         case End(closes_at):
             agency.trigger(AgencyTrialEnded, stamp, closes_at=closes_at)
         case Export():
-            agency.trigger(AgencyExported, stamp, accounts=accounts, messages=messages)
+            counts = {"accounts": files.accounts, "messages": files.messages}
+            agency.trigger(AgencyExported, stamp, **counts, lack=files.lack)
         case Close():
-            agency.trigger(AgencyClosed, stamp, messages=messages)
+            agency.trigger(AgencyClosed, stamp, messages=files.messages, lack=files.lack)
         case never:
             assert_never(never)
     history = history_of(agency.id)

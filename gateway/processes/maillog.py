@@ -137,6 +137,10 @@ def service_unavailable(*, service: str, reason: str, doing: str) -> None:
     _log.warning("service_unavailable", service=service, reason=reason, doing=doing)
 
 
+def export_lacks(*, agency_id: str, files: int, messages: int) -> None:
+    _log.warning("export_lacks", agency_id=agency_id, files=files, messages=messages)
+
+
 def sts_policy_unusable(*, domain: str, failure: str, reason: str) -> None:
     _log.warning("sts_policy_unusable", domain=domain, failure=failure, reason=reason)
 

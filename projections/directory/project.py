@@ -38,6 +38,7 @@ from gateway.domain.agency import (
     AgencyIdentitySet,
     AgencyLimitsSet,
     AgencyRenamed,
+    AgencyStatus,
     AgencySuspended,
     agency_key_name,
 )
@@ -59,17 +60,32 @@ from gateway.domain.forwarding import (
     forwarding_label,
 )
 from gateway.domain.mailboxtree import TreeCreated
-from gateway.domain.trial import AgencyClosed, AgencyExported, AgencyTrialEnded, AgencyTrialExtended
+from gateway.domain.trial import (
+    AgencyClosed,
+    AgencyCloseOrdered,
+    AgencyExported,
+    AgencyExportLacked,
+    AgencyTrialEnded,
+    AgencyTrialExtended,
+)
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Recorded
 from projections.directory import domains, search
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
 
-StatusEvent = AgencySuspended | AgencyActivated | AccountSuspended | AccountActivated | AccountClosed
-STATUS: Final[dict[type[Event], AccountStatus]] = {
+StatusEvent = (
+    AgencySuspended
+    | AgencyActivated
+    | AgencyCloseOrdered
+    | AccountSuspended
+    | AccountActivated
+    | AccountClosed
+)
+STATUS: Final[dict[type[Event], AccountStatus | AgencyStatus]] = {
     AgencySuspended: "suspended",
     AgencyActivated: "active",
+    AgencyCloseOrdered: "closing",
     AccountSuspended: "suspended",
     AccountActivated: "active",
     AccountClosed: "closed",
@@ -78,7 +94,10 @@ _ACCOUNT_STATUS: Final = """UPDATE account SET status = changed.status, reason =
     FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (account_id, status, reason)
     WHERE account.account_id = changed.account_id"""
 
-_AGENCY_IS: Final = """UPDATE agency SET said = '{0}' WHERE agency_id = ANY($1::text[])"""
+_AGENCY_IS: Final = r"""UPDATE agency SET said = '{0}', lacking = changed.lacking,
+        lacking_named = string_to_array(changed.named, E'\n')
+    FROM unnest($1::text[], $2::int[], $3::text[]) AS changed (agency_id, lacking, named)
+    WHERE agency.agency_id = changed.agency_id"""
 
 FOLD: Final = {
     AgencyCreated.TOPIC: """INSERT INTO agency SELECT * FROM
@@ -107,6 +126,10 @@ FOLD: Final = {
         WHERE agency.agency_id = changed.agency_id""",
     AgencyTrialEnded.TOPIC: """UPDATE agency SET trial_closes_at = changed.closes_at
         FROM unnest($1::text[], $2::timestamptz[]) AS changed (agency_id, closes_at)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyExportLacked.TOPIC: _AGENCY_IS.format("closing"),
+    AgencyCloseOrdered.TOPIC: """UPDATE agency SET reason = changed.reason
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS changed (agency_id, status, reason)
         WHERE agency.agency_id = changed.agency_id""",
     AgencyExported.TOPIC: _AGENCY_IS.format("closing"),
     AgencyClosed.TOPIC: _AGENCY_IS.format("closed"),
@@ -189,7 +212,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 14  # since agencies say what TLS with their own servers has to be
+    version = 15  # since they know what the files of a closing agency lack
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -232,15 +255,15 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
             return event.originator_id, event.ends_at
         case AgencyTrialEnded():
             return event.originator_id, event.closes_at
-        case AgencyExported() | AgencyClosed():
-            return (event.originator_id,)
+        case AgencyExportLacked(lack=lack) | AgencyExported(lack=lack) | AgencyClosed(lack=lack):
+            return event.originator_id, lack.messages, "\n".join(lack.named)
         case AgencyRenamed():
             return event.originator_id, clear(event.name)
         case DomainClaimed() | DomainReplaced() | DomainMoved() | DomainReleased():
             return domains.row(event)
         case AccountCreated():
             return _account(event, keys)
-        case AgencySuspended() | AgencyActivated():
+        case AgencySuspended() | AgencyActivated() | AgencyCloseOrdered():
             return _status(event, keys)
         case AccountSuspended() | AccountActivated() | AccountClosed():
             return _status(event, keys)
@@ -345,7 +368,7 @@ def _keys_of(event: Event) -> list[str]:
             return [account_key_name(AccountId(event.originator_id))]
         case AppPasswordMade() | ForwardingSet():
             return [account_key_name(AccountId(event.originator_id))]
-        case AgencySuspended() | AgencyActivated():
+        case AgencySuspended() | AgencyActivated() | AgencyCloseOrdered():
             return [agency_key_name(AgencyId(event.originator_id))]
         case AddressClaimed():
             return [account_key_name(event.account_id)]

@@ -250,6 +250,8 @@ class AgencyRow:
     created_at: datetime
     trial_ends_at: datetime | None = None  # None: it is no trial
     trial_closes_at: datetime | None = None  # its trial has ended; None: it has not
+    lacking: int = 0  # messages that are in its mailboxes and not in the files of its export
+    lacking_named: Sequence[str] = ()  # the first of the files that are not there
     catch_all_id: AccountId | None = None  # account that gets what is for nobody; None: it is refused
     plus_addressing: bool = True
     tls: str = "opportunistic"  # of mail to its next hop
@@ -280,6 +282,8 @@ async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[A
             row["created_at"],
             row["trial_ends_at"],
             row["trial_closes_at"],
+            row["lacking"],
+            tuple(row["lacking_named"]),
             row["catch_all_id"],
             row["plus_addressing"],
             str(AgencyTls(row["tls_use"], exception_until=row["tls_exception_until"])),

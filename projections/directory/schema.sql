@@ -9,6 +9,8 @@ CREATE TABLE agency (
     said       text        NOT NULL DEFAULT '',        -- suspended, closing, closed; blank: nothing was
     reason     text        NOT NULL DEFAULT '',        -- why; blank when erased
     trial_closes_at timestamptz,                       -- its trial has ended; NULL: it has not
+    lacking         int    NOT NULL DEFAULT 0,         -- messages that are in its mailboxes and not in its files
+    lacking_named   text[] NOT NULL DEFAULT '{}',      -- the first of the files that are not there
     -- What holds of all that: trial, active, suspended, expired, closing, closed.
     status     text        NOT NULL GENERATED ALWAYS AS (CASE WHEN said <> '' THEN said
         WHEN trial_closes_at IS NOT NULL THEN 'expired' WHEN trial_ends_at IS NOT NULL THEN 'trial'

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.domain.agencies import order_close
 from gateway.domain.agency import Agency
 from gateway.domain.events import Actor, By, Stamp
+from gateway.domain.registration import Refused
 from gateway.domain.trial import (
     AgencyClosed,
     AgencyExported,
@@ -15,12 +17,15 @@ from gateway.domain.trial import (
     Close,
     End,
     Export,
+    Files,
+    Lack,
     Step,
     Times,
     Trial,
     Warn,
     due,
 )
+from gateway.domain.trial_steps import take_step
 from gateway.mail.ids import AgencyId
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -103,6 +108,35 @@ def test_status_says_how_far_it_is() -> None:
     seen.append(agency.status)
     take(agency, Close(), after(60))
     assert [*seen, agency.status] == ["trial", "trial", "expired", "closing", "closed"]
+
+
+def test_an_agency_whose_files_lack_messages_is_closing_until_an_operator_does_without() -> None:
+    agency, lost = on_trial(), Lack(1, ("acc_1/mbx_1/00000001-mail_1.eml",))
+    steps_on(agency, 30)
+    for step in (Export(), Export()):
+        take_step(agency, 1, step, stamp(after(60)), files=Files(2, 3, lost))
+        assert (agency.status, trial(agency).lack) == ("closing", lost)
+        assert due(trial(agency), after(60), TIMES) == Export()
+    order_close(agency, 1, stamp(after(61)), reason=b"")
+    for step in (Export(), Close()):
+        assert due(trial(agency), after(61), TIMES) == step
+        take_step(agency, 1, step, stamp(after(61)), files=Files(2, 3, lost))
+    assert agency.status == "closed"
+
+
+def test_an_agency_is_closed_by_hand_only_where_its_files_lack_messages() -> None:
+    agency = on_trial()
+    with pytest.raises(Refused, match="OPM is trial: only an agency that is closing and whose files lack"):
+        order_close(agency, 1, stamp(AT), reason=b"")
+    steps_on(agency, 30)
+    take(agency, Export(), after(60))
+    with pytest.raises(Refused, match="OPM is being closed already"):
+        order_close(agency, 1, stamp(after(60)), reason=b"")
+
+
+def test_what_is_lacking_is_counted_and_the_first_of_it_named() -> None:
+    lack = sum((Lack(1, (f"{number}.eml",)) for number in range(1_000)), Lack())
+    assert (lack.messages, lack.named) == (1_000, tuple(f"{number}.eml" for number in range(20)))
 
 
 def test_an_extended_trial_is_warned_again() -> None:

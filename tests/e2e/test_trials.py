@@ -1,6 +1,7 @@
 """Two agencies whose trial was over while no steward was there: it comes back and makes each step."""
 
 import asyncio
+import os
 import signal
 import smtplib
 import ssl
@@ -98,6 +99,22 @@ def sign_in(gateway: Gateway, address: str) -> bytes:
         return b"%d %s" % (code, said)
 
 
+def halfway(gateway: Gateway, exports: Path, uid: int) -> Path:
+    """A pipe where the steward writes a message of NAN: it waits there for a reader that never comes."""
+    (account,) = gateway.found("account", "search", NAN)
+    (message,) = [each for each in gateway.mailbox(NAN) if each["uid"] == uid]
+    (delivered,) = [
+        event["event"]
+        for event in gateway.events("mail.delivered")
+        if event["event"]["mail_id"] == message["mail_id"]
+    ]
+    folder = exports / account["account_id"] / delivered["mailbox_id"]
+    folder.mkdir(parents=True)
+    pipe = folder / f"{uid:08d}-{message['mail_id']}.eml.part"
+    os.mkfifo(pipe, 0o600)
+    return pipe
+
+
 def test_a_steward_that_comes_back_ends_one_trial_and_closes_another(
     own_gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -108,13 +125,19 @@ def test_a_steward_that_comes_back_ends_one_trial_and_closes_another(
     typed = tmp_path / "password"
     typed.write_text(f"{PASSWORD}\n")
     gateway.cli("account", "password", PLOY, "--password-file", str(typed))
-    for address in (PLOY, NAN):
-        send(gateway, address)
-        gateway.wait(lambda address=address: len(gateway.mailbox(address)) == 1, "mail comes in")
+    for address, mails in {PLOY: 1, NAN: 4}.items():
+        for number in range(1, mails + 1):
+            send(gateway, address)
+            gateway.wait(lambda at=address, n=number: len(gateway.mailbox(at)) == n, "mail comes in")
     assert sign_in(gateway, PLOY).startswith(b"235 ")
-    kept = gateway.export(NAN, 1)
+    kept = [gateway.export(NAN, uid) for uid in range(1, 5)]
 
+    exports = gateway.data / "exports" / gone
+    cut = halfway(gateway, exports, uid=3)
     gateway.kill("steward")
+    gateway.wait(lambda: len(list(exports.rglob("*.eml"))) == 2, "it is in the middle of the third file")
+    gateway.kill("steward")
+    cut.unlink()
     gateway.wait(lambda: gateway.cli("agency", "show", gone)["status"] == "closed", "one is closed")
     gateway.wait(lambda: gateway.cli("agency", "show", ending)["status"] == "expired", "one is ended")
     told = [event["topic"] for event in gateway.events("agency.") if event["subject"].endswith(ending)]
@@ -126,8 +149,8 @@ def test_a_steward_that_comes_back_ends_one_trial_and_closes_another(
     send(gateway, PLOY)
     gateway.wait(lambda: len(gateway.mailbox(PLOY)) == 4, "mail still comes in")
 
-    (file,) = (gateway.data / "exports" / gone).rglob("*.eml")
-    assert file.read_bytes() == kept
+    assert [file.read_bytes() for file in sorted(exports.rglob("*.eml"))] == kept
+    assert not list(exports.rglob("*.part"))
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         send(gateway, NAN)
     code, text = refused.value.recipients[NAN]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from gateway.domain.agencies import (
     activate_agency,
     extend_trial,
+    order_close,
     rename_agency,
     set_catch_all,
     set_contact,
@@ -88,6 +89,21 @@ class Agencies(Deciding):
         (decided,) = (await self._decide(agency_id, decide)).facts
         assert isinstance(decided.event, AgencyTrialExtended), decided
         return decided.event.ends_at
+
+    async def order_close(self, agency_id: AgencyId, reason: str) -> int:
+        """The steward closes it although its files lack messages: how many they are."""
+        lacking = 0
+
+        async def decide() -> Registration:
+            nonlocal lacking
+            found = await self._reading.agency(agency_id)
+            sealed = await self._agency_reason(reason, agency_id)
+            decided = order_close(found.agency, found.position, self._stamp(), reason=sealed)
+            lacking = found.agency.trial.lack.messages if found.agency.trial else 0
+            return decided
+
+        await self._decide(agency_id, decide)
+        return lacking
 
     async def set_contact(self, agency_id: AgencyId, address: Address) -> AccountId:
         """Mail to postmaster at its domains goes to the account of this address."""

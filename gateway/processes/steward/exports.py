@@ -23,6 +23,7 @@ from gateway.domain.account import account_key_name
 from gateway.domain.events import Actor, By, Fact, MessageRead, ReadSecret, Stamp
 from gateway.domain.histories import box_history
 from gateway.domain.registration import Refused
+from gateway.domain.trial import Files, Lack
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
 from gateway.ports import (
@@ -51,6 +52,7 @@ from projections.readmodel import Pool
 
 REACH_TIMEOUT_S: Final = 60.0
 PAGE: Final = 500
+PART: Final = ".part"  # behind the name of a file that is not whole
 REASON: Final = "การทดลองใช้ของหน่วยงานสิ้นสุดแล้ว / the trial of the agency has ended"
 STEWARD: Final = Actor("system", "steward")
 
@@ -84,11 +86,11 @@ class Exports:
             by=by,
         )
 
-    async def export(self, agency_id: AgencyId) -> tuple[int, int]:
-        """Everything in its mailboxes is in files: of how many accounts, how many messages.
+    async def export(self, agency_id: AgencyId) -> Files:
+        """Everything in its mailboxes is in files, but what is lacking: files and folders are on disk.
 
-        What was erased cannot be opened any more and is left out; what the store has lost is named in our
-        log, and is no reason to keep the rest.
+        What was erased cannot be opened any more and is left out; what the store has lost is lacking, and no
+        reason to keep the rest.
         """
         await self._follow()
         into = self._folder / agency_id
@@ -96,10 +98,12 @@ class Exports:
         _private(into)
         listed = b"".join(msgspec.json.encode(_shown(account)) + b"\n" for account in accounts)
         await _write(into / "accounts.jsonl", _once(listed))
-        messages = 0
+        files = Files(accounts=len(accounts))
         for account in accounts:
-            messages += await self._account(into / account.account_id, account.account_id)
-        return len(accounts), messages
+            files += await self._account(into / account.account_id, account.account_id)
+        for folder in (into, self._folder, self._folder.parent):
+            await _sync(folder)
+        return files
 
     async def close_accounts(self, agency_id: AgencyId) -> None:
         """All that are open, so that their addresses rest."""
@@ -127,52 +131,61 @@ class Exports:
                 return
             after = page[-1].account_id
 
-    async def _account(self, into: Path, account_id: AccountId) -> int:
-        """Its messages; how many are in files."""
+    async def _account(self, into: Path, account_id: AccountId) -> Files:
+        """Its messages."""
         async with self._pool.rows() as rows:
             found = await mailboxes.list_mailboxes(rows, account_id)
-        return sum(
-            [await self._mailbox(into / each.mailbox_id, account_id, each.mailbox_id) for each in found]
-        )
+        files = Files()
+        for each in found:
+            files += await self._mailbox(into / each.mailbox_id, account_id, each.mailbox_id)
+        await _sync(into)
+        return files
 
-    async def _mailbox(self, into: Path, account_id: AccountId, mailbox_id: MailboxId) -> int:
-        after, count = 0, 0
+    async def _mailbox(self, into: Path, account_id: AccountId, mailbox_id: MailboxId) -> Files:
+        after, files = 0, Files()
         while True:
             async with self._pool.rows() as rows:
                 page = await mailboxes.list_messages(
                     rows, account_id, mailbox_id, after_uid=after, limit=PAGE
                 )
             if page:
-                count += await self._page(into, account_id, mailbox_id, page)
+                files += await self._page(into, account_id, mailbox_id, page)
             if len(page) < PAGE:
-                return count
+                # Also what a run wrote that was killed: a name is on disk with its folder alone.
+                await _sync(into)
+                return files
             after = page[-1].uid
 
     async def _page(
         self, into: Path, account_id: AccountId, mailbox_id: MailboxId, page: Sequence[Head]
-    ) -> int:
+    ) -> Files:
         missing = [head.uid for head in page if not (into / _name(head)).exists()]
+        files = Files(messages=len(page) - len(missing))
         if not missing:
-            return len(page)
+            return files
         async with self._pool.rows() as rows:
             found = await mailboxes.read_messages(rows, account_id, mailbox_id, missing)
         if not await self._note_read(account_id, mailbox_id, missing):
-            return len(page) - len(missing)
+            return files
         _private(into.parent)
         _private(into)
-        written = [await self._message(into, row) for row in found]
-        return len(page) - len(missing) + sum(written)
+        for row in found:
+            files += await self._message(into, row)
+        return files
 
-    async def _message(self, into: Path, row: MessageRow) -> bool:
+    async def _message(self, into: Path, row: MessageRow) -> Files:
+        """One, lacking, or none: it was erased."""
+        path = into / _name(row.head)
         try:
             opened = await open_message(self._keys, row.head.mail_id, row.message, row.keys)
-            await _write(into / _name(row.head), opened.octets(self._content))
+            await _write(path, opened.octets(self._content))
         except KeyForgotten:
-            return False
+            return Files()
         except (ContentMissing, ContentCorrupt, sealing.BrokenSeal) as error:
             maillog.service_unavailable(service="content", reason=str(error), doing="export")
-            return False
-        return True
+            path.with_name(path.name + PART).unlink(missing_ok=True)
+            return Files(lack=Lack(1, ("/".join(path.parts[-3:]),)))
+        return Files(messages=1)
 
     async def _note_read(self, account_id: AccountId, mailbox_id: MailboxId, uids: Sequence[int]) -> bool:
         """message.read/1 is on disk when this returns. False: the account was erased."""
@@ -233,10 +246,20 @@ async def _once(octets: bytes) -> AsyncIterator[bytes]:
 
 async def _write(path: Path, pieces: AsyncIterator[bytes]) -> None:
     """Whole under its name, or not at all. Raises OSError, and what reading the pieces raises."""
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART)
     with _new(part) as file:
         async for piece in pieces:
             file.write(piece)
         file.flush()
         await asyncio.to_thread(os.fsync, file.fileno())
     part.replace(path)
+
+
+async def _sync(folder: Path) -> None:
+    """The names in it are on disk; where there is none, nothing had to be written. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            await asyncio.to_thread(os.fsync, opened)
+        finally:
+            os.close(opened)

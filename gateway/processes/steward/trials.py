@@ -6,16 +6,15 @@ and run again, it goes on with the same step. Rows only say which agencies to lo
 Source: architecture §2.8 (the steward alone looks at the clock); ADR 0013.
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from gateway.domain.agency import Agency
 from gateway.domain.events import Actor, By, Fact, Stamp
-from gateway.domain.trial import Close, Export, Times, Warn, due
-from gateway.domain.trial_steps import take_step
+from gateway.domain.trial import Close, Export, Files, Times, Trial, Warn, due
+from gateway.domain.trial_steps import NO_FILES, take_step
 from gateway.mail.ids import AgencyId
 from gateway.ports import Clock, Conflict, EventLog, KeyStore, Lane, Leases, Position, Unavailable
 from gateway.processes import maillog
@@ -23,6 +22,8 @@ from gateway.processes.registry.reading import Reading
 
 LEASE: Final = "steward-trials"
 LOOK_EVERY_S: Final = 15.0
+# Who mends a store is not done within minutes, and each try reads what is lacking, on record.
+TRY_AGAIN: Final = timedelta(hours=1)
 STEWARD: Final = Actor("system", "steward")
 
 
@@ -41,8 +42,8 @@ class Warnings(Protocol):
 class Leaving(Protocol):
     """Both go on where they were when called again. Raise Unavailable, OSError."""
 
-    async def export(self, agency_id: AgencyId) -> tuple[int, int]:
-        """Everything in its mailboxes is in files: of how many accounts, how many messages."""
+    async def export(self, agency_id: AgencyId) -> Files:
+        """Everything in its mailboxes is in files, but what is lacking."""
 
     async def close_accounts(self, agency_id: AgencyId) -> None:
         """All that are open."""
@@ -80,6 +81,7 @@ class Trials:
         self._on_trial, self._warnings, self._leaving = on_trial, warnings, leaving
         self._log, self._reading, self._clock = log, Reading(log, keys), clock
         self._by, self._times = by, times
+        self._try_at: dict[AgencyId, datetime] = {}  # the next export of those whose files lack messages
 
     async def look(self) -> None:
         """Make all that is due. An agency that cannot be seen to now does not keep the others waiting."""
@@ -103,32 +105,38 @@ class Trials:
         """Make the next step of one agency, if it is due. False: nothing is, for now."""
         found = await self._reading.agency(agency_id)
         trial, now = found.agency.trial, self._clock.now()
-        step = None if trial is None or found.agency.is_closed else due(trial, now, self._times)
+        if trial is None or found.agency.is_closed or self._waits(agency_id, trial, now):
+            return False
+        step = due(trial, now, self._times)
         if step is None:
             return False
         beside: Sequence[Fact] = ()
-        accounts = messages = 0
+        files = NO_FILES
         if isinstance(step, Warn):
             beside = await self._warnings.warning(found.agency, self._stamp(now))
         elif isinstance(step, Export):
-            accounts, messages = await self._leaving.export(agency_id)
+            files = await self._leaving.export(agency_id)
         elif isinstance(step, Close):
             await self._leaving.close_accounts(agency_id)
-            accounts, messages = await self._leaving.export(agency_id)  # what came in until then
-        registration = take_step(
-            found.agency,
-            found.position,
-            step,
-            self._stamp(self._clock.now()),
-            beside=beside,
-            accounts=accounts,
-            messages=messages,
-        )
-        expected = {history: Position(at) for history, at in registration.expected.items()}
-        # Somebody extended the trial meanwhile, or made this step: look again.
-        with contextlib.suppress(Conflict):
-            await self._log.append_guarded(registration.facts, expected, registration.versions)
-        return True
+            files = await self._leaving.export(agency_id)  # what came in until then
+        stamp = self._stamp(self._clock.now())
+        is_held_back = trial.is_held_back_by(files.lack)
+        if is_held_back:
+            self._try_at[agency_id] = stamp.at + TRY_AGAIN
+            maillog.export_lacks(agency_id=agency_id, files=files.messages, messages=files.lack.messages)
+            if files.lack == trial.lack:
+                return False
+        made = take_step(found.agency, found.position, step, stamp, beside=beside, files=files)
+        expected = {history: Position(at) for history, at in made.expected.items()}
+        try:
+            await self._log.append_guarded(made.facts, expected, made.versions)
+        except Conflict:
+            return True  # somebody extended the trial meanwhile, or made this step: look again
+        return not is_held_back
+
+    def _waits(self, agency_id: AgencyId, trial: Trial, now: datetime) -> bool:
+        """True when its files lack messages and were looked after lately."""
+        return trial.is_held_back_by(trial.lack) and now < self._try_at.get(agency_id, now)
 
     def _stamp(self, at: datetime) -> Stamp:
         return Stamp(at=at, actor=STEWARD, by=self._by)

@@ -67,6 +67,12 @@ async def extend_trial(asked: Asked) -> bodies.TrialExtended:
     return bodies.TrialExtended(agency_id, ends_at)
 
 
+async def close_agency(asked: Asked) -> bodies.AgencyChanged:
+    agency_id = asked.agency("govern")
+    await asked.registry(Agencies).order_close(agency_id, asked.body.reason)
+    return bodies.AgencyChanged(agency_id, "closing")
+
+
 async def show_limits(asked: Asked) -> Limits:
     return await asked.registry(Agencies).limits(asked.agency("see"))
 
@@ -121,6 +127,8 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
         created_at=row.created_at,
         trial_ends_at=row.trial_ends_at,
         trial_closes_at=row.trial_closes_at,
+        lacking=row.lacking,
+        lacking_named=list(row.lacking_named),
         catch_all_id=row.catch_all_id,
         plus_addressing=row.plus_addressing,
         tls=row.tls,

@@ -72,6 +72,8 @@ class Agency(Struct):
     created_at: datetime
     trial_ends_at: datetime | None  # null: it is no trial
     trial_closes_at: datetime | None  # its trial has ended, and mail comes in until then
+    lacking: int  # messages that are in its mailboxes and not in the files of its export
+    lacking_named: list[str]  # the first of the files that are not there
     catch_all_id: AccountId | None
     plus_addressing: bool
     tls: str  # of mail to its own server: opportunistic, required, pinned, mutual; and an exception

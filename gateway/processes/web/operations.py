@@ -86,6 +86,14 @@ OPERATIONS: Final = (
         bodies.TrialExtended,
         bodies.TrialLonger,
     ),
+    Operation(
+        "POST",
+        f"{_AGENCY}/close",
+        "Let an agency that is closing be closed although its files lack messages.",
+        agencies.close_agency,
+        bodies.AgencyChanged,
+        bodies.Reason,
+    ),
     Operation("GET", f"{_AGENCY}/limits", "What an agency may use.", agencies.show_limits, Limits),
     Operation(
         "PATCH",

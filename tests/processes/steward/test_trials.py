@@ -20,16 +20,18 @@ from gateway.domain.account import AccountClosed
 from gateway.domain.addresses import AddressReleased
 from gateway.domain.agency import Agency
 from gateway.domain.events import Actor, Content, Event, MailAccepted, MessageRead
+from gateway.domain.registration import Refused
 from gateway.domain.trial import (
     AgencyClosed,
     AgencyExported,
+    AgencyExportLacked,
     AgencyTrialEnded,
     AgencyTrialWarned,
     Times,
 )
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AgencyId
-from gateway.ports import Lane, Spooled, StoredContent, Unavailable
+from gateway.ports import ContentMissing, Lane, Spooled, StoredContent, Unavailable
 from gateway.processes.projector import following
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.reading import Reading
@@ -38,7 +40,7 @@ from gateway.processes.steward.trials import Trials
 from gateway.processes.steward.warnings import People, TrialWarnings
 from projections.checkpoint import Projection, create, reached
 from projections.directory.project import DirectoryModel
-from projections.directory.query import Hosted, UnknownHere, find_recipients
+from projections.directory.query import AgencyRow, Hosted, UnknownHere, find_recipients, list_agencies
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
 from projections.quota.project import QuotaModel
@@ -60,6 +62,7 @@ class Contents:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
         self.reads, self.kill_after = 0, 10**9
+        self.lost: set[str] = set()  # digests
 
     async def put(self, message: Spooled, **_: Any) -> StoredContent:
         octets = b"".join(message.read(0, message.octets))
@@ -71,6 +74,8 @@ class Contents:
         self, content: Content, *, start: int = 0, end: int | None = None, **_: Any
     ) -> AsyncIterator[bytes]:
         self.reads += 1
+        if content.digest in self.lost:
+            raise ContentMissing(content.digest)
         whole = self.kept.get(content.digest) or (content.digest.encode() * (content.octets // 64 + 1))
         whole = whole[: content.octets][start:end]
         yield whole[: len(whole) // 2]
@@ -107,30 +112,51 @@ class Site:
     began: datetime
     content: Contents = field(default_factory=Contents)
 
-    async def look(self, day: float) -> None:
+    async def look(self, *days: float) -> None:
         """A steward that has just been started looks, so many days after the trial began."""
-        self.clock.at = self.began + timedelta(days=day)
-        people = People(self.pool)
-        await self.follow()
         async with self.lane() as lane:
-            await Trials(
-                on_trial=people,
-                warnings=TrialWarnings(
-                    people=people,
-                    content=self.content,  # type: ignore[arg-type]
-                    keys=self.world.keys,
-                    entropy=self.world.chance.randbytes,
-                    hostname="mail.saraban.example",
-                    grace_days=30,
-                ),
-                leaving=self.exports(lane),
-                log=self.log,
-                keys=self.world.keys,
-                clock=self.clock,
-                by=BY,
-                times=Times(),
-            ).look()
+            trials = self.trials(lane)
+            for day in days:
+                self.clock.at = self.began + timedelta(days=day)
+                await self.follow()
+                await trials.look()
         await self.follow()
+
+    def trials(self, lane: Lane) -> Trials:
+        people = People(self.pool)
+        return Trials(
+            on_trial=people,
+            warnings=TrialWarnings(
+                people=people,
+                content=self.content,  # type: ignore[arg-type]
+                keys=self.world.keys,
+                entropy=self.world.chance.randbytes,
+                hostname="mail.saraban.example",
+                grace_days=30,
+            ),
+            leaving=self.exports(lane),
+            log=self.log,
+            keys=self.world.keys,
+            clock=self.clock,
+            by=BY,
+            times=Times(),
+        )
+
+    def operator(self) -> Agencies:
+        return Agencies(
+            log=self.log,
+            keys=self.world.keys,
+            count_accounts=None,  # type: ignore[arg-type]
+            clock=self.clock,
+            entropy=self.world.chance.randbytes,
+            actor=Actor("operator", "root"),
+            by=BY,
+        )
+
+    async def row(self) -> AgencyRow:
+        async with self.pool.rows() as rows:
+            (found,) = await list_agencies(rows, self.dof)
+        return found
 
     def exports(self, lane: Lane) -> Exports:
         return Exports(
@@ -288,6 +314,78 @@ async def test_an_export_that_is_killed_goes_on_where_it_was(site: Site, kill_af
     assert not list(site.folder.rglob("*.part"))
 
 
+async def test_an_agency_whose_files_lack_a_message_is_not_closed_and_it_is_tried_again(site: Site) -> None:
+    lost = (await site.of(MailAccepted))[2]
+    site.content.lost = {lost.message.content.digest}
+    await site.look(30, 60)
+    assert await site.steps() == [*STEPS[:3], "agency.export_lacked/1"]
+    (told,) = await site.of(AgencyExportLacked)
+    assert (told.messages, told.lack.messages) == (8, 2)
+    assert {name.split("/")[0] for name in told.lack.named} == {owner.account_id for owner in site.owners}
+    assert all(name.endswith(f"-{lost.mail_id}.eml") for name in told.lack.named)
+    shown = await site.row()
+    assert (shown.status, shown.lacking, tuple(shown.lacking_named)) == ("closing", 2, told.lack.named)
+    assert (len(site.files()), list(site.folder.rglob("*.part"))) == (8, [])
+    assert not await site.of(AccountClosed)
+
+    site.content.reads = 0
+    await site.look(60, 60.01, 61)  # a minute later it does not look; the same is not said twice
+    assert site.content.reads == 4
+    assert len(await site.steps()) == 4
+
+    site.content.lost = set()
+    await site.look(61)
+    assert (await site.steps())[4:] == STEPS[3:]
+    assert len(site.files()) == 10
+    shown = await site.row()
+    assert (shown.status, shown.lacking, list(shown.lacking_named)) == ("closed", 0, [])
+
+
+async def test_an_operator_closes_an_agency_without_the_messages_that_were_lost(site: Site) -> None:
+    lost = (await site.of(MailAccepted))[2]
+    site.content.lost = {lost.message.content.digest}
+    await site.look(30, 60)
+    async with site.lane() as lane:
+        trials = site.trials(lane)
+        await trials.look()
+        assert await site.operator().order_close(site.dof, "หน่วยงานทราบแล้ว") == 2
+        with pytest.raises(Refused, match="is being closed already"):
+            await site.operator().order_close(site.dof, "again")
+        await site.follow()
+        assert (await site.row()).reason == "หน่วยงานทราบแล้ว"
+        await trials.look()
+    await site.follow()
+    assert (await site.steps())[4:] == ["agency.close_ordered/1", *STEPS[3:]]
+    (closed,) = await site.of(AgencyClosed)
+    assert (closed.messages, closed.lack.messages) == (8, 2)
+    shown = await site.row()
+    assert (shown.status, shown.lacking) == ("closed", 2)
+
+
+async def test_mail_that_is_lost_after_the_export_keeps_the_agency_closing(site: Site) -> None:
+    await site.look(30)
+    close = site.exports
+
+    class Late(Exports):
+        """Between the two exports a mail came in, and its content is lost."""
+
+        async def close_accounts(self, agency_id: AgencyId) -> None:
+            await super().close_accounts(agency_id)
+            (file, *_) = site.files()
+            file.unlink()
+            site.content.lost = {each.message.content.digest for each in await site.of(MailAccepted)}
+
+    def late(lane: Lane) -> Exports:
+        exports = close(lane)
+        exports.__class__ = Late
+        return exports
+
+    site.exports = late  # type: ignore[method-assign]
+    await site.look(60)
+    assert (await site.steps())[3:] == ["agency.exported/1", "agency.export_lacked/1"]
+    assert (await site.row()).status == "closing"
+
+
 async def test_a_steward_killed_between_closed_accounts_closes_the_rest(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,15 +412,7 @@ async def test_a_steward_killed_between_closed_accounts_closes_the_rest(
 
 
 async def test_what_an_operator_decides_meanwhile_counts(site: Site) -> None:
-    operator = Agencies(
-        log=site.log,
-        keys=site.world.keys,
-        count_accounts=None,  # type: ignore[arg-type]
-        clock=site.clock,
-        entropy=site.world.chance.randbytes,
-        actor=Actor("operator", "root"),
-        by=BY,
-    )
+    operator = site.operator()
     await site.look(31)
     await operator.extend_trial(site.dof, 20, "budget")
     await site.look(40)

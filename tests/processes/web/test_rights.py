@@ -75,6 +75,7 @@ TABLE = [
         ("POST", "/agencies/{agency_id}/suspend", WHY),
     ),
     Row("POST", "/agencies/{agency_id}/trial", GOVERNING, {"days": 60, **WHY}),
+    Row("POST", "/agencies/{agency_id}/close", GOVERNING, WHY, by_hand=True),
     Row("GET", "/agencies/{agency_id}/limits", SEEING),
     Row("PATCH", "/agencies/{agency_id}/limits", CHANGING, {"recipients_max": 100}),
     Row("PUT", "/agencies/{agency_id}/contact", CHANGING, {"address": CLERK}),

@@ -27,8 +27,8 @@ from gateway.domain.account import Role
 from gateway.domain.events import Actor, By, Fact, OperatorAppointed, Stamp
 from gateway.domain.group import encode_group
 from gateway.domain.histories import operator_history
-from gateway.domain.trial import End
-from gateway.domain.trial_steps import take_step
+from gateway.domain.trial import End, Files, Step
+from gateway.domain.trial_steps import NO_FILES, take_step
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Clock, Position
@@ -138,9 +138,13 @@ class World:
 
     async def end_trial(self, agency_id: AgencyId) -> None:
         """As the steward does at its end."""
-        found, at = await Reading(self.log, self.keys).agency(agency_id), self.office.clock.now()
-        stamp = Stamp(at=at, actor=Actor("system", "steward"), by=BY)
-        made = take_step(found.agency, found.position, End(at + timedelta(days=30)), stamp)
+        await self.step_trial(agency_id, End(self.office.clock.now() + timedelta(days=30)))
+
+    async def step_trial(self, agency_id: AgencyId, step: Step, files: Files = NO_FILES) -> None:
+        """As the steward does."""
+        found = await Reading(self.log, self.keys).agency(agency_id)
+        stamp = Stamp(at=self.office.clock.now(), actor=Actor("system", "steward"), by=BY)
+        made = take_step(found.agency, found.position, step, stamp, files=files)
         expected = {history: Position(position) for history, position in made.expected.items()}
         await self.log.append_guarded(made.facts, expected, made.versions)
         await self.office.follow()
