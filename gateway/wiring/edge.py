@@ -17,6 +17,7 @@ from gateway.ports import BadCertificate, Lane, ServerContext
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
+from gateway.processes.edge.outward import Outward
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
@@ -78,6 +79,8 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
             sessions=Sessions(lane=lane, keys=g.keys, clock=g.clock, entropy=entropy, by=g.by),
             sign_ins=open_door(g, pool, lane, bans),
             bans=bans,
+            people_send_out=settings.relay_mx or settings.demo,  # the demo shows what waits
+            outward=Outward(pool, g.clock) if settings.relay_mx else None,
         )
         config = EdgeConfig(
             listeners(settings),

@@ -201,6 +201,23 @@ async def next_hops(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, 
     return {AgencyId(row["agency_id"]): NextHop(row["relay_host"], row["relay_port"]) for row in found}
 
 
+async def sending_hosts(rows: Rows) -> list[tuple[AgencyId, str]]:
+    """The mail servers of agencies that may send, by name or address."""
+    found = await rows.fetch(
+        f"""SELECT agency_id, relay_host FROM {_SCHEMA}.agency
+        WHERE relay_host IS NOT NULL AND status IN ('trial', 'active')"""
+    )
+    return [(AgencyId(row["agency_id"]), row["relay_host"]) for row in found]
+
+
+async def agency_of_domain(rows: Rows, domain: str) -> AgencyId | None:
+    """domain: normalised. None: nobody's here."""
+    agency_id: AgencyId | None = await rows.fetchval(
+        f"SELECT agency_id FROM {_SCHEMA}.domain WHERE domain = $1", domain
+    )
+    return agency_id
+
+
 async def open_accounts(rows: Rows, agency_id: AgencyId) -> int:
     """How many accounts of the agency are not closed."""
     count: int = await rows.fetchval(

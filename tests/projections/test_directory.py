@@ -20,6 +20,7 @@ from projections.directory.query import (
     account_of,
     account_with_id,
     addresses_of,
+    agency_of_domain,
     app_passwords_of,
     find_accounts,
     find_recipients,
@@ -29,6 +30,7 @@ from projections.directory.query import (
     list_aliases,
     next_hops,
     open_accounts,
+    sending_hosts,
     trace_days_of,
 )
 from projections.directory.roles import list_roles
@@ -79,6 +81,17 @@ async def test_agencies_and_accounts_are_listed(gateway: Gateway) -> None:
         ("Ann@opm.go.th", "อัญชลี"),
         ("bee@opdc.go.th", "Bee"),
     ]
+
+
+async def test_servers_of_agencies_that_may_send_are_known(gateway: Gateway) -> None:
+    async with gateway.pool.rows() as rows:
+        assert await sending_hosts(rows) == [(gateway.dld, DLD.host)]
+        assert await agency_of_domain(rows, "dld.go.th") == gateway.dld
+        assert await agency_of_domain(rows, "example.org") is None
+    gateway.world.suspend_agency(gateway.dld)
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        assert await sending_hosts(rows) == []
 
 
 async def test_an_alias_is_its_accounts_until_it_is_given_up(gateway: Gateway) -> None:

@@ -44,6 +44,7 @@ class Transaction:
     eight_bit: bool = False
     binary: bool = False
     author: Person | None = None  # who signed in; None: another host's mail
+    sent_for: AgencyId | None = None  # whose own server sends it to somewhere else; None: nobody's does
     dsn: DsnOptions = NOTHING_ASKED
     remote_port: int = 0
     tls: str = ""  # version and cipher, "" in the clear
@@ -127,8 +128,10 @@ class Acceptance:
         )
         actor = Actor("remote") if author is None else Actor("account", author.account_id)
         # Of another host's mail the sender's domain is only a claim: then the first recipient's agency keeps
-        # the keys and shares the attachments.
-        agency_id = transaction.agencies[0] if author is None else author.agency_id
+        # the keys and shares the attachments. What goes elsewhere is its sender's agency's.
+        agency_id = transaction.sent_for or transaction.agencies[0]
+        if author is not None:
+            agency_id = author.agency_id
         assert agency_id is not None, "a host may not send to nobody's domain"
         return Incoming(
             mail_id=mail_id,

@@ -17,7 +17,7 @@ from gateway.processes import maillog
 from gateway.processes.edge.acceptance import CANNOT_ANSWER, SHORT_OF_SPACE, Transaction
 from gateway.processes.edge.limits import MailLimits, quota_refusal
 from gateway.processes.edge.rates import Limited
-from gateway.processes.edge.recipients import RECIPIENT_OK, Checked
+from gateway.processes.edge.recipients import NO_WAY_OUT, NOT_OURS, RECIPIENT_OK, Checked
 from gateway.processes.edge.services import EdgeServices
 from gateway.processes.edge.sessions import SessionRecord
 from gateway.processes.signin.signin import ClaimRefused, Origin, SignIns
@@ -50,7 +50,9 @@ class Answers:
         # Of the mail on its way in:
         self._agencies: list[AgencyId | None] = []
         self._limits = MailLimits()
-        self._has_sender = False
+        self._mail_from: Address | None = None
+        self._elsewhere: Reply | None = None  # said of domains that no agency has; None: not known yet
+        self._sent_for: AgencyId | None = None  # whose own server sends there
         self._begun: effects.MessageBegin | None = None
         self._spool: Spool | None = None
         self._scanner = StructureScanner()
@@ -89,7 +91,7 @@ class Answers:
     def begin(self, asked: effects.CheckSender) -> Reply | None:
         """A mail begins. The answer where nobody has signed in, else None: `sender` has it."""
         self._agencies, self._limits = [], MailLimits(asked.octets or 0)
-        self._has_sender = asked.mail_from is not None
+        self._mail_from, self._sent_for, self._elsewhere = asked.mail_from, None, self._known_of_elsewhere()
         return self._verdict_on(asked.mail_from) if self.author is None else None
 
     async def sender(self, asked: effects.CheckSender) -> Reply:
@@ -117,25 +119,51 @@ class Answers:
 
     # --- to whom ------------------------------------------------------------------------------------
 
+    def _known_of_elsewhere(self) -> Reply | None:
+        """What is said of domains that no agency has; None: it depends on whose server the client is."""
+        if self.author is not None:
+            return RECIPIENT_OK if self._services.people_send_out else NO_WAY_OUT
+        return NOT_OURS if self._services.outward is None else None
+
     def known_recipient(self, asked: effects.CheckRecipient) -> Reply | None:
         """The answer when it is known already, else None: `recipient` has it."""
         if asked.rrvs:
             return None
         checked = self._services.recipients.known(asked.rcpt_to.normalise())
-        return None if checked is None else self._checked(checked)
+        return None if checked is None or self._depends_on_host(checked) else self._checked(checked)
 
     async def recipient(self, asked: effects.CheckRecipient) -> Reply:
         services, address = self._services, asked.rcpt_to.normalise()
         checked = services.recipients.known(address) or await services.recipients.check(address)
         if asked.rrvs:
             checked = await services.refusals.check(asked, checked, self._record.remote_ip)
+        if self._depends_on_host(checked):
+            try:
+                await self._find_host()
+            except Unavailable as error:
+                maillog.service_unavailable(service=error.service, reason=error.reason, doing="rcpt")
+                return CANNOT_ANSWER
         return self._checked(checked)
+
+    def _depends_on_host(self, checked: Checked) -> bool:
+        """Whether it has to be found out yet whose server the client is."""
+        return checked.is_elsewhere and self._elsewhere is None
+
+    async def _find_host(self) -> None:
+        assert self._services.outward is not None, "else it depends on nothing"
+        found = await self._services.outward.agency_of(self._record.remote_ip, self._mail_from)
+        if isinstance(found, Reply):
+            self._elsewhere = found
+        else:
+            self._elsewhere = NOT_OURS if found is None else RECIPIENT_OK
+            self._sent_for = found
 
     def _checked(self, checked: Checked) -> Reply:
         verdict = checked.verdict
-        if self.author is not None and checked.is_elsewhere:
-            verdict = RECIPIENT_OK
-        if checked.only_reports and self._has_sender:
+        if checked.is_elsewhere:
+            assert self._elsewhere is not None, "it was found out"
+            verdict = self._elsewhere
+        if checked.only_reports and self._mail_from is not None:
             verdict = ONLY_REPORTS
         if verdict.is_success:
             verdict = self._limit_met(checked) or verdict
@@ -222,6 +250,7 @@ class Answers:
             eight_bit=envelope.body is not Body.SEVEN_BIT,
             binary=envelope.body is Body.BINARY,
             author=self.author,
+            sent_for=self._sent_for if None in self._agencies else None,
             dsn=envelope.dsn,
             remote_port=record.remote_port,
             tls=record.tls,

@@ -32,6 +32,7 @@ MESSAGE_OCTETS_MAX: Final = 1024**3  # no message is larger, whatever is set
 RECIPIENT_OK = reply(250, "2.1.5", "Recipient OK")
 UNKNOWN_HERE = reply(550, "5.1.1", "No such mailbox here")
 NOT_OURS = reply(550, "5.7.1", "This host does not relay for that domain")
+NO_WAY_OUT = reply(550, "5.4.4", "No agency has that domain, and this gateway sends nowhere else")
 # To a return path that we wrote, or somebody else in our name (gateway/mail/srs.py).
 FORGED = reply(550, "5.7.1", "This return path was not written here")
 EXPIRED = reply(550, "5.7.1", "This return path has expired")
@@ -42,7 +43,7 @@ CANNOT_ANSWER = reply(451, "4.3.0", "Temporary local problem, try again later")
 class Checked:
     """What to answer to a stranger, and whose domain the recipient is in.
 
-    agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who signed in may send there.
+    agency_id: None unless it is a yes. is_elsewhere: no agency has the domain; who may send there is let.
     room: of its mailbox, if that is here; whether it is enough depends on the mail. limits: of its agency.
     owner: None when it is not for us to say. only_reports: it is a return path of ours.
     """

@@ -8,6 +8,7 @@ from gateway.domain.quota import QuotaRule
 from gateway.ports import Clock, Spool
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.certificates import ShownCertificates
+from gateway.processes.edge.outward import Outward
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
@@ -36,3 +37,5 @@ class EdgeServices:
     rates: Rates = field(default_factory=lambda: Rates(RateLimits()))
     session_max_s: float = 0.0  # 0: it may last
     bans: Bans | None = None  # None: nobody is banned
+    people_send_out: bool = True  # False: who signed in sends to agencies alone
+    outward: Outward | None = None  # None: agencies' servers send to agencies alone

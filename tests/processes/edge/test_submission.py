@@ -263,6 +263,18 @@ async def test_a_recipient_nobody_has_here_is_refused_to_people_too(
         assert (await client.say(b"RCPT TO:<ann@example.org>\r\n")).startswith(b"250 2.1.5 ")
 
 
+async def test_without_a_way_out_people_are_told_so_at_once(
+    tmp_path: Path, tls: ServerContext, trust: ssl.SSLContext
+) -> None:
+    async with EdgeWorld(tmp_path, tls=tls, people_send_out=False).running() as world:
+        await world.give_password(SUDA, PASSWORD)
+        async with await inside_tls(world, trust) as client:
+            await client.say(plain(SUDA, PASSWORD))
+            await client.say(f"MAIL FROM:<{SUDA}>\r\n".encode())
+            assert (await client.say(b"RCPT TO:<ann@example.org>\r\n")).startswith(b"550 5.4.4 ")
+            assert (await client.say(b"RCPT TO:<bob@dld.go.th>\r\n")).startswith(b"250 2.1.5 ")
+
+
 async def test_other_hosts_are_offered_no_sign_in_and_do_not_relay(world: EdgeWorld) -> None:
     async with await world.client() as client:
         assert b"AUTH" not in await client.say(b"EHLO client.example\r\n")

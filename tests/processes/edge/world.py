@@ -37,6 +37,7 @@ from gateway.ports import (
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
+from gateway.processes.edge.outward import Outward
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
@@ -80,6 +81,7 @@ class DirectoryRows:
         self.rooms: dict[str, Room] = {}
         self.limits: dict[str, Limits] = {}  # by agency
         self.rules: dict[str, dict[str, Any]] = {}  # by account: to whom it forwards
+        self.servers: dict[str, str] = {}  # by agency: the host of its own mail server
 
     @asynccontextmanager
     async def rows(self) -> AsyncIterator["DirectoryRows"]:
@@ -88,13 +90,18 @@ class DirectoryRows:
         yield self
 
     async def fetch(
-        self, query: str, addresses: Sequence[str], domains: Sequence[str] | None = None
+        self, query: str, addresses: Sequence[str] | None = None, domains: Sequence[str] | None = None
     ) -> list[dict[str, Any]]:
+        if addresses is None:
+            return [{"agency_id": agency, "relay_host": host} for agency, host in self.servers.items()]
         if domains is None:  # rules of accounts, by their ids
             return [self.rules[account_id] for account_id in addresses if account_id in self.rules]
         self.asked += 1
         await asyncio.sleep(0)
         return [self._row(*pair) for pair in zip(addresses, domains, strict=True)]
+
+    async def fetchval(self, query: str, domain: str) -> str | None:
+        return AGENCIES.get(domain)
 
     async def fetchrow(self, query: str, agency_id: str) -> tuple[Any, ...] | None:
         limits = self.limits.get(agency_id)
@@ -221,6 +228,8 @@ class EdgeWorld:
     rates: RateLimits = RateLimits()  # noqa: RUF009  a frozen dataclass
     session_max_s: float = 0.0
     proxy_networks: str = ""
+    sends_out: bool = False  # also what agencies' own servers bring
+    people_send_out: bool = True
     new_spool: type[WatchedSpool] = WatchedSpool
     spools: list[WatchedSpool] = field(default_factory=list)
 
@@ -334,6 +343,8 @@ class EdgeWorld:
                 bans=self.bans,
             ),
             bans=self.bans,
+            people_send_out=self.people_send_out,
+            outward=Outward(self.rows, self.clock) if self.sends_out else None,  # type: ignore[arg-type]
         )
 
     def _spool(self) -> Spool:
