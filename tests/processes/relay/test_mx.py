@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.resolver import DnsResolver
+from gateway.adapters.sts_policy import PolicyHosts
 from gateway.domain.events import Attempted, MailBounced, MailDeferred, MailRelayed
 from gateway.domain.targets import Reach
 from gateway.processes.relay.ways import MailHosts
-from gateway.processes.relay.words import Words
+from gateway.processes.relay.words import NO_WORDS, StsPolicies, Words
+from gateway.processes.trusting import verifying_context
 from tests.dns_server import DnsServer, dns_server
+from tests.https_server import web_server
 from tests.processes.relay.authority import Authority, shown
 from tests.processes.relay.host import Host
 from tests.processes.relay.setting import Setting
 from tests.processes.relay.test_dane import record
+from tests.processes.relay.test_sts import policy
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
@@ -61,7 +65,8 @@ async def by_dns(setting: Setting, names: DnsServer, *hosts: Host) -> AsyncItera
         resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
         reach = Reach("mail.opm.go.th", inside=LOOPBACK, port=port)
         mail_hosts = MailHosts(resolver, reach, setting.world.entropy)
-        setting.means = replace(setting.means, mail_hosts=mail_hosts, words=Words(resolver))
+        words = Words(resolver) if setting.means.words is NO_WORDS else setting.means.words
+        setting.means = replace(setting.means, mail_hosts=mail_hosts, words=words)
         await stack.enter_async_context(setting.relay())
         yield
 
@@ -243,3 +248,35 @@ async def test_a_host_that_is_not_who_dane_means_is_passed_over(
         names.zone += f"_{stranger.hop.port}._tcp.mx1.example.org. 60 IN TLSA {record(3, OWN.der)}\n"
         (relayed,) = await setting.outcomes(1)
     assert (type(relayed), stranger.taken, len(second.taken)) == (MailRelayed, [], 1)
+
+
+POLICIES = {
+    "meant": ("enforce", "mx1.example.org", "", "sts"),
+    "not meant": ("enforce", "*.example.net", "4.7.5", ""),
+    "not meant, only tested": ("testing", "*.example.net", "", "opportunistic"),
+}
+
+
+@pytest.mark.parametrize(("mode", "mx", "status", "verified"), POLICIES.values(), ids=POLICIES)
+async def test_the_mta_sts_policy_of_a_domain_holds_for_its_hosts(
+    setting: Setting, names: DnsServer, tmp_path: Path, mode: str, mx: str, status: str, verified: str
+) -> None:
+    trusted, host = tmp_path / "trusted.pem", Host(tls=shown(OWN, tmp_path))
+    trusted.write_text(AUTHORITY.pem)
+    names.zone += "mta-sts.example.org. 0 IN A 127.0.0.1\n"
+    names.zone += '_mta-sts.example.org. 0 IN TXT "v=STSv1; id=1;"\n'
+    async with web_server(shown(AUTHORITY.sign("mta-sts.example.org"), tmp_path)) as web:
+        web.body = policy(mode, mx)
+        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        hosts = PolicyHosts(resolver, verifying_context(trusted), port=web.port)
+        setting.means = replace(
+            setting.means,
+            words=Words(None, StsPolicies(resolver, hosts, setting.clock)),
+            trusting=lambda: verifying_context(trusted),
+        )
+        concluded = await outcome(setting, names, "example.org", host)
+    said = await setting.said(concluded)
+    if status:
+        assert (type(concluded), concluded.status, host.taken) == (MailDeferred, status, [])
+    else:
+        assert (type(concluded), said.verified) == (MailRelayed, verified)
