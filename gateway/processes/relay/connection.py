@@ -7,7 +7,7 @@ clear to everybody), RFC 8689 §4.2.1 (a mail that requires TLS). What is demand
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -84,9 +84,12 @@ class Connection:
                     raise AssertionError(event)
 
     async def send(
-        self, envelope: Envelope, content: Callable[[], AsyncIterator[bytes]], may_end: Callable[[], bool]
+        self,
+        envelope: Envelope,
+        content: Callable[[], AsyncIterator[bytes]],
+        may_end: Callable[[], Awaitable[bool]],
     ) -> Sequence[Answer]:
-        """Offer a mail, after `ready`. may_end: asked just before the final dot.
+        """Offer a mail, after `ready`. may_end: asked just before the final dot, which waits for the answer.
 
         Every recipient has its answer, whatever happens to the connection.
         """
@@ -185,7 +188,9 @@ class Connection:
     def _tls_failed(self, failure: Failure) -> None:
         self.tls = TlsSeen(failure=failure)
 
-    async def _send_content(self, content: AsyncIterator[bytes], may_end: Callable[[], bool]) -> None:
+    async def _send_content(
+        self, content: AsyncIterator[bytes], may_end: Callable[[], Awaitable[bool]]
+    ) -> None:
         # One piece is held back: the last goes out with the final dot, a small mail in one write.
         held: Sequence[ClientEffect] = ()
         try:
@@ -197,7 +202,7 @@ class Connection:
         except (ContentMissing, ContentCorrupt, Unavailable) as error:
             end = self._client.lost(str(error), UNREADABLE)
         else:
-            is_in_time = may_end()
+            is_in_time = await may_end()
             end = (
                 self._client.content_ended()
                 if is_in_time

@@ -1,8 +1,8 @@
 """What hosts said, on its way into the log.
 
-A connection does not wait for the disk before its next mail: what is concluded while one append is under way
-goes together as the next. How much may be said and not yet recorded is bounded, because it is tried again
-when this process dies.
+What is concluded while one append is under way goes together as the next. A connection offers its next mail
+meanwhile, and sends the final dot of it when what was said of the one before is in the log: when this process
+dies, a host has at most one mail a connection that nobody knows of, and that is tried again.
 
 Source: architecture §2.4.
 """
@@ -10,7 +10,7 @@ Source: architecture §2.4.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.domain.events import Fact
@@ -18,16 +18,21 @@ from gateway.domain.group import parts
 from gateway.ports import Position
 from gateway.processes.relay.work import Job
 
-WAITING_MAX: Final = 100  # conclusions; who has one more waits for room
+# Conclusions; who has one more waits for room. Connections are far fewer: these are mails nobody could take.
+WAITING_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The outcome of an attempt. took_s: from its first command to the last reply."""
+    """The outcome of an attempt. took_s: from its first command to the last reply.
+
+    is_recorded: set when the log has it.
+    """
 
     job: Job
     facts: Sequence[Fact]
     took_s: float
+    is_recorded: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Recorder:
@@ -72,3 +77,5 @@ class Recorder:
         for part in parts(facts):
             position = await self._append(part)
         self._recorded(conclusions, position)
+        for conclusion in conclusions:
+            conclusion.is_recorded.set()

@@ -298,7 +298,7 @@ class Relay:
                 await self._conclude(job, opened, answers, host=host, tls=refused.tls)
 
     async def _send_all(self, destination: Destination, connection: Connection) -> None:
-        is_used = False
+        is_used, last = False, None
         while (job := await self._next_job(destination)) is not None:
             opened = await self._open(job)
             if opened is None:
@@ -307,13 +307,13 @@ class Relay:
             answers = await connection.send(
                 opened.envelope,
                 partial(content_of, opened, job.queued.message, self._content),
-                partial(self._may_end, job),
+                partial(self._may_end, job, last),
             )
             if is_used and all(map(_is_worn_out, answers)):
                 destination.jobs.put_nowait(job)  # nothing was tried yet: over a new connection
                 return
             job, answers = self._leave_the_rest(destination, job, answers)
-            await self._conclude(
+            last = await self._conclude(
                 job, opened, answers, host=str(connection.target), tls=connection.tls, started_s=started_s
             )
             if await connection.ready() is not None:
@@ -349,7 +349,10 @@ class Relay:
         finally:
             destination.idle -= 1
 
-    def _may_end(self, job: Job) -> bool:
+    async def _may_end(self, job: Job, last: Conclusion | None) -> bool:
+        """Whether the host may have it now. last: of the same connection; first the log has that."""
+        if last is not None:
+            await last.is_recorded.wait()
         may = job.may_end(self._clock.monotonic())
         job.is_doubtful |= may
         return may
@@ -386,7 +389,7 @@ class Relay:
         host: str,
         tls: TlsSeen = NO_TLS_SEEN,
         started_s: float | None = None,
-    ) -> None:
+    ) -> Conclusion:
         """Decide what the answers mean and have it recorded."""
         attempts = tuple(
             Attempt(
@@ -416,7 +419,9 @@ class Relay:
         if doubtful:
             maillog.possible_double(mail_id=job.queued.mail_id, recipients=doubtful)
         took_s = 0.0 if started_s is None else self._clock.monotonic() - started_s
-        await self._recorder.add(Conclusion(job, facts, took_s))
+        conclusion = Conclusion(job, facts, took_s)
+        await self._recorder.add(conclusion)
+        return conclusion
 
     async def _append(self, facts: Sequence[Fact]) -> Position:
         return await patiently(self._clock, "record outcomes", partial(self._lane.append, facts))
