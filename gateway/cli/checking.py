@@ -6,22 +6,24 @@ verified by digest, a sample or all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
 import click
 
 from gateway.cli.desk import at_desk
-from gateway.cli.output import as_json, print_json
-from gateway.domain.books import Books
+from gateway.cli.output import as_json, cell, print_json
+from gateway.domain.books import LATE, Books, Wait
 from gateway.domain.codec import MalformedEvent, UnknownTopic
 from gateway.domain.events import MailAccepted
 from gateway.domain.sealing import BrokenSeal
 from gateway.mail.ids import MailId
 from gateway.ports import (
     START,
+    Clock,
     ContentCorrupt,
     ContentMissing,
+    EventLog,
     KeyForgotten,
     LogCorrupt,
     Position,
@@ -32,7 +34,8 @@ from gateway.wiring.desk import Desk
 from gateway.wiring.ground import READ_MODELS
 from projections.checkpoint import position_of, reached
 from projections.queue import listing
-from projections.queue.project import Recipient
+from projections.queue.project import QueueModel, Recipient
+from projections.readmodel import Pool, Rows
 
 SAMPLE: Final = 500
 SETTLE_S: Final = 30.0
@@ -48,17 +51,16 @@ async def check(desk: Desk, every: bool) -> None:
     Example: saraban check --all
     """
     books, last = Books(), await desk.log.last()
-    accepted = await read_log(desk, books, last)
-    step = 1 if every else max(len(accepted) // SAMPLE, 1)
-    read, erased = await _read_contents(desk, books, accepted[::step])
+    waiting = await prove_queue(desk.log, desk.pool, desk.clock, books)
+    step = 1 if every else max(books.mails // SAMPLE, 1)
+    read, erased = await _read_contents(desk, books, books.accepted[::step])
     behind = await _rows_behind(desk, last)
-    books.faults += [f"the rows of {name} are {lag} events behind" for name, lag in behind.items() if lag]
-    waiting = await compare_queue(desk, books, last)
+    books.faults += [_behind(name, lag) for name, lag in behind.items() if lag and name != QueueModel.name]
     verdict = {
         "verdict": "whole" if not books.faults else "damaged",
         "log": {"position": last, "events": books.events},
-        "mails": {"accepted": books.mails, "undecided": len(books.open), "erased": erased},
-        "content": {"read": read, "of": len(accepted)},
+        "mails": {"accepted": books.mails, "undecided": len(books.undecided), "erased": erased},
+        "content": {"read": read, "of": books.mails},
         "rows": {"behind": behind},
         "queue": {"waiting": waiting},
         "faults": books.faults,
@@ -68,34 +70,55 @@ async def check(desk: Desk, every: bool) -> None:
         raise SystemExit(1)
 
 
-async def read_log(desk: Desk, books: Books, last: Position) -> list[Position]:
-    """Book every event; the positions of all mail.accepted."""
-    accepted: list[Position] = []
+async def prove_queue(
+    log: EventLog, pool: Pool, clock: Clock, books: Books, topics: Collection[str] | None = None
+) -> int:
+    """Read the log and hold the queue's rows against it, at one position of both: how many recipients wait.
+
+    topics: what is looked into; None: everything, to see whether it can be read.
+    """
+    last = await log.last()
+    is_reached = await reached(pool, QueueModel, last, SETTLE_S)
+    async with pool.snapshot() as rows:
+        position, now = await position_of(rows, QueueModel), clock.now()
+        # First, since leases are of this moment.
+        books.faults += [_lateness(row) async for row in listing.late(rows, now - LATE)]
+        await _read_log(log, books, max(position, last), topics)
+        if is_reached:
+            await _compare_queue(rows, books)
+        else:
+            books.faults.append(_behind(QueueModel.name, last - position))
+    books.faults += [*books.late(now), *books.repeated()]
+    return sum(map(len, books.waiting.values()))
+
+
+async def _read_log(log: EventLog, books: Books, last: Position, topics: Collection[str] | None) -> None:
+    """Book every event up to a position."""
     if last == 0:
-        return accepted
+        return
     try:
-        async for batch in desk.log.follow(START):
+        async for batch in log.follow(START):
             for recorded in batch:
                 if recorded.position > last:
-                    return accepted
+                    return
+                if topics is not None and recorded.topic not in topics:
+                    books.events += 1
+                    continue
                 try:
                     books.enter(recorded.position, recorded.event)
                 except (UnknownTopic, MalformedEvent) as error:
                     books.faults.append(f"position {recorded.position}: {error}")
-                if recorded.topic == MailAccepted.TOPIC:
-                    accepted.append(recorded.position)
             if batch[-1].position >= last:
                 break
     except LogCorrupt as error:
         books.faults.append(str(error))
-    return accepted
 
 
-async def _read_contents(desk: Desk, books: Books, positions: Sequence[Position]) -> tuple[int, int]:
+async def _read_contents(desk: Desk, books: Books, positions: Sequence[int]) -> tuple[int, int]:
     """How many contents could be read back, and how many were erased."""
     read = erased = 0
     for position in positions:
-        event = (await desk.log.read(position)).event
+        event = (await desk.log.read(Position(position))).event
         assert isinstance(event, MailAccepted), event
         try:
             opened = await open_message(desk.keys, event.mail_id, event.message, event.keys)
@@ -124,32 +147,36 @@ async def _rows_behind(desk: Desk, last: Position) -> dict[str, int]:
         return {model.name: max(last - await position_of(rows, model), 0) for model in READ_MODELS}
 
 
-async def compare_queue(desk: Desk, books: Books, last: Position) -> int:
-    """The queue's rows against the books. What came after the books were closed is not held against them."""
-    async with desk.pool.rows() as rows:
-        waiting, differing, left = 0, set[MailId](), dict(books.waiting)
-        async for mail_id, recipients in _by_mail(listing.all_waiting(rows)):
-            waiting += len(recipients)
-            if left.pop(mail_id, None) != recipients:
-                differing.add(mail_id)
-    if await desk.log.last() == last:  # a gateway at work is compared where both stand still
-        for mail_id in sorted(differing | left.keys()):
+async def _compare_queue(rows: Rows, books: Books) -> None:
+    """Whom the rows have waiting, until when and how long, against the books."""
+    left = dict(books.waiting)
+    async for mail_id, waits in _by_mail(listing.all_waiting(rows)):
+        if left.pop(mail_id, None) != waits:
             books.faults.append(f"{mail_id}: the queue's rows differ from the log")
-    return waiting
+    books.faults += [f"{mail_id}: waits by the log, and the queue has no rows of it" for mail_id in left]
 
 
-async def _by_mail(pages: AsyncIterator[list[Recipient]]) -> AsyncIterator[tuple[MailId, set[int]]]:
+async def _by_mail(pages: AsyncIterator[list[Recipient]]) -> AsyncIterator[tuple[MailId, dict[int, Wait]]]:
     """Each mail of the queue with those of its recipients that wait, one mail in memory. pages: by mail."""
-    mail_id, recipients = "", set[int]()
+    mail_id, waits = "", dict[int, Wait]()
     async for page in pages:
         for row in page:
-            if row.mail_id != mail_id and recipients:
-                yield MailId(mail_id), recipients
-                recipients = set()
+            if row.mail_id != mail_id and waits:
+                yield MailId(mail_id), waits
+                waits = {}
             mail_id = row.mail_id
-            recipients.add(row.recipient)
-    if recipients:
-        yield MailId(mail_id), recipients
+            waits[row.recipient] = Wait(row.next_attempt_at, row.expires_at)
+    if waits:
+        yield MailId(mail_id), waits
+
+
+def _lateness(row: Recipient) -> str:
+    what = "its time was over" if row.expires_at <= row.next_attempt_at else "its next attempt was due"
+    return f"{row.mail_id} recipient {row.recipient}: {what} at {cell(row.next_attempt_at)}"
+
+
+def _behind(name: str, lag: int) -> str:
+    return f"the rows of {name} are {lag} events behind: is the projector at work? `saraban status` tells"
 
 
 def _tell(verdict: dict[str, Any]) -> None:

@@ -11,14 +11,14 @@ from typing import Any, Final, get_args
 import click
 
 from gateway.cli.agencies import HostAndPort
-from gateway.cli.checking import compare_queue, read_log
+from gateway.cli.checking import prove_queue
 from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
 from gateway.cli.desk_queue import DeskQueue
-from gateway.cli.output import as_json, cell, nothing, print_json, print_rows, say
+from gateway.cli.output import as_json, nothing, print_json, print_rows, say
 from gateway.cli.remote import Remote
 from gateway.cli.remote_queue import RemoteQueue
 from gateway.domain.agency import NextHop
-from gateway.domain.books import Books, End
+from gateway.domain.books import BOOKED, Books, End
 from gateway.domain.steering import Cancel, Deed, Hold, Release, Reroute, Retry
 from gateway.mail.address import Address, normalise_domain, shown_domain
 from gateway.mail.ids import AgencyId, MailId
@@ -29,8 +29,6 @@ from projections.queue.project import Recipient
 
 DESTINATIONS_SHOWN: Final = 50
 RECIPIENTS_SHOWN: Final = 100
-# The invariant: nobody waits for an attempt that should have been so long ago, or beyond its time.
-LATE: Final = timedelta(minutes=1)
 DRAIN_POLL_S: Final = 0.5
 
 
@@ -247,16 +245,13 @@ async def check(desk: Desk) -> None:
 
     Example: saraban queue check --json
     """
-    books, last = Books(), await desk.log.last()
-    await read_log(desk, books, last)
-    waiting = await compare_queue(desk, books, last)
+    books = Books()
+    waiting = await prove_queue(desk.log, desk.pool, desk.clock, books, BOOKED)
     async with desk.pool.rows() as rows:
-        late = await listing.late(rows, desk.clock.now() - LATE)
         doubles = await leases.ran_out(rows)
-    books.faults += [_lateness(row) for row in late]
-    undecided = sum(map(len, books.open.values()))
+    undecided = sum(len(mail.recipients) for mail in books.undecided.values())
     ends = {end: books.ended[end] for end in get_args(End)}
-    found = {"mails": books.mails, "recipients": books.recipients, **ends}
+    found = {"events": books.events, "mails": books.mails, "recipients": books.recipients, **ends}
     found |= {"waiting": waiting, "undecided": undecided, "possible_doubles": doubles}
     if as_json():
         print_json(found | {"faults": books.faults})
@@ -297,11 +292,6 @@ async def _steer(
 def _check_chosen(choice: Choice) -> None:
     if choice == EVERYTHING:
         raise click.UsageError("say what: --mail-id, --from, --to, --domain or --agency")
-
-
-def _lateness(row: Recipient) -> str:
-    what = "its time was over" if row.expires_at <= row.next_attempt_at else "its next attempt was due"
-    return f"{row.mail_id} recipient {row.recipient}: {what} at {cell(row.next_attempt_at)}"
 
 
 def _print_destinations(found: list[listing.Destination], now: datetime) -> None:

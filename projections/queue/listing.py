@@ -145,16 +145,16 @@ async def of_mail(
     return [Recipient(*row.values()) for row in found]
 
 
-async def late(rows: Rows, since: datetime, *, limit: int = PAGE) -> list[Recipient]:
-    """Who was due before `since` and is not being tried."""
-    found = await rows.fetch(
+async def late(rows: Rows, since: datetime) -> AsyncIterator[Recipient]:
+    """Who was due before `since` and is not being tried, the longest first. Within a transaction."""
+    found = rows.cursor(
         f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
-        WHERE r.outcome = 'waiting' AND r.next_attempt_at < $1 {UNLEASED}
-        ORDER BY r.next_attempt_at LIMIT $2""",
+        WHERE r.outcome = 'waiting' AND r.next_attempt_at < $1 {UNLEASED} ORDER BY r.next_attempt_at""",
         since,
-        limit,
+        prefetch=PAGE,
     )
-    return [Recipient(*row.values()) for row in found]
+    async for row in found:
+        yield Recipient(*row.values())
 
 
 async def rows_of(rows: Rows, seen: Sequence[Key]) -> list[Recipient]:
