@@ -9,7 +9,7 @@ from gateway.mail.ids import MailId
 from gateway.processes.steering import Steered, Steering
 from gateway.wiring.desk import Desk
 from projections.queue import listing
-from projections.queue.listing import Choice, Destination
+from projections.queue.listing import Choice, Destination, HostTried
 from projections.queue.project import Key, Recipient
 
 # Longer than a lease: a relay that died with one has lost it by then.
@@ -39,6 +39,10 @@ class DeskQueue:
     async def of_mail(self, mail_id: MailId) -> list[Recipient]:
         async with self._desk.pool.rows() as rows:
             return await listing.of_mail(rows, mail_id)
+
+    async def hosts_tried(self, mail_id: MailId) -> list[HostTried]:
+        async with self._desk.pool.rows() as rows:
+            return await listing.hosts_tried(rows, mail_id)
 
     async def all(self, choice: Choice) -> AsyncIterator[Recipient]:
         async with self._desk.pool.rows() as rows:

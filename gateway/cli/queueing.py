@@ -24,7 +24,7 @@ from gateway.mail.address import Address, normalise_domain, shown_domain
 from gateway.mail.ids import AgencyId, MailId
 from gateway.wiring.desk import Desk
 from projections.queue import leases, listing
-from projections.queue.listing import EVERYTHING, Choice
+from projections.queue.listing import EVERYTHING, Choice, HostTried
 from projections.queue.project import Recipient
 
 DESTINATIONS_SHOWN: Final = 50
@@ -131,14 +131,17 @@ async def list_(
 @click.argument("mail_id")
 @administering
 async def show(where: Where, mail_id: str) -> None:
-    """Every recipient of a mail that was passed on or is to be; `saraban trace --mail-id` tells the story.
+    """Every recipient of a mail that was passed on or is to be, and which hosts were asked to take it.
+
+    `saraban trace --mail-id` tells the story.
 
     Example: saraban queue show mail_01…
     """
-    found = await queue_at(where).of_mail(MailId(mail_id))
+    here = queue_at(where)
+    found = await here.of_mail(MailId(mail_id))
     if not found:
         nothing(f"no recipient of {mail_id} was ever queued")
-    _print_recipients(found)
+    _print_recipients(found, await here.hosts_tried(MailId(mail_id)))
 
 
 @queue.command("hold")
@@ -314,7 +317,8 @@ def _next(each: listing.Destination, now: datetime) -> str:
     return "now" if each.next_attempt_at <= now else _length(each.next_attempt_at - now)
 
 
-def _print_recipients(found: list[Recipient]) -> None:
+def _print_recipients(found: list[Recipient], tried: list[HostTried] | None = None) -> None:
+    """tried: where they were, if that is to be shown."""
     rows = [asdict(row) for row in found]
     for row, recipient in zip(rows, found, strict=True):
         del row["position"], row["changed_at"]  # in the log: of no use to who reads this
@@ -323,7 +327,11 @@ def _print_recipients(found: list[Recipient]) -> None:
             state = "held" if recipient.is_held and recipient.outcome == "waiting" else recipient.outcome
             row |= {"from": recipient.sender or "<>", "to": recipient.address, "state": state}
             row["last_reply"] = f"{recipient.code or ''} {recipient.status}".strip()
-    print_rows(rows, ("mail_id", "from", "to", "state", "attempt", "next_attempt_at", "last_reply", "via"))
+        if tried is not None:
+            hosts = [each.host for each in tried if each.recipient == recipient.recipient]
+            row["hosts"] = hosts if as_json() else ", ".join(hosts)
+    columns = ("mail_id", "from", "to", "state", "attempt", "next_attempt_at", "last_reply", "via")
+    print_rows(rows, columns if tried is None else (*columns, "hosts"))
 
 
 def _length(span: timedelta) -> str:

@@ -11,7 +11,7 @@ from gateway.domain.registration import Unknown
 from gateway.domain.steering import Cancel, Deed, Hold, Release, Reroute, Retry
 from gateway.mail.ids import MailId
 from gateway.processes.steering import Steered
-from projections.queue.listing import Choice, Destination
+from projections.queue.listing import Choice, Destination, HostTried
 from projections.queue.project import Key, Recipient
 
 PAGE: Final = 1_000  # what the API shows at once
@@ -46,11 +46,17 @@ class RemoteQueue:
         return waiting, found
 
     async def of_mail(self, mail_id: MailId) -> list[Recipient]:
+        return list(map(_recipient, (await self._mail(mail_id))["recipients"]))
+
+    async def hosts_tried(self, mail_id: MailId) -> list[HostTried]:
+        return msgspec.convert((await self._mail(mail_id))["tried"], list[HostTried])
+
+    async def _mail(self, mail_id: MailId) -> dict[str, Any]:
         try:
-            told = await self._remote.ask("GET", f"/queue/mails/{quote(mail_id, safe='')}")
+            told: dict[str, Any] = await self._remote.ask("GET", f"/queue/mails/{quote(mail_id, safe='')}")
         except Unknown:
-            return []
-        return list(map(_recipient, told["recipients"]))
+            return {"recipients": [], "tried": []}
+        return told
 
     async def all(self, choice: Choice) -> AsyncIterator[Recipient]:
         waiting = await self.count(choice)

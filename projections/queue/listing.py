@@ -12,8 +12,9 @@ from gateway.mail.ids import AgencyId, MailId
 from projections.queue.project import Key, QueueModel, Recipient
 from projections.queue.query import UNLEASED
 from projections.readmodel import Rows, schema_of
+from projections.trace.project import TraceModel
 
-_SCHEMA = schema_of(QueueModel)
+_SCHEMA, _TRACE = schema_of(QueueModel), schema_of(TraceModel)
 _WITHIN: Final = "(r.agency_id = ANY({0}::text[]) OR r.accepted_by = ANY({0}::text[]))"
 PAGE: Final = 1_000
 START: Final[Key] = ("", -1)  # before the first recipient
@@ -143,6 +144,27 @@ async def of_mail(
         agencies,
     )
     return [Recipient(*row.values()) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class HostTried:
+    """A host that was asked to take a mail for a recipient. at: when it was last."""
+
+    recipient: int
+    host: str  # as in AttemptSecret
+    at: datetime
+
+
+async def hosts_tried(rows: Rows, mail_id: MailId) -> list[HostTried]:
+    """Whom relays asked, of each recipient the first host first; by the trace, which has every attempt."""
+    found = await rows.fetch(
+        f"""SELECT recipient, remote_host, max(at) AS at
+        FROM {_TRACE}.step CROSS JOIN LATERAL unnest(recipients) AS recipient
+        WHERE mail_id = $1 AND attempt IS NOT NULL AND remote_host <> ''
+        GROUP BY recipient, remote_host ORDER BY recipient, min(position)""",
+        mail_id,
+    )
+    return [HostTried(*row.values()) for row in found]
 
 
 async def late(rows: Rows, since: datetime) -> AsyncIterator[Recipient]:

@@ -5,7 +5,7 @@ import pytest
 from gateway.cli import remote_queue
 from tests.cli.remote import login, run, told
 from tests.processes.web.test_queue import DLD
-from tests.processes.web.waiting import queue
+from tests.processes.web.waiting import defer, queue
 from tests.processes.web.world import PEOPLE, World
 
 CLERK = PEOPLE["clerk"][0]
@@ -32,7 +32,11 @@ async def test_an_administrator_steers_what_the_agency_sent(
         "u1@dld.go.th"
     ]
     assert (await told("queue", "reroute", "--via", "backup.example:25", *HERE, *WHY))["changed"] == 3
-    assert {row["via"] for row in await told("queue", "show", mail_id)} == {"backup.example:25"}
+    await defer(remote_world, mail_id, [0, 1], "mx1.dld.go.th:25", "mx2.dld.go.th:25")
+    shown = await told("queue", "show", mail_id)
+    assert {row["via"] for row in shown} == {"backup.example:25"}
+    assert [row["hosts"] for row in shown] == [["mx1.dld.go.th:25", "mx2.dld.go.th:25"]] * 2 + [[]]
+    assert "mx1.dld.go.th:25, mx2.dld.go.th:25\n" in (await run("queue", "show", mail_id)).stdout
     assert (await told("queue", "reroute", "--back", *HERE, *WHY))["changed"] == 3
     assert (await told("queue", "retry", *HERE, *WHY)) == {"changed": 2, "unchanged": 1, "busy": 0}
     unasked = await run("queue", "cancel", *HERE, *WHY)

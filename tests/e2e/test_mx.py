@@ -81,6 +81,8 @@ async def leaves(gateway: Gateway, names: DnsServer, sink: Sink) -> None:
         (0,): f"mx2.example.org[127.0.0.1]:{sink.port}",
         (2,): f"later.example[127.0.0.1]:{sink.port}",
     }
+    shown = gateway.cli("queue", "show", mail["mail_id"])
+    assert [row["hosts"] for row in shown] == [[hosts[0,]], [], [hosts[2,]]]
     assert gateway.cli("queue", "check")["faults"] == []
 
 

@@ -130,8 +130,19 @@ class RecipientList(Struct):
     next: str | None
 
 
+class HostTried(Struct):
+    """A host that was asked to take the mail for a recipient. at: when it was last."""
+
+    recipient: int
+    host: str
+    at: datetime
+
+
 class RecipientsOfMail(Struct):
+    """tried: of each recipient the first host first."""
+
     recipients: list[RecipientShown]
+    tried: list[HostTried]
 
 
 class Done(Struct):
@@ -166,13 +177,18 @@ async def list_recipients(asked: Asked) -> RecipientList:
 
 async def show_mail(asked: Asked) -> RecipientsOfMail:
     mail_id = asked.path["mail_id"]
-    found = list[Recipient]()
+    found, tried = list[Recipient](), list[listing.HostTried]()
     if is_id("mail", mail_id):
         async with asked.office.pool.rows() as rows:
             found = await listing.of_mail(rows, MailId(mail_id), within=asked.caller.having("see"))
+            tried = await listing.hosts_tried(rows, MailId(mail_id))
     if not found:
         raise not_here(f"no recipient of {mail_id} was ever queued")
-    return RecipientsOfMail([_shown(RecipientShown, row) for row in found])
+    seen = {row.recipient for row in found}
+    return RecipientsOfMail(
+        [_shown(RecipientShown, row) for row in found],
+        [_shown(HostTried, each) for each in tried if each.recipient in seen],
+    )
 
 
 async def reroute(asked: Asked) -> Done:

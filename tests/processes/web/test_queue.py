@@ -14,7 +14,7 @@ from gateway.mail.ids import AgencyId, MailId
 from gateway.processes.web import queue as web_queue
 from projections.queue import listing
 from tests.processes.web.test_rights import GIVING_UP, STEERING, WHY
-from tests.processes.web.waiting import queue
+from tests.processes.web.waiting import defer, queue
 from tests.processes.web.world import PEOPLE, World
 
 DLD = AgencyId("ag_" + "7" * 26)
@@ -62,6 +62,14 @@ async def test_an_agency_sees_what_it_sent_and_what_is_for_it(waiting: Waiting, 
     ]
     mail = await waiting.world.ask(who, "GET", f"/queue/mails/{waiting.sent}")
     assert [row["outcome"] for row in mail.body["recipients"]] == ["waiting", "waiting"]
+
+
+async def test_whom_the_relays_asked_is_seen_of_ones_own_recipients(waiting: Waiting) -> None:
+    hosts = ("mx1.dld.go.th[192.0.2.1]:25", "mx2.dld.go.th[192.0.2.2]:25", "mx1.dld.go.th[192.0.2.1]:25")
+    await defer(waiting.world, waiting.sent, [1], *hosts)
+    mail = await waiting.world.ask("admin", "GET", f"/queue/mails/{waiting.sent}")
+    tried = [(each["recipient"], each["host"]) for each in mail.body["tried"]]
+    assert tried == [(1, hosts[0]), (1, hosts[1])]
 
 
 async def test_operators_see_everything_and_strangers_their_own(waiting: Waiting) -> None:

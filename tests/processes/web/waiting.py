@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from gateway.domain.events import (
     Actor,
+    AttemptSecret,
     Content,
     EnvelopeSecret,
     Fact,
+    MailDeferred,
     MailQueued,
     Message,
     Stamp,
@@ -16,10 +18,12 @@ from gateway.domain.events import (
 )
 from gateway.domain.group import encode_group
 from gateway.domain.histories import mail_history
-from gateway.domain.routing import envelope_label
-from gateway.domain.sealing import NONCE_OCTETS, seal, wrap
+from gateway.domain.routing import attempt_label, envelope_label
+from gateway.domain.sealing import NONCE_OCTETS, seal, unwrap, wrap
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, MailId, new_mail_id
+from gateway.ports import Position
 from projections.queue.project import QueueModel
+from projections.trace.project import TraceModel
 from tests.processes.web.world import BY, World
 
 CONTENT = Content(digest=b"d" * 32, octets=5)
@@ -49,3 +53,34 @@ async def queue(
     world.log.store(encode_group([Fact(mail_history(mail_id), queued)]))
     await office.follow(QueueModel)
     return mail_id
+
+
+async def defer(world: World, mail_id: MailId, recipients: Sequence[int], *hosts: str) -> None:
+    """Each host in turn took it later; the rows know."""
+    office, queued = world.office, await _queued(world, mail_id)
+    (held,) = queued.keys
+    data_key = unwrap(held.wrapped, await world.keys.get(held.key))
+    for number, host in enumerate(hosts, 1):
+        at, nonce = office.clock.now(), os.urandom(NONCE_OCTETS)
+        deferred = MailDeferred(
+            mail_id=mail_id,
+            recipients=tuple(recipients),
+            attempt=number,
+            code=450,
+            status="4.2.1",
+            keys=queued.keys,
+            sealed=seal(AttemptSecret(host, "later"), data_key, nonce=nonce, label=attempt_label(mail_id)),
+            next_attempt_at=at + timedelta(minutes=number),
+            **Stamp(at=at, actor=Actor("system", "relay"), by=BY).fields(),
+        )
+        world.log.store(encode_group([Fact(mail_history(mail_id), deferred)]))
+    await office.follow(QueueModel)
+    await office.follow(TraceModel)
+
+
+async def _queued(world: World, mail_id: MailId) -> MailQueued:
+    for at in range(1, await world.log.last() + 1):
+        event = (await world.log.read(Position(at))).event
+        if isinstance(event, MailQueued) and event.mail_id == mail_id:
+            return event
+    raise AssertionError(f"{mail_id} was never queued")
