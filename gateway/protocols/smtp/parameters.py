@@ -109,18 +109,19 @@ def _read_orcpt(value: str | None) -> str:
     kind = kind.lower()
     if not semicolon or _ATOM.fullmatch(kind) is None or len((value or "").encode()) > ORCPT_OCTETS_MAX:
         raise ValueError("ORCPT is an address type, a semicolon and an address")
+    address = _from_utf8_address(written) if kind == "utf-8" else _from_xtext(written)
+    if kind == "rfc822" and not address.isascii():
+        # Postfix writes addresses in UTF-8 so, octet by octet: what RFC 6533 §3 has the type utf-8 for.
+        kind, address = "utf-8", address.encode("latin-1").decode("utf-8")
     if kind == "utf-8":
-        address = _from_utf8_address(written)
         parse_address(address)
-    else:
-        address = _from_xtext(written)
-        if _PRINTABLE.fullmatch(address) is None:
-            raise ValueError("ORCPT is not printable")
+    elif _PRINTABLE.fullmatch(address) is None:
+        raise ValueError("ORCPT is not printable")
     return f"{kind};{address}"
 
 
 def _from_xtext(written: str) -> str:
-    """Raises ValueError when it is not xtext. What comes out may be any octets."""
+    """Raises ValueError when it is not xtext. What comes out may be any octets, a character each."""
     if _XTEXT.fullmatch(written) is None:
         raise ValueError("the value is not xtext")
     return _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), written)
