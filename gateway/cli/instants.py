@@ -41,3 +41,13 @@ class Span(click.ParamType[timedelta]):
         if span > self._longest:
             self.fail(f"{value} is longer than {self._longest.days} days", parameter, context)
         return span
+
+
+def length(span: timedelta) -> str:
+    """The two largest units: 3d 4h, 5m 6s."""
+    seconds, words = int(span.total_seconds()), list[str]()
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        if seconds >= unit or (unit == 1 and not words):
+            words.append(f"{seconds // unit}{name}")
+        seconds %= unit
+    return " ".join(words[:2])

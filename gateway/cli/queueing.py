@@ -14,6 +14,7 @@ from gateway.cli.agencies import HostAndPort
 from gateway.cli.checking import prove_queue
 from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, reason_option
 from gateway.cli.desk_queue import DeskQueue
+from gateway.cli.instants import length
 from gateway.cli.output import as_json, nothing, print_json, print_rows, say
 from gateway.cli.remote import Remote
 from gateway.cli.remote_queue import RemoteQueue
@@ -301,10 +302,10 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
     rows = [asdict(each) for each in found]
     if not as_json():
         for row, each in zip(rows, found, strict=True):
-            row["waits_for"] = _length(now - each.oldest_at)
+            row["waits_for"] = length(now - each.oldest_at)
             row["next_in"] = _next(each, now)
             row["last_reply"] = f"{each.code or ''} {each.status}".strip()
-            row["gives_up_in"] = _length(max(each.expires_at - now, timedelta()))
+            row["gives_up_in"] = length(max(each.expires_at - now, timedelta()))
             row["destination"] = shown_domain(each.domain)
             row |= {name: f"{row[name]:>10,}" for name in ("recipients", "mails", "held")}
     columns = ("destination", "recipients", "mails", "held", "waits_for", "next_in", "gives_up_in")
@@ -314,7 +315,7 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
 def _next(each: listing.Destination, now: datetime) -> str:
     if each.next_attempt_at is None:
         return "held"
-    return "now" if each.next_attempt_at <= now else _length(each.next_attempt_at - now)
+    return "now" if each.next_attempt_at <= now else length(each.next_attempt_at - now)
 
 
 def _print_recipients(found: list[Recipient], tried: list[HostTried] | None = None) -> None:
@@ -332,13 +333,3 @@ def _print_recipients(found: list[Recipient], tried: list[HostTried] | None = No
             row["hosts"] = hosts if as_json() else ", ".join(hosts)
     columns = ("mail_id", "from", "to", "state", "attempt", "next_attempt_at", "last_reply", "via")
     print_rows(rows, columns if tried is None else (*columns, "hosts"))
-
-
-def _length(span: timedelta) -> str:
-    """The two largest units: 3d 4h, 5m 6s."""
-    seconds, words = int(span.total_seconds()), list[str]()
-    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
-        if seconds >= unit or (unit == 1 and not words):
-            words.append(f"{seconds // unit}{name}")
-        seconds %= unit
-    return " ".join(words[:2])

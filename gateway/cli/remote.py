@@ -19,6 +19,7 @@ from gateway.domain.account import Role
 from gateway.domain.agency import AgencyStatus, ForwardingPolicy, Limits, NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.registration import Refused, Unknown
+from gateway.domain.route import Route, WeightedHop
 from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Unavailable
@@ -221,6 +222,14 @@ class RemoteAgencies:
         body = {**msgspec.to_builtins(policy), "use": policy.use, "key": key.decode(), "reason": reason}
         holding = await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/tls", body)
         return msgspec.convert(holding, AgencyTls)
+
+    async def set_route(self, agency_id: AgencyId, route: Route, reason: str) -> None:
+        def way(hops: Sequence[WeightedHop]) -> list[dict[str, Any]]:
+            return [{**msgspec.to_builtins(each.hop), "weight": each.weight} for each in hops]
+
+        spans = {"down_for_s": route.down_for_s, "back_for_s": route.back_for_s}
+        body = {"main": way(route.main), "backup": way(route.backup), **spans, "reason": reason}
+        await self._remote.ask("PUT", f"/agencies/{quote(agency_id)}/route", body)
 
 
 class RemoteForwarding:

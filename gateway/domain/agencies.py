@@ -28,6 +28,16 @@ from gateway.domain.catching import AgencyCatchAllSet, AgencyPlusAddressingSet, 
 from gateway.domain.events import Stamp
 from gateway.domain.histories import history_of
 from gateway.domain.registration import TRIAL_RULE, Refused, Registration, agency_name, check_open
+from gateway.domain.route import (
+    HOPS_MAX,
+    SPAN_S_MAX,
+    WEIGHT_MAX,
+    AgencyRouteSet,
+    AgencyRouteSwitched,
+    Route,
+    Switch,
+    route_of,
+)
 from gateway.domain.traffic import TRACE_DAYS_MAX, TRACE_DAYS_MIN
 from gateway.domain.trial import TRIAL_DAYS_MAX, AgencyCloseOrdered, AgencyTrialExtended
 from gateway.mail.address import Address
@@ -204,6 +214,40 @@ def set_tls(agency: Agency, position: int, policy: AgencyTls, stamp: Stamp, *, r
     if policy == agency.tls:
         raise Refused(f"the TLS policy of {agency.name} is this already")
     agency.trigger(AgencyTlsSet, stamp, policy=policy, sealed=reason)
+    return _registration(agency, position)
+
+
+def set_route(agency: Agency, position: int, route: Route, stamp: Stamp, *, reason: bytes) -> Registration:
+    """Where its mail goes, all of it; by the main way. reason: of `seal_reason`. Raises Refused."""
+    if agency.is_hosted:
+        raise Refused(f"the mailboxes of {agency.name} are here: no mail goes to a server of its own")
+    if not 1 <= len(route.main) <= HOPS_MAX or len(route.backup) > HOPS_MAX:
+        raise Refused(f"a route has 1 to {HOPS_MAX} servers, and a backup of at most {HOPS_MAX}")
+    for each in (*route.main, *route.backup):
+        if not (each.hop.host and 1 <= each.hop.port <= 65535):
+            raise Refused(f"{each.hop} is no host and port")
+        if not 1 <= each.weight <= WEIGHT_MAX:
+            raise Refused(f"a weight is from 1 to {WEIGHT_MAX}, not {each.weight}")
+    if len(set(route.hops)) < len(route.hops):
+        raise Refused("a server is named twice")
+    for seconds in (route.down_for_s, route.back_for_s):
+        if not 1 <= seconds <= SPAN_S_MAX:
+            raise Refused(f"a route waits for 1 second to {SPAN_S_MAX // 86_400} days")
+    if route == route_of(agency):
+        raise Refused(f"the route of {agency.name} is this already")
+    agency.trigger(AgencyRouteSet, stamp, route=route, sealed=reason)
+    return _registration(agency, position)
+
+
+def switch_route(
+    agency: Agency, position: int, route: Route, switch: Switch, stamp: Stamp
+) -> Registration | None:
+    """Its mail goes the other way. route: the one that was looked at; None: it is so already, or the route is
+    another one by now."""
+    if agency.route != route or agency.way == switch.to:
+        return None
+    since = stamp.at - timedelta(seconds=switch.for_s)
+    agency.trigger(AgencyRouteSwitched, stamp, way=switch.to, since=since)
     return _registration(agency, position)
 
 

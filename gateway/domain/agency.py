@@ -4,7 +4,7 @@ Source: architecture §4 (aggregates); issue 1/9, section 5.
 """
 
 from datetime import datetime
-from typing import ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 from msgspec import Struct
 
@@ -13,6 +13,9 @@ from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Instant, Stamp
 from gateway.domain.trial import Trial
 from gateway.mail.ids import AccountId, AgencyId
+
+if TYPE_CHECKING:
+    from gateway.domain.route import Route, WayName
 
 ATTACHMENT_OCTETS_MAX: Final = 26_214_400  # 25 MiB, what people know from elsewhere
 
@@ -159,7 +162,7 @@ class Agency(Aggregate):
         self, name: str, relay_to: NextHop | None, trial_ends_at: datetime | None, timestamp: datetime
     ) -> None:
         self.name = name
-        self.relay_to = relay_to
+        self.relay_to = relay_to  # the first of its route
         self.is_suspended = self.is_closed = False
         self.trial = Trial(timestamp, trial_ends_at) if trial_ends_at else None
         self.limits = Limits()
@@ -169,6 +172,8 @@ class Agency(Aggregate):
         self.provider: IdentityProvider | None = None
         self.forwarding: ForwardingPolicy = FORWARDING_DEFAULT
         self.tls = NO_TLS_POLICY
+        self.route: Route | None = None  # None: relay_to and nobody beside it
+        self.way: WayName = "main"  # of its route, that its mail goes by
 
     @classmethod
     def create(

@@ -60,6 +60,7 @@ from gateway.domain.forwarding import (
     forwarding_label,
 )
 from gateway.domain.mailboxtree import TreeCreated
+from gateway.domain.route import AgencyRouteSet, AgencyRouteSwitched
 from gateway.domain.trial import (
     AgencyClosed,
     AgencyCloseOrdered,
@@ -155,6 +156,13 @@ FOLD: Final = {
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
             AS changed (agency_id, use, authorities, certificate, exception_until)
         WHERE agency.agency_id = changed.agency_id""",
+    AgencyRouteSet.TOPIC: """UPDATE agency SET route = changed.route, relay_host = changed.host,
+            relay_port = changed.port, way = 'main', way_since = NULL
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::int[]) AS changed (agency_id, route, host, port)
+        WHERE agency.agency_id = changed.agency_id""",
+    AgencyRouteSwitched.TOPIC: """UPDATE agency SET way = changed.way, way_since = changed.at
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS changed (agency_id, way, at)
+        WHERE agency.agency_id = changed.agency_id""",
     AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
             recipients_max = changed.recipients, message_octets_max = changed.message,
             attachment_octets_max = changed.attachment, trace_days = changed.trace
@@ -212,7 +220,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 15  # since they know what the files of a closing agency lack
+    version = 16  # since agencies have routes of several servers
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:
@@ -283,6 +291,11 @@ def _row(event: Event, keys: Keys) -> tuple[object, ...]:
         case AgencyTlsSet(policy=policy):
             pems = clear(policy.authorities), clear(policy.certificate)
             return event.originator_id, policy.use, *pems, policy.exception_until
+        case AgencyRouteSet(route=route):
+            first, told = route.main[0].hop, msgspec.json.encode(route).decode()
+            return event.originator_id, told, clear(first.host), first.port
+        case AgencyRouteSwitched():
+            return event.originator_id, event.way, event.at
         case ForwardingSet():
             return _forwarding(event, keys)
         case ForwardingRemoved():

@@ -23,6 +23,7 @@ from gateway.mail.srs import is_rewritten
 from gateway.mail.valid_since import NOBODYS, Owner
 from projections.directory.finding import find_ids
 from projections.directory.project import DirectoryModel
+from projections.directory.routes import route_in
 from projections.quota.project import QuotaModel
 from projections.readmodel import Rows, schema_of
 
@@ -202,12 +203,13 @@ async def next_hops(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, 
 
 
 async def sending_hosts(rows: Rows) -> list[tuple[AgencyId, str]]:
-    """The mail servers of agencies that may send, by name or address."""
+    """The mail servers of agencies that may send, backups among them, by name or address."""
     found = await rows.fetch(
-        f"""SELECT agency_id, relay_host FROM {_SCHEMA}.agency
-        WHERE relay_host IS NOT NULL AND status IN ('trial', 'active')"""
+        f"""SELECT agency.* FROM {_SCHEMA}.agency
+        WHERE relay_host IS NOT NULL AND status IN ('trial', 'active') ORDER BY agency_id"""
     )
-    return [(AgencyId(row["agency_id"]), row["relay_host"]) for row in found]
+    servers = [(AgencyId(row["agency_id"]), hop.host) for row in found for hop in route_in(row).route.hops]
+    return list(dict.fromkeys(servers))
 
 
 async def agency_of_domain(rows: Rows, domain: str) -> AgencyId | None:
@@ -272,6 +274,7 @@ class AgencyRow:
     catch_all_id: AccountId | None = None  # account that gets what is for nobody; None: it is refused
     plus_addressing: bool = True
     tls: str = "opportunistic"  # of mail to its next hop
+    way: str | None = None  # that its mail goes to its servers, and since when; None: its mailboxes are here
 
 
 async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[AgencyRow]:
@@ -304,6 +307,7 @@ async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[A
             row["catch_all_id"],
             row["plus_addressing"],
             str(AgencyTls(row["tls_use"], exception_until=row["tls_exception_until"])),
+            str(route_in(row)) if row["relay_host"] is not None else None,
         )
         for row in found
     ]

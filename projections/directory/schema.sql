@@ -35,7 +35,11 @@ CREATE TABLE agency (
     tls_use             text NOT NULL DEFAULT 'opportunistic',
     tls_authorities     text NOT NULL DEFAULT '',      -- PEM, who alone vouches for it; blank: whom we trust
     tls_certificate     text NOT NULL DEFAULT '',      -- PEM, what we show; blank: nothing
-    tls_exception_until timestamptz                    -- opportunistic until then
+    tls_exception_until timestamptz,                   -- opportunistic until then
+    -- Where its mail goes; relay_host and relay_port are the first of it.
+    route     text,                                    -- JSON of domain/route.py Route; NULL: nobody beside that one
+    way       text NOT NULL DEFAULT 'main',            -- by which of its ways: main, backup
+    way_since timestamptz                              -- since when, where that was switched; NULL: it never was
 );
 CREATE TABLE domain (
     domain      text PRIMARY KEY,      -- A-labels, lower case

@@ -17,3 +17,19 @@ CREATE TABLE IF NOT EXISTS leases.ran_out (
     holder    text        NOT NULL,
     until     timestamptz NOT NULL
 );
+-- How agencies' mail servers were when a relay connected to them last: what all relays together know.
+CREATE TABLE IF NOT EXISTS leases.hop (
+    host      text        NOT NULL,
+    port      int         NOT NULL,
+    is_silent boolean     NOT NULL,
+    since     timestamptz NOT NULL,       -- it has been so without a gap
+    seen_at   timestamptz NOT NULL,
+    PRIMARY KEY (host, port)
+);
+-- When somebody took it on to connect to one just to see how it is.
+CREATE TABLE IF NOT EXISTS leases.hop_probe (
+    host text        NOT NULL,
+    port int         NOT NULL,
+    at   timestamptz NOT NULL,
+    PRIMARY KEY (host, port)
+);

@@ -1,10 +1,18 @@
 """What operators and administrators decide about agencies of a made-up history."""
 
 from gateway.domain.account import Account
-from gateway.domain.agencies import rename_agency, set_catch_all, set_plus_addressing, set_tls
+from gateway.domain.agencies import (
+    rename_agency,
+    set_catch_all,
+    set_plus_addressing,
+    set_route,
+    set_tls,
+    switch_route,
+)
 from gateway.domain.agency import Agency
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.domains import replace_domain as replaced
+from gateway.domain.route import Route, Switch, WayName
 from gateway.mail.ids import AgencyId
 from tests.projections.world import Owner, World
 
@@ -17,6 +25,21 @@ def rename(world: World, agency_id: AgencyId, name: str) -> None:
 def demand_tls(world: World, agency_id: AgencyId, policy: AgencyTls) -> None:
     agency, position = world.aggregate(Agency, agency_id)
     world.add(*set_tls(agency, position, policy, world.stamp(), reason=b"sealed").facts)
+
+
+def send_by(world: World, agency_id: AgencyId, route: Route) -> None:
+    agency, position = world.aggregate(Agency, agency_id)
+    world.add(*set_route(agency, position, route, world.stamp(), reason=b"sealed").facts)
+
+
+def switch(world: World, agency_id: AgencyId, to: WayName, for_s: float = 900) -> bool:
+    """False: there is nothing to switch."""
+    agency, position = world.aggregate(Agency, agency_id)
+    assert agency.route is not None, agency_id
+    switched = switch_route(agency, position, agency.route, Switch(to, for_s), world.stamp())
+    if switched is not None:
+        world.add(*switched.facts)
+    return switched is not None
 
 
 def catch_all(world: World, owner: Owner) -> None:

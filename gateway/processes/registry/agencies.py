@@ -14,6 +14,7 @@ from gateway.domain.agencies import (
     set_identity,
     set_limits,
     set_plus_addressing,
+    set_route,
     set_tls,
     suspend_agency,
 )
@@ -31,6 +32,7 @@ from gateway.domain.agency import (
 from gateway.domain.agency_tls import AgencyTls, check_certificate, client_key_name, plain
 from gateway.domain.catching import AgencyCatchAllSet
 from gateway.domain.registration import Refused, Registration
+from gateway.domain.route import Route
 from gateway.domain.trial import AgencyTrialExtended
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, AgencyId
@@ -200,6 +202,16 @@ class Agencies(Deciding):
 
         await self._decide(agency_id, decide)
         return policy
+
+    async def set_route(self, agency_id: AgencyId, route: Route, reason: str) -> None:
+        """Where its mail goes, all of it; by the main way."""
+
+        async def decide() -> Registration:
+            found = await self._reading.agency(agency_id)
+            sealed = await self._agency_reason(reason, agency_id)
+            return set_route(found.agency, found.position, route, self._stamp(), reason=sealed)
+
+        await self._decide(agency_id, decide)
 
     async def _agency_reason(self, reason: str, agency_id: AgencyId) -> bytes:
         return self._reason(reason, agency_id, await self._keys.get_or_make(agency_key_name(agency_id)))

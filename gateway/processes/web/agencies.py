@@ -132,4 +132,5 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
         catch_all_id=row.catch_all_id,
         plus_addressing=row.plus_addressing,
         tls=row.tls,
+        way=row.way,
     )

@@ -77,6 +77,7 @@ class Agency(Struct):
     catch_all_id: AccountId | None
     plus_addressing: bool
     tls: str  # of mail to its own server: opportunistic, required, pinned, mutual; and an exception
+    way: str | None  # that mail to its own servers goes: main, backup; and since when it was switched
 
 
 class AgencyList(Struct):

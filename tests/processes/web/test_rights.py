@@ -52,6 +52,7 @@ WAITING = {"domain": "dld.go.th", **WHY}
 OPERATING = dict.fromkeys(("admin", "auditor", "helpdesk", "member", "stranger"), 403)
 A_BAN = {"network": "192.0.2.0/24", "seconds": 3_600, **WHY}
 A_PROVIDER = {"issuer": "https://id.example.org", "audience": "saraban"}
+A_SERVER = {"host": "mx.opm.go.th", "port": 25}
 AN_IMPORT = {
     "digest": "0" * 64,
     "header": "address,credential",
@@ -197,6 +198,8 @@ TABLE = [
     ),
     Row("GET", "/agencies/{agency_id}/tls", SEEING),
     Row("PUT", "/agencies/{agency_id}/tls", OPERATING, {"use": "required", **WHY}, by_hand=True),
+    Row("GET", "/agencies/{agency_id}/route", SEEING),
+    Row("PUT", "/agencies/{agency_id}/route", OPERATING, {"main": [A_SERVER], **WHY}, by_hand=True),
     Row("GET", "/trace", LISTING),
     Row("GET", "/trace/refusals", LISTING),
     Row("GET", "/status", OPERATING),
