@@ -137,7 +137,7 @@ def literal_target(address: IpAddress, reach: Reach) -> Sequence[Target] | Reply
     host = str(address)
     if (host, reach.port) in reach.ourselves:
         return ONLY_OURSELVES
-    return [Target(host, host, reach.port)] if reach.allows(host) else NO_ADDRESSES
+    return [Target(host, host, reach.port, is_vouched=True)] if reach.allows(host) else NO_ADDRESSES
 
 
 def _before_us(hosts: Sequence[Mx], found: Mapping[str, Found], reach: Reach) -> Sequence[Mx]:

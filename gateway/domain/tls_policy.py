@@ -33,7 +33,8 @@ Failure = Literal[
     "dnssec-invalid",
     "sts-policy-fetch-error",
     "sts-policy-invalid",
-    "own-certificate-invalid",  # ours: not of RFC 8460
+    "own-certificate-invalid",  # ours: not of RFC 8460, nor is the next
+    "mail-host-unproven",
 ]
 # What may be gone in a minute; the rest is as it is until somebody changes it.
 _PASSING: Final[tuple[Failure, ...]] = ("validation-failure", "dnssec-invalid", "own-certificate-invalid")
@@ -96,10 +97,12 @@ def tls_policy(
     host: str,
     at: datetime,
     requires_tls: bool = False,
+    is_vouched: bool = True,
 ) -> Demand:
     """What is demanded of a host. requires_tls: by senders of the mails that go there (RFC 8689).
 
-    word: NO_WORD for mails whose senders want them to arrive all the same (RFC 8689 §5).
+    word: NO_WORD for mails whose senders want them to arrive all the same (RFC 8689 §5). is_vouched: as in
+    Target; where it is not, the domain's MTA-STS policy has to name the host to who demands TLS (§4.2.1).
     """
     demand = _agencys(agency, at) or _danes(word) or _domains(word, host) or OPPORTUNISTIC
     if not requires_tls:
@@ -108,7 +111,10 @@ def tls_policy(
     always = structs.replace(agency, exception_until=None)
     stated = (_agencys(always, at), _danes(word), _domains(word, host))
     proving = (each for each in stated if each and each.is_binding and each.verified != "opportunistic")
-    return replace(next(proving, Demand("sender", "ca", is_binding=True)), whose="sender")
+    found = replace(next(proving, Demand("sender", "ca", is_binding=True)), whose="sender")
+    if is_vouched or found.unmet or (word.sts and word.sts.mode != "none" and word.sts.allows(host)):
+        return found
+    return replace(found, unmet="validation-failure" if word.sts_failure else "mail-host-unproven")
 
 
 def _agencys(agency: AgencyTls, at: datetime) -> Demand | None:
@@ -177,6 +183,7 @@ _WHAT: Final[dict[Failure, str]] = {
     "sts-policy-fetch-error": "the policy cannot be fetched",
     "sts-policy-invalid": "the policy cannot be read",
     "own-certificate-invalid": "the certificate we are to show to the host cannot be used",
+    "mail-host-unproven": "neither DNSSEC nor MTA-STS proves that the host is one of the domain's",
 }
 
 

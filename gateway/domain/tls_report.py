@@ -18,7 +18,7 @@ SESSIONS_MAX: Final = 500  # kinds of one event
 # RFC 8460 §4.4. What senders and agencies demand is no policy of the domain's.
 _POLICY_TYPES: Final[dict[Whose, str]] = {"dane": "tlsa", "sts": "sts"}
 _NO_POLICY: Final = "no-policy-found"
-_OURS: Final = "own-certificate-invalid"
+_OURS: Final = ("own-certificate-invalid", "mail-host-unproven")
 
 
 class TlsSessions(Struct, frozen=True, omit_defaults=True):
@@ -84,7 +84,7 @@ def _policy(domain: str, kind: str, counts: Sequence[TlsSessions]) -> dict[str, 
     failed: Counter[tuple[str, str]] = Counter()
     for count in counts:
         if count.failure:
-            result = "validation-failure" if count.failure == _OURS else count.failure
+            result = "validation-failure" if count.failure in _OURS else count.failure
             failed[result, count.host] += count.sessions
     total = sum(count.sessions for count in counts)
     return {

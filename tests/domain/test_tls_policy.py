@@ -9,7 +9,16 @@ import pytest
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.dns import Tlsa
 from gateway.domain.mta_sts import StsPolicy
-from gateway.domain.tls_policy import OPPORTUNISTIC, Demand, Failure, Whose, Word, refusal, tls_policy
+from gateway.domain.tls_policy import (
+    NO_WORD,
+    OPPORTUNISTIC,
+    Demand,
+    Failure,
+    Whose,
+    Word,
+    refusal,
+    tls_policy,
+)
 
 AT = datetime(2026, 11, 28, tzinfo=UTC)
 HOST = "mx.dld.go.th"
@@ -93,6 +102,27 @@ TABLE: dict[str, tuple[AgencyTls, Word, Demand, Demand]] = {
 def test_whose_word_holds(agency: AgencyTls, word: Word, demand: Demand, strict: Demand) -> None:
     assert tls_policy(agency, word, host=HOST, at=AT) == demand
     assert tls_policy(agency, word, host=HOST, at=AT, requires_tls=True) == strict
+
+
+UNPROVEN: dict[str, tuple[Word, Failure]] = {
+    "nobody says it": (NO_WORD, "mail-host-unproven"),
+    "MTA-STS does": (Word(sts=ENFORCE), ""),
+    "MTA-STS does, in testing": (Word(sts=TESTING), ""),
+    "MTA-STS says another": (Word(sts=OTHERS), "validation-failure"),
+    "MTA-STS says another, in testing": (Word(sts=OTHERS_TESTING), "mail-host-unproven"),
+    "MTA-STS is not to be had now": (Word(sts_failure="sts-policy-fetch-error"), "validation-failure"),
+    "MTA-STS, none": (Word(sts=OFF), "mail-host-unproven"),
+}
+
+
+@pytest.mark.parametrize(("word", "unmet"), UNPROVEN.values(), ids=UNPROVEN)
+def test_who_demands_tls_wants_to_know_whose_host_it_is(word: Word, unmet: Failure) -> None:
+    """RFC 8689 §4.2.1: DNSSEC vouches for the MX records, or MTA-STS names the host."""
+    asked = tls_policy(NONE, word, host=HOST, at=AT, requires_tls=True, is_vouched=False)
+    assert (asked.whose, asked.is_binding, asked.unmet) == ("sender", True, unmet)
+    assert tls_policy(NONE, word, host=HOST, at=AT, is_vouched=False) == tls_policy(
+        NONE, word, host=HOST, at=AT
+    )
 
 
 FAILURES = [failure for failure in get_args(Failure) if failure]

@@ -190,7 +190,8 @@ class Relay:
         if goal is None:
             self._tasks.create_task(self._go_nowhere(job, NO_ROUTE))
             return
-        queued, domain = job.queued, goal.name if isinstance(goal, MailDomain) else ""
+        queued = job.queued
+        domain = goal.name if isinstance(goal, MailDomain) and goal.literal is None else ""
         key = goal, Wanted(queued.requiretls, policy, queued.tls_optional, domain)
         destination = self._destinations.get(key)
         if destination is None:

@@ -99,7 +99,14 @@ class Securing:
         at, word = self._clock.now(), NO_WORD
         if not wanted.is_optional and goes_by_word(wanted.policy, at, requires_tls=wanted.requires_tls):
             word = await self._words.of(host, port, wanted.domain, is_vouched=is_vouched)
-        demand = tls_policy(wanted.policy, word, host=host, at=at, requires_tls=wanted.requires_tls)
+        demand = tls_policy(
+            wanted.policy,
+            word,
+            host=host,
+            at=at,
+            requires_tls=wanted.requires_tls,
+            is_vouched=is_vouched,
+        )
         open_ways = whoever(self._anybody).ways
         if demand.verified == "opportunistic":
             ways = [Way(TlsUse.ALWAYS, self._anybody)] if demand.is_binding else open_ways

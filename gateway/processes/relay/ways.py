@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import assert_never
+from typing import Final, assert_never
 
 from gateway.domain.agency import NextHop
 from gateway.domain.delivery import NO_ROUTE
@@ -31,6 +31,7 @@ from gateway.mail.networks import address_of
 from gateway.mail.reply import Reply
 from gateway.ports import Clock, Entropy, Resolver, Unavailable
 from gateway.processes.patience import patiently
+from gateway.processes.recent import Recent
 from gateway.processes.relay.connection import (
     NO_CONNECTION,
     Connection,
@@ -42,6 +43,9 @@ from gateway.processes.relay.connection import (
 from gateway.processes.relay.securing import Securing, Wanted
 from gateway.processes.relay.tls_counts import TlsCounts
 from gateway.protocols.smtp.transaction import Stage
+
+SILENT_S: Final = 60.0
+SILENT_MAX: Final = 10_000
 
 Goal = NextHop | MailDomain  # who was named: a host, or a domain whose hosts the DNS names
 
@@ -81,6 +85,27 @@ async def _addresses(asked: Awaitable[Answer[str]]) -> Sequence[str] | None:
         return None
 
 
+class Silence:
+    """Which addresses did not answer a while ago: they are tried after those that may.
+
+    Else each new connection to a domain would wait for a host that is away. Precedent: sendmail HostStatus,
+    30 minutes; here a host that is back has its mail again in a minute.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._recent = Recent[tuple[str, int], bool](clock, holds_s=SILENT_S, known_max=SILENT_MAX)
+
+    def last(self, found: Sequence[Target]) -> Sequence[Target]:
+        """The same, those that are silent behind the others."""
+        return sorted(found, key=lambda target: bool(self._recent.get((target.address, target.port))))
+
+    def tell(self, target: Target, opened: Connection | NoConnection) -> None:
+        is_greeted = (
+            isinstance(opened, Connection) or not opened.is_ours or opened.stage is not Stage.GREETING
+        )
+        self._recent.keep((target.address, target.port), not is_greeted)
+
+
 class Ways:
     """Connects for all destinations of one relay. mail_hosts: None: mail goes to next hops alone."""
 
@@ -96,6 +121,7 @@ class Ways:
     ) -> None:
         self._hostname, self._securing, self._timeouts = hostname, securing, timeouts
         self._tls_counts, self._clock, self._mail_hosts = tls_counts, clock, mail_hosts
+        self._silence = Silence(clock)
 
     async def connect(self, goal: Goal, wanted: Wanted) -> Connection | NoConnection:
         """A connection whose host takes mail; else why the last one tried does not.
@@ -107,8 +133,9 @@ class Ways:
             # What is said for good is about mail for the domain, not about a connection.
             return NoConnection(found, Stage.RCPT if found.is_permanent else Stage.GREETING, is_ours=True)
         refusals = list[NoConnection]()
-        for target in found:
+        for target in self._silence.last(found):
             opened = await self._try(target, wanted)
+            self._silence.tell(target, opened)
             if isinstance(opened, Connection):
                 return opened
             refusals.append(opened)
@@ -135,7 +162,7 @@ class Ways:
     async def _addresses_of(self, hop: NextHop) -> Sequence[Target] | Reply:
         """All addresses of a host that somebody named, as this machine knows them (/etc/hosts too)."""
         if address_of(hop.host) is not None:
-            return [Target(hop.host, hop.host, hop.port)]
+            return [Target(hop.host, hop.host, hop.port, is_vouched=True)]
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeouts.connect):

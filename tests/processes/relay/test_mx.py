@@ -12,7 +12,7 @@ from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
 from gateway.domain.events import Attempted, MailBounced, MailDeferred, MailRelayed
 from gateway.domain.targets import Reach
-from gateway.processes.relay.ways import MailHosts
+from gateway.processes.relay.ways import SILENT_S, MailHosts
 from gateway.processes.relay.words import NO_WORDS, StsPolicies, Words
 from gateway.processes.trusting import verifying_context
 from tests.dns_server import DnsServer, dns_server
@@ -132,6 +132,28 @@ async def test_what_a_host_says_to_a_mail_is_its_domains_word(setting: Setting, 
     first, second = Host(says={"RCPT": "450 4.2.1 greylisted"}), Host()
     deferred = await outcome(setting, names, "example.org", first, second)
     assert (type(deferred), deferred.status, second.connections) == (MailDeferred, "4.2.1", 0)
+
+
+async def test_a_host_that_was_away_is_asked_after_the_others_for_a_minute(
+    setting: Setting, names: DnsServer
+) -> None:
+    first, second = Host(), Host(mails_per_connection=1)
+    async with second.listening(SECOND):  # nobody is at the first yet
+        port = second.hop.port
+        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        reach = Reach("mail.opm.go.th", inside=LOOPBACK, port=port)
+        setting.means = replace(setting.means, mail_hosts=MailHosts(resolver, reach, setting.world.entropy))
+        async with setting.relay():
+            await setting.queued("bob@example.org")
+            await setting.outcomes(1)
+            async with first.listening(FIRST, port):
+                await setting.queued("bob@example.org")
+                await setting.outcomes(2)
+                assert (first.connections, len(second.taken)) == (0, 2)
+                setting.clock.move(SILENT_S)
+                await setting.queued("bob@example.org")
+                await setting.outcomes(3)
+    assert (len(first.taken), len(second.taken)) == (1, 2)
 
 
 async def test_each_domain_of_a_mail_has_its_own_way(setting: Setting, names: DnsServer) -> None:
@@ -280,3 +302,24 @@ async def test_the_mta_sts_policy_of_a_domain_holds_for_its_hosts(
         assert (type(concluded), concluded.status, host.taken) == (MailDeferred, status, [])
     else:
         assert (type(concluded), said.verified) == (MailRelayed, verified)
+
+
+@pytest.mark.parametrize("is_authenticating", [True, False])
+async def test_a_mail_that_requires_tls_goes_only_to_hosts_that_are_proven(
+    setting: Setting, names: DnsServer, tmp_path: Path, is_authenticating: bool
+) -> None:
+    """RFC 8689 §4.2.1."""
+    names.is_authenticating = is_authenticating
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(AUTHORITY.pem)
+    setting.means = replace(setting.means, trusting=lambda: verifying_context(trusted))
+    host = Host(tls=shown(OWN, tmp_path), extensions=("PIPELINING", "REQUIRETLS"))
+    await setting.queued("bob@example.org", requiretls=True)
+    async with by_dns(setting, names, host):
+        (concluded,) = await setting.outcomes(1)
+    if is_authenticating:
+        assert (type(concluded), len(host.taken)) == (MailRelayed, 1)
+    else:
+        said = await setting.said(concluded)
+        assert (type(concluded), concluded.status, host.taken) == (MailBounced, "5.7.30", [])
+        assert said.tls_failure == "mail-host-unproven"
