@@ -166,6 +166,22 @@ class Settings:
     relay_mx_networks: str = field(default="", metadata={"kind": "networks"})
     # Precedent: Postfix default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
+    # How long a next hop may take: to be connected to and to start TLS (Postfix smtp_connect_timeout 30 s),
+    # for one reply (RFC 5321 §4.5.3.2.1 to §4.5.3.2.3: 5 minutes), to DATA (§4.5.3.2.4: 2), to take what we
+    # send (§4.5.3.2.5: 3) and for its answer to the final dot (§4.5.3.2.6: 10).
+    relay_connect_timeout_s: int = _number(30, 1, 3600)
+    relay_reply_timeout_s: int = _number(300, 1, 3600)
+    relay_data_timeout_s: int = _number(120, 1, 3600)
+    relay_block_timeout_s: int = _number(180, 1, 3600)
+    relay_conclusion_timeout_s: int = _number(600, 1, 3600)
+    # However little of each it takes, a mail is over after this, and 1 s more for each 500 octets of it
+    # (Postfix smtp_min_data_rate 500). With 36 MiB that is 22 hours.
+    relay_mail_timeout_s: int = _number(3600, 1, 86_400)
+    # When a recipient is tried again: after the first of these, then after twice as long each time up to the
+    # other, a fifth more or less by chance (RFC 5321 §4.5.4.1). Precedents: Postfix 5 to 67 minutes, exim
+    # 15 minutes to 6 hours.
+    relay_retry_first_s: int = _number(60, 1, 86_400)
+    relay_retry_longest_s: int = _number(14_400, 1, 86_400)
 
     # --- administration ---
     roles_need_totp: bool = False  # who has a role and no authenticator does nothing but get one

@@ -18,6 +18,7 @@ from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
 from gateway.adapters.system import allow_open_files, entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.domain.delivery import RetrySchedule
 from gateway.domain.targets import Reach
 from gateway.domain.trial import Times
 from gateway.ports import ContentStore, Lane
@@ -25,6 +26,7 @@ from gateway.processes import maillog
 from gateway.processes.packer import packing
 from gateway.processes.projector import following
 from gateway.processes.readiness import ready
+from gateway.processes.relay.connection import Timeouts
 from gateway.processes.relay.relay import Means, Relay
 from gateway.processes.relay.ways import MailHosts
 from gateway.processes.relay.words import StsPolicies, Words
@@ -140,6 +142,8 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             hostname=settings.hostname,
             demo=settings.demo,
             connections_max=settings.relay_concurrency,
+            schedule=relay_schedule(settings),
+            timeouts=relay_timeouts(settings),
             trusting=partial(verifying_context, settings.relay_ca_file),
             words=_words(g, resolver),
             mail_hosts=_mail_hosts(settings, resolver),
@@ -156,6 +160,22 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             by=g.by,
             means=means,
         ).run()
+
+
+def relay_schedule(settings: Settings) -> RetrySchedule:
+    first, longest = settings.relay_retry_first_s, settings.relay_retry_longest_s
+    return RetrySchedule(timedelta(seconds=first), timedelta(seconds=longest))
+
+
+def relay_timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        connect=settings.relay_connect_timeout_s,
+        reply=settings.relay_reply_timeout_s,
+        data=settings.relay_data_timeout_s,
+        block=settings.relay_block_timeout_s,
+        conclusion=settings.relay_conclusion_timeout_s,
+        mail=settings.relay_mail_timeout_s,
+    )
 
 
 def _mail_hosts(settings: Settings, resolver: DnsResolver) -> MailHosts | None:

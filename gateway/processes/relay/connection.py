@@ -5,6 +5,7 @@ clear to everybody), RFC 8689 §4.2.1 (a mail that requires TLS). What is demand
 """
 
 import asyncio
+import math
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ from gateway.processes.relay.securing import Secure, Way, chain_of, failure_in
 from gateway.protocols.smtp.client import (
     LOST,
     NO_TLS,
+    SILENT,
     Client,
     ClientConfig,
     ClientEffect,
@@ -32,6 +34,7 @@ from gateway.protocols.smtp.effects import Close, Send, StartTls
 from gateway.protocols.smtp.transaction import Answer, Stage
 
 READ_OCTETS: Final = 64 * 1024
+OCTETS_PER_S_MIN: Final = 500  # Precedent: Postfix smtp_min_data_rate
 
 NO_CONNECTION: Final = reply(451, "4.4.1", "The host does not answer")
 TLS_FAILED: Final = reply(451, "4.7.5", "TLS could not be started")
@@ -41,12 +44,20 @@ UNREADABLE: Final = reply(451, "4.3.0", "The content cannot be read now")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. RFC 5321 §4.5.3.2: 5 minutes for a reply, 3 for a block of the message, 10 after the dot."""
+    """How long a host may take, in seconds. A reply has its time as a whole, however its octets come."""
 
-    connect: float = 30
-    reply: float = 300
-    block: float = 180
-    conclusion: float = 600
+    connect: float = 30  # and to start TLS. Precedent: Postfix smtp_connect_timeout 30 s
+    reply: float = 300  # to greet, to EHLO, MAIL, RCPT: RFC 5321 §4.5.3.2.1 to §4.5.3.2.3
+    data: float = 120  # to DATA: §4.5.3.2.4
+    block: float = 180  # to take what we send: §4.5.3.2.5
+    conclusion: float = 600  # to the final dot: §4.5.3.2.6
+    # From MAIL to the final dot, and a second more for each OCTETS_PER_S_MIN of the message: who takes these
+    # times for each of 1,000 recipients would have a connection for days.
+    mail: float = 3600
+
+    def to(self, stage: Stage) -> float:
+        """For one reply."""
+        return {Stage.DATA: self.data, Stage.CONCLUSION: self.conclusion}.get(stage, self.reply)
 
 
 class Connection:
@@ -65,12 +76,13 @@ class Connection:
         self._reader, self._writer = streams
         self._events: deque[Ready | SendContent | Concluded | HostRefused | Close] = deque()
         self._is_unheard = False  # inside TLS, and the host has said nothing there yet
+        self._mail_until = math.inf  # the loop's time when the mail under way has taken too long
         self.tls = NO_TLS_SEEN
 
     async def ready(self) -> HostRefused | None:
         """Wait until the host takes a mail; else why it does not."""
         while True:
-            match await self._next(self._timeouts.reply):
+            match await self._next():
                 case Ready():
                     return None
                 case HostRefused() as refused:
@@ -95,14 +107,14 @@ class Connection:
         """
         is_verified = self.tls.verified not in ("", "opportunistic")
         assert is_verified or not envelope.demands.requires_tls, "the host may be anybody"
+        self._mail_until = self._until(self._timeouts.mail + (envelope.octets or 0) / OCTETS_PER_S_MIN)
         await self._perform(self._client.start(envelope))
-        timeout_s = self._timeouts.reply
         while True:
-            match await self._next(timeout_s):
+            match await self._next():
                 case SendContent():
                     await self._send_content(content(), may_end)
-                    timeout_s = self._timeouts.conclusion
                 case Concluded(answers=answers):
+                    self._mail_until = math.inf
                     return answers
                 case event:
                     raise AssertionError(event)
@@ -117,14 +129,17 @@ class Connection:
 
     # --- the client's effects ---------------------------------------------------------------------------
 
-    async def _next(self, timeout_s: float) -> Ready | SendContent | Concluded | HostRefused | Close:
+    async def _next(self) -> Ready | SendContent | Concluded | HostRefused | Close:
         """The next thing to act on."""
+        replies, until = -1, 0.0
         while not self._events:
+            if replies != self._client.replies:
+                replies, until = self._client.replies, self._until(self._timeouts.to(self._client.awaits))
             try:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout_at(until):
                     octets = await self._reader.read(READ_OCTETS)
             except TimeoutError:
-                await self._perform(self._client.lost("the host is silent"))
+                await self._perform(self._client.lost("the host is silent", SILENT))
                 continue
             except OSError as error:  # ssl.SSLError is one
                 await self._lost(str(error))
@@ -135,6 +150,10 @@ class Connection:
             else:
                 await self._lost("the host closed the connection")
         return self._events.popleft()
+
+    def _until(self, timeout_s: float) -> float:
+        """The loop's time when that is over, or the time of the mail under way."""
+        return min(asyncio.get_running_loop().time() + timeout_s, self._mail_until)
 
     async def _lost(self, why: str) -> None:
         """A host that ends TLS 1.3 at once does not want what we have shown to it."""
@@ -158,10 +177,12 @@ class Connection:
     async def _write(self, octets: bytes) -> None:
         try:
             self._writer.write(octets)
-            async with asyncio.timeout(self._timeouts.block):
+            async with asyncio.timeout_at(self._until(self._timeouts.block)):
                 await self._writer.drain()
-        except (OSError, TimeoutError) as error:
-            await self._perform(self._client.lost(str(error) or "the host reads nothing"))
+        except TimeoutError:
+            await self._perform(self._client.lost("the host reads nothing", SILENT))
+        except OSError as error:
+            await self._perform(self._client.lost(str(error)))
 
     async def _start_tls(self) -> None:
         try:
@@ -203,6 +224,7 @@ class Connection:
             end = self._client.lost(str(error), UNREADABLE)
         else:
             is_in_time = await may_end()
+            self._mail_until = math.inf  # RFC 5321 §4.5.3.2.6: who hangs up too early now sends it twice
             end = (
                 self._client.content_ended()
                 if is_in_time

@@ -17,6 +17,8 @@ from gateway.protocols.smtp.reply_reader import BROKEN, ReplyReader
 from gateway.protocols.smtp.transaction import Answer, Line, Stage, Transaction, command_line
 
 LOST = reply(451, "4.4.2", "The connection was lost")
+SILENT = reply(451, "4.4.2", "The host took too long")
+UNHEARD = reply(451, "4.4.2", "The host may have the mail: its answer to the final dot did not come")
 NO_TLS = reply(451, "4.7.5", "The host does not start TLS")
 WRONG_SIZE = reply(451, "4.3.0", "The message has another size than was announced")
 BARE_NEWLINE = reply(554, "5.6.0", "The message has a bare CR or LF")
@@ -98,6 +100,7 @@ class Client:
         self._expected: deque[Line] = deque()  # lines of the envelope that were sent and not answered
         self._transaction: Transaction | None = None
         self._mails = 0  # begun with MAIL
+        self._replies = 0
         self._stuffer = DotStuffer()
         self._chunk_octets: int | None = None  # of the chunk under way, that are not sent yet
         self._effects: list[ClientEffect] = []
@@ -106,6 +109,24 @@ class Client:
     def is_closed(self) -> bool:
         """True when the session has ended: nothing more will be read or sent."""
         return self._state is State.CLOSED
+
+    @property
+    def replies(self) -> int:
+        """Complete replies so far: a host that sends octets and ends no line has not answered."""
+        return self._replies
+
+    @property
+    def awaits(self) -> Stage:
+        """What the host is to answer next; QUIT for what is said between mails."""
+        match self._state:
+            case State.OPENING:
+                return self._stage
+            case State.ENVELOPE:
+                return self._expected[0].stage
+            case State.CONCLUSION:
+                return Stage.CONCLUSION
+            case _:
+                return Stage.QUIT
 
     @property
     def offers_starttls(self) -> bool:
@@ -214,6 +235,7 @@ class Client:
     # --- replies --------------------------------------------------------------------------------
 
     def _take(self, said: Reply) -> None:
+        self._replies += 1
         if said.code == 421 and self._state is not State.QUITTING:  # RFC 5321 §3.8: the host closes
             self._give_up(said, str(said), is_ours=False)
             return
@@ -380,6 +402,8 @@ class Client:
             stage = Stage.CONCLUSION if self._state is State.CONCLUSION else Stage.CONTENT
             if self._state is State.ENVELOPE:
                 stage = self._expected[0].stage
+            if stage is Stage.CONCLUSION and said in (LOST, SILENT):
+                said = UNHEARD
             self._transaction.answer_all(said, stage, is_ours=is_ours)
             self._effects.append(Concluded(self._transaction.answers))
             self._transaction = None
