@@ -371,6 +371,12 @@ class KeyStore(Protocol):
     async def put(self, name: str, secret: bytes) -> None:
         """Store or replace a secret (a verifier)."""
 
+    async def exchange(self, name: str, former: bytes, secret: bytes) -> bool:
+        """Replace a secret that is still the former one; False: it is not. Of several at once one does it.
+
+        Raises KeyForgotten, KeyError, Unavailable (it may be replaced or not).
+        """
+
     async def put_new(self, secrets: Mapping[str, bytes]) -> None:
         """Store secrets under names that never were, all or none; at most KEYS_AT_ONCE_MAX, 1 MB in all.
 

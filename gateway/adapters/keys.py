@@ -98,6 +98,15 @@ class JetStreamKeyStore:
             self._known.pop(name, None)
         raise Unavailable(SERVICE, f"{name} is written by others all the time")
 
+    async def exchange(self, name: str, former: bytes, secret: bytes) -> bool:
+        last = await self._last(name)
+        if last is None:
+            raise KeyError(name)
+        if self._opened(name, last) != former:
+            return False
+        self._known.pop(name, None)
+        return await self._write(name, secret, expected=last.sequence)
+
     async def put_new(self, secrets: Mapping[str, bytes]) -> None:
         assert len(secrets) <= KEYS_AT_ONCE_MAX, len(secrets)
         messages = [self._message(name, secret, expected=0) for name, secret in secrets.items()]
@@ -168,23 +177,25 @@ class JetStreamKeyStore:
     async def _last(self, name: str) -> Stored | None:
         return await self._link.last(KEYS, f"key.{_token(name)}.*")
 
-    async def _write(self, name: str, secret: bytes, expected: int) -> None:
-        await self._store(self._message(name, secret, expected), name)
+    async def _write(self, name: str, secret: bytes, expected: int) -> bool:
+        return await self._store(self._message(name, secret, expected), name)
 
     def _message(self, name: str, secret: bytes, expected: int) -> Outgoing:
         nonce = self._entropy(NONCE_OCTETS)
         payload = nonce + self._cipher.encrypt(nonce, secret, name.encode())
         return Outgoing(f"key.{_token(name)}.value", payload, _guard(name, expected))
 
-    async def _store(self, message: Outgoing, name: str) -> None:
-        """Write if nothing was written since; whether it is there is seen by looking again."""
+    async def _store(self, message: Outgoing, name: str) -> bool:
+        """Write if nothing was written since; False: something was."""
         try:
             await self._link.publish(message)
         except ServerRefused as refused:
             if not refused.is_conflict:
                 raise refused.as_port_error(SERVICE) from refused
+            return False
         except Unanswered as error:
             raise Unavailable(SERVICE, f"the key {name} may be stored or not: {error}") from error
+        return True
 
     async def _erase(self, name: str) -> None:
         """Overwrite the secret's octets on the disk; the same twice changes nothing."""

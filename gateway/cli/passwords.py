@@ -1,5 +1,6 @@
 """`saraban account password`, `accept-invitation` and `totp`: passwords typed twice, or read from a file."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, operator
+from gateway.cli.desk import ADDRESS, Where, administering, at_desk, confirm, operator, saying_why
 from gateway.cli.output import fail, say
 from gateway.cli.remote import Remote
 from gateway.cli.remote_totp import own_totp, show_secret, totp_of
+from gateway.cli.signing_in import base_of, ca_option
 from gateway.mail.address import Address
 from gateway.processes.signin.changing import Changing
 from gateway.processes.signin.people import PeopleRows
@@ -81,12 +83,27 @@ async def invite(where: Where, address: Address) -> None:
 @click.argument("address", type=ADDRESS)
 @click.option("--code", required=True, help="The code of the invitation.")
 @password_file
-@at_desk
-async def accept_invitation(desk: Desk, address: Address, code: str, password_file: Path | None) -> None:
-    """Set the first password of an account that was added with an invitation.
+@click.option("--url", help="The gateway's, from any computer: https://mail.example.org:8443.")
+@ca_option
+def accept_invitation(
+    address: Address, code: str, password_file: Path | None, url: str | None, ca: Path | None
+) -> None:
+    """Set the first password of an account that was added with an invitation: by who has the code of it.
 
-    Example: saraban account accept-invitation somchai@opm.go.th --code nJ3…
+    Example: saraban account accept-invitation somchai@opm.go.th --code nJ3… --url https://mail.example.org:8443
     """
+    if url is None:
+        _accept_here(address, code, password_file)
+        return
+    remote = Remote(base_of(url), ca=ca.read_text() if ca else "")
+    asked = {"address": str(address), "code": code, "password": _password(password_file)}
+    with saying_why():
+        accepted = asyncio.run(remote.ask("POST", "/invitation", asked))
+    say(f"{address} can sign in", address=str(address), account_id=accepted["account_id"])
+
+
+@at_desk
+async def _accept_here(desk: Desk, address: Address, code: str, password_file: Path | None) -> None:
     password = _password(password_file)
     async with _changing(desk) as changing:
         person = await changing.accept_invitation(address, code, password)

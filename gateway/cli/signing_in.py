@@ -16,15 +16,17 @@ from gateway.domain.registration import Refused
 from gateway.mail.networks import is_loopback
 from gateway.ports import Unavailable
 
-
-@click.command()
-@click.argument("url")
-@click.option("--user", default="", help="An address, or an operator's name; asked for when not given.")
-@click.option(
+ca_option = click.option(
     "--ca",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The authority behind a self-made certificate (`saraban ca export`).",
 )
+
+
+@click.command()
+@click.argument("url")
+@click.option("--user", default="", help="An address, or an operator's name; asked for when not given.")
+@ca_option
 @click.option("--code", default="", help="Of your authenticator, if you have one; asked for on a terminal.")
 def login(url: str, user: str, ca: Path | None, code: str) -> None:
     """Sign in to a gateway's API, for twelve hours. The password is asked for, or a line of stdin.
@@ -33,7 +35,7 @@ def login(url: str, user: str, ca: Path | None, code: str) -> None:
 
     Example: saraban login https://mail.example.org:8443 --user suda@opm.go.th
     """
-    base, pem = _base(url), ca.read_text() if ca else ""
+    base, pem = base_of(url), ca.read_text() if ca else ""
     is_asked = sys.stdin.isatty()
     if not user and not is_asked:
         raise click.UsageError("nobody is at the terminal to be asked: say --user")
@@ -73,7 +75,7 @@ def logout() -> None:
     say("signed out")
 
 
-def _base(url: str) -> str:
+def base_of(url: str) -> str:
     """The URL without its path. A password goes in the clear to this machine alone."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -18,7 +18,8 @@ SIGN_INS: Final = "signin"  # the label under which SignInSecret is sealed
 # unknown: nobody here has that name. acts-as: another than itself. throttled: not even looked at. expired,
 # protocol, network: of an app password that is not for this. token: not valid, or somebody else's.
 # no-provider: the person's agency has none. trial-ended: its agency's. code: of the authenticator, wrong or
-# not given. banned: the account, by an operator; from a banned network it is throttled.
+# not given. banned: the account, by an operator; from a banned network it is throttled. invitation: a code
+# that is none of that account's, or was used, or has run out.
 Refusal = Literal[
     "unknown",
     "password",
@@ -34,6 +35,7 @@ Refusal = Literal[
     "protocol",
     "network",
     "code",
+    "invitation",
 ]
 
 

@@ -21,6 +21,21 @@ async def test_an_administrator_sets_a_password_and_invites(remote_world: World,
     assert (none.exit_code, none.stderr) == (3, f"saraban: {CLERK} has no authenticator\n")
 
 
+async def test_who_was_invited_sets_the_password_from_anywhere(remote_world: World, tmp_path: Path) -> None:
+    await login(remote_world, "admin")
+    code = (await told("account", "invite", CLERK))["code"]
+    await run("logout")
+    file = tmp_path / "password"
+    file.write_text("quite another one\n")
+    words = ("account", "accept-invitation", CLERK, "--password-file", str(file), "--url", remote_world.http)
+    wrong = await run(*words, "--code", "x")
+    assert (wrong.exit_code, "has no invitation with this code" in wrong.stderr) == (1, True), wrong.output
+    accepted = await told(*words, "--code", code)
+    assert (accepted["address"], accepted["account_id"][:4]) == (CLERK, "acc_")
+    clear = await run(*words[:-1], "http://mail.example.org", "--code", code)
+    assert "would carry the password in the clear: use https" in clear.stderr
+
+
 async def test_a_member_sets_its_own_password_with_the_current_one(
     remote_world: World, tmp_path: Path
 ) -> None:

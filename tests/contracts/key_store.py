@@ -31,6 +31,18 @@ class KeyStoreContract:
         await keys.put("verifier.acc_2", b"$argon2id$2")
         assert await keys.get("verifier.acc_2") == b"$argon2id$2"
 
+    async def test_of_those_who_exchange_a_secret_one_comes_through(
+        self, keys: KeyStore, others: KeyStore
+    ) -> None:
+        with pytest.raises(KeyError):
+            await keys.exchange("invitation.acc_1", b"code", b"")
+        await keys.put("invitation.acc_1", b"code")
+        assert await keys.get("invitation.acc_1") == b"code"
+        asking = [store.exchange("invitation.acc_1", b"code", b"") for store in (keys, others) * 5]
+        assert sorted(await asyncio.gather(*asking)) == [False] * 9 + [True]
+        assert not await keys.exchange("invitation.acc_1", b"code", b"")
+        assert await keys.get("invitation.acc_1") == b""
+
     async def test_a_forgotten_key_stays_forgotten(self, keys: KeyStore) -> None:
         await keys.get_or_make("account.acc_3")
         await keys.forget("account.acc_3")

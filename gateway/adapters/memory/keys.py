@@ -29,6 +29,12 @@ class MemoryKeyStore:
             raise KeyForgotten(name)
         self._secrets[name] = secret
 
+    async def exchange(self, name: str, former: bytes, secret: bytes) -> bool:
+        if await self.get(name) != former:
+            return False
+        self._secrets[name] = secret
+        return True
+
     async def put_new(self, secrets: Mapping[str, bytes]) -> None:
         assert len(secrets) <= KEYS_AT_ONCE_MAX, len(secrets)
         if used := self._secrets.keys() & secrets.keys():

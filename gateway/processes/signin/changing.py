@@ -7,6 +7,7 @@ Source: issue 2/9, Credentials.
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -26,6 +27,7 @@ from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.registration import Refused, Unknown
 from gateway.domain.signin import access_history
 from gateway.mail.address import Address
+from gateway.mail.ids import AccountId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore, Lane
 from gateway.processes.signin.passwords import Passwords, make_verifier
 from gateway.processes.signin.people import People
@@ -37,6 +39,13 @@ INVITATIONS_LAST: Final = timedelta(days=30)
 CODE_OCTETS: Final = 16  # 128 random bits, 22 characters of base64
 
 HowSet = Literal["invitation", "administrator", "person"]
+
+
+class NotInvited(Refused):
+    """No account has that address, or no invitation with that code, or not any more: which is not told."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(f"{address} has no invitation with this code, or it was used or has run out")
 
 
 class Changing:
@@ -81,16 +90,23 @@ class Changing:
         return code, expires_at
 
     async def accept_invitation(self, address: Address, code: str, password: str) -> Person:
-        """The first password, for who has the code; the code is used up then."""
-        person = await self._person(address)
+        """The first password, for who has the code: once, however many show it at once. Raises NotInvited.
+
+        A code that was taken is used up, also when the log is away just then.
+        """
+        person = await self._people.find(address.normalise())
+        # Nobody's invitation is looked for as somebody's is: that an address is here takes a code to know.
+        name = invitation_name(person.account_id if person else AccountId("nobody"))
+        kept = await self._value(name)
+        invitation = decode_invitation(kept)
+        if person is None or invitation is None or not invitation.is_for(code, self._clock.now()):
+            raise NotInvited(address)
         if person.status != "active":
             raise Refused(f"the account of {person.address} is not active")
-        name = invitation_name(person.account_id)
-        invitation = decode_invitation(await self._value(name))
-        if invitation is None or not invitation.is_for(code, self._clock.now()):
-            raise Refused(f"{address} has no invitation with this code, or it has run out")
-        await self._set(person, password, "invitation", Actor("account", person.account_id))
-        await self._keys.put(name, b"")
+        former, verifier = await self._verifiers(person, password)
+        if not await self._keys.exchange(name, kept, b""):
+            raise NotInvited(address)
+        await self._hold(person, [verifier, *former], "invitation", Actor("account", person.account_id))
         return person
 
     async def set_totp(self, address: Address) -> tuple[Person, str]:
@@ -122,17 +138,24 @@ class Changing:
         return person
 
     async def _set(self, person: Person, typed: str, how: HowSet, actor: Actor) -> None:
+        former, verifier = await self._verifiers(person, typed)
+        await self._hold(person, [verifier, *former], how, actor)
+
+    async def _verifiers(self, person: Person, typed: str) -> tuple[list[bytes], bytes]:
+        """Those that were before, newest first, and the one of a password that may be set. Raises Refused."""
         password = settable(typed, [person.address, *person.addresses])
-        name = verifier_name(person.account_id)
-        former = split_verifiers(await self._value(name))
+        former = split_verifiers(await self._value(verifier_name(person.account_id)))
         for verifier in former:
             if await self._passwords.is_right(password, verifier):
                 raise Refused("this is one of the account's last five passwords")
-        verifier = await asyncio.to_thread(make_verifier, password)
+        return former, await asyncio.to_thread(make_verifier, password)
+
+    async def _hold(self, person: Person, verifiers: Sequence[bytes], how: HowSet, actor: Actor) -> None:
+        """The first of them signs in from here on, once that is on record."""
         stamp = Stamp(at=self._clock.now(), actor=actor, by=self._by)
         done = PasswordSet(account_id=person.account_id, how=how, **stamp.fields())
         await self._lane.append([Fact(access_history(person.agency_id), done)])
-        await self._keys.put(name, join_verifiers([verifier, *former]))
+        await self._keys.put(verifier_name(person.account_id), join_verifiers(verifiers))
 
     async def _value(self, name: str) -> bytes:
         """What the KeyStore has; b"": nothing."""

@@ -121,7 +121,7 @@ class SignIns:
 
     async def verifiers(self, username: str, remote_ip: str) -> Verifiers | ClaimRefused:
         """What SCRAM goes on with; of somebody who is not here it looks the same. Raises Unavailable."""
-        if self._has_to_wait(username, remote_ip):
+        if self.has_to_wait(username, remote_ip):
             return ClaimRefused("throttled")
         person = await self._person(username)
         apps = [] if person is None else await self._people.app_passwords(person.account_id)
@@ -137,7 +137,7 @@ class SignIns:
 
         code: of an authenticator, which those who have one show to administer (protocol `web`).
         """
-        if self._has_to_wait(claim.username, origin.remote_ip):
+        if self.has_to_wait(claim.username, origin.remote_ip):
             return ClaimRefused("throttled")
         person = await self._person(claim.username)
         finding = await self._find(claim, origin, person)
@@ -159,7 +159,7 @@ class SignIns:
 
     def may_show_code(self, remote_ip: str) -> bool:
         """False: too many codes of that network were none, and this one is not to be looked at."""
-        return not self._has_to_wait(_codes_of(remote_ip), remote_ip)
+        return not self.has_to_wait(_codes_of(remote_ip), remote_ip)
 
     async def check_vouched(
         self, username: str, agency_id: AgencyId, origin: Origin
@@ -192,7 +192,7 @@ class SignIns:
 
         is_appointed: whether there is one of that name; if not, it is refused as slowly. Raises as `check`.
         """
-        if self._has_to_wait(claim.username, origin.remote_ip):
+        if self.has_to_wait(claim.username, origin.remote_ip):
             return ClaimRefused("throttled")
         name = operator_verifier_name(claim.username)
         verifier = await verifier_of(self._keys, name) if is_appointed else None
@@ -212,21 +212,15 @@ class SignIns:
 
     def check_code(self, username: str, remote_ip: str, secret: str, code: str) -> bool | ClaimRefused:
         """Whether a code is one of a secret, of somebody who is signed in; throttled as passwords are."""
-        if self._has_to_wait(username, remote_ip):
+        if self.has_to_wait(username, remote_ip):
             return ClaimRefused("throttled")
         if self._codes.is_right(secret, code, self._clock.now()):
             return True
         self._throttle.failed(_name(username), remote_ip)
         return False
 
-    async def _failed(self, username: str, remote_ip: str) -> None:
-        """Count it. Who goes on after the longest wait is banned with the whole network."""
-        if self._throttle.failed(_name(username), remote_ip) and self._bans is not None:
-            await self._bans.guesses(remote_ip)
-            if self._bans.of_network(remote_ip) is not None:
-                self._throttle.forget_network(remote_ip)
-
-    def _has_to_wait(self, username: str, remote_ip: str) -> bool:
+    def has_to_wait(self, username: str, remote_ip: str) -> bool:
+        """True: there were too many failures, and this is not to be looked at; it is counted."""
         is_banned = self._bans is not None and self._bans.of_network(remote_ip) is not None
         if not is_banned and self._throttle.wait_s(_name(username), remote_ip) == 0:
             return False
@@ -235,6 +229,19 @@ class SignIns:
         if len(self._unrecorded) > UNRECORDED_NETWORKS_MAX:
             self._unrecorded.popitem(last=False)
         return True
+
+    async def refuse_invitation(self, username: str, origin: Origin) -> ClaimRefused:
+        """Somebody showed a code that is no invitation of theirs: counted and on record as a password."""
+        await self._failed(username, origin.remote_ip)
+        await self._record(username, origin, await self._person(username), _Finding("invitation"))
+        return ClaimRefused("invitation")
+
+    async def _failed(self, username: str, remote_ip: str) -> None:
+        """Count it. Who goes on after the longest wait is banned with the whole network."""
+        if self._throttle.failed(_name(username), remote_ip) and self._bans is not None:
+            await self._bans.guesses(remote_ip)
+            if self._bans.of_network(remote_ip) is not None:
+                self._throttle.forget_network(remote_ip)
 
     async def _person(self, username: str) -> Person | None:
         address = _address(username)

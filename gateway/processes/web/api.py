@@ -19,6 +19,7 @@ from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.web import bodies, openapi
+from gateway.processes.web.invited import Acceptance, accept_invitation
 from gateway.processes.web.office import BODY_OCTETS_MAX, Asked, Office, Operation
 from gateway.processes.web.operations import OPERATIONS, PREFIX
 from gateway.processes.web.peers import is_private
@@ -44,6 +45,7 @@ SAFE: Final = frozenset({"GET", "HEAD"})  # RFC 9110 §9.2.1: nothing is changed
 # Beside the answer to a change that is made and that the next request may not see yet.
 ROWS: Final = "saraban-rows"
 TOKEN: Final = "/token"
+INVITATION: Final = "/invitation"
 DESCRIPTION: Final = "/openapi.json"
 _BEARER: Final = re.compile(r"bearer +([^ ]+) *", re.IGNORECASE)
 
@@ -113,6 +115,11 @@ class Administration:
         if path == TOKEN:
             _allowed(request.method, {"POST": None, "DELETE": None})
             return await self._token(request)
+        if path == INVITATION:
+            _allowed(request.method, {"POST": None})
+            acceptance = await _body(request, Acceptance)
+            accepting = accept_invitation(self._office, request, acceptance)
+            return answer(await self._under_way.see_through(accepting))
         methods, found = self._find(path)
         operation = _allowed(request.method, methods)
         assert operation is not None, path

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.processes.web import bodies
+from gateway.processes.web.invited import Acceptance, Accepted
 from gateway.processes.web.office import Operation
 from gateway.processes.web.operations import OPERATIONS, PREFIX
 from gateway.processes.web.problems import PROBLEM, ProblemDetails
@@ -20,7 +21,7 @@ _REFUSED: Final = {status: {"$ref": "#/components/responses/Problem"} for status
 
 @cache
 def description() -> dict[str, Any]:
-    paths: dict[str, dict[str, Any]] = {"/token": _token()}
+    paths: dict[str, dict[str, Any]] = {"/token": _token(), "/invitation": _invitation()}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
@@ -61,6 +62,18 @@ def _token() -> dict[str, Any]:
             "summary": "End the token.",
             "responses": {"204": {"description": "It is no token any more."}, **_REFUSED},
         },
+    }
+
+
+def _invitation() -> dict[str, Any]:
+    return {
+        "post": {
+            "operationId": "post_invitation",
+            "summary": "Accept an invitation: set the account's password, for who has the code of it, once.",
+            "security": [],
+            "requestBody": _body(Acceptance),
+            "responses": {"200": _response("Done.", Accepted), **_REFUSED},
+        }
     }
 
 
@@ -114,7 +127,7 @@ def _reference(kind: type[Any]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds: list[type[Any]] = [ProblemDetails, bodies.SignInRequest, bodies.TokenAnswer]
+    kinds: list[type[Any]] = [ProblemDetails, bodies.SignInRequest, bodies.TokenAnswer, Acceptance, Accepted]
     for operation in OPERATIONS:
         kinds += [kind for kind in (operation.body, operation.answer) if kind is not None]
     _, components = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=_TEMPLATE)

@@ -1,5 +1,6 @@
 """Setting passwords: on record before they hold, never one of the last five, invitations once."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from gateway.mail.address import Address, parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Conflict, Position, Unavailable
 from gateway.processes.signin import passwords
-from gateway.processes.signin.changing import Changing
+from gateway.processes.signin.changing import Changing, NotInvited
 from gateway.processes.signin.signin import Origin, SignIns
 from gateway.processes.signin.totp import secret_name
 from gateway.protocols.sasl.exchange import PasswordClaim
@@ -178,6 +179,23 @@ async def test_an_invitation_is_accepted_once() -> None:
         await office.set("the second of them", code="code")
     (fact,) = await office.facts()
     assert (fact.how, fact.actor) == ("invitation", Actor("account", ACCOUNT))
+
+
+async def test_of_many_who_show_a_code_at_once_one_sets_the_password() -> None:
+    office = Office()
+    await office.invite("code")
+    async with office.changing() as changing:
+        setting = [changing.accept_invitation(SUDA, "code", f"password of {who}") for who in range(8)]
+        done = await asyncio.gather(*setting, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in done) == ["NotInvited"] * 7 + ["Person"]
+    assert len(await office.facts()) == 1
+    (winner,) = [number for number, each in enumerate(done) if isinstance(each, Person)]
+    assert await office.lets_in(f"password of {winner}")
+
+
+async def test_nobodys_invitation_is_refused_as_a_wrong_code_is() -> None:
+    with pytest.raises(NotInvited, match=r"nobody@opm\.go\.th has no invitation with this code"):
+        await Office().set(FIRST, code="code", address=parse_address("nobody@opm.go.th"))
 
 
 async def test_an_invitation_runs_out_and_waits_for_nobody_suspended() -> None:

@@ -393,6 +393,7 @@ async def test_every_page_is_in_the_language_wanted_can_be_read_aloud_and_runs_n
     (link,) = [href for href in pages[-1].links.values() if href.endswith("/revoke")]
     pages.append(await browser.get(link))
     pages.append(await browser.get("/account/sign-ins"))
+    pages.append(await browser.get("/account/invitation"))
     for page in pages:
         assert (page.language, page.headers["content-language"]) == (language, language)
         assert TEXTS["title"]._asdict()[language] in page.text

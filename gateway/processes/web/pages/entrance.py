@@ -14,7 +14,7 @@ from gateway.processes.web.signing_in import MECHANISM, WAIT_S
 from gateway.protocols.sasl.exchange import BadResponse, PasswordClaim, prepare_password
 
 REASONS: Final = frozenset(
-    {"ended", "suspended", "trial-ended", "signed-out"}
+    {"ended", "suspended", "trial-ended", "signed-out", "password-set"}
 )  # why somebody is sent here, in a URL
 
 
@@ -25,7 +25,7 @@ async def ask_address(visit: Visit) -> Response:
 
 async def take_address(visit: Visit) -> Response:
     """Where somebody of that domain signs in: at the agency's provider, or with a password here."""
-    address = _address(field(visit.form, "address"))
+    address = address_of(field(visit.form, "address"))
     if address is None:
         return _address_again(visit)
     if (place := await place_of(visit.office, address)) is not None:
@@ -35,7 +35,7 @@ async def take_address(visit: Visit) -> Response:
 
 async def take_password(visit: Visit) -> Response:
     """On record either way, before it is answered."""
-    address = _address(field(visit.form, "address"))
+    address = address_of(field(visit.form, "address"))
     if address is None:
         return _address_again(visit)
     if (place := await place_of(visit.office, address)) is not None:
@@ -85,7 +85,7 @@ def _address_again(visit: Visit) -> Response:
     return visit.page("sign_in.html", HTTPStatus.BAD_REQUEST, fault="no-address", address=typed, here=SIGN_IN)
 
 
-def _address(typed: str) -> Address | None:
+def address_of(typed: str) -> Address | None:
     """None: it is none."""
     try:
         return parse_address(typed).normalise()

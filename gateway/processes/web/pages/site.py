@@ -14,7 +14,7 @@ from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.web.office import Office
-from gateway.processes.web.pages import entrance, own, provider, rendering, sign_ins
+from gateway.processes.web.pages import entrance, invited, own, provider, rendering, sign_ins
 from gateway.processes.web.pages.faults import NotSignedIn, PageFault
 from gateway.processes.web.pages.forms import read_form
 from gateway.processes.web.pages.visit import HOME, SIGN_IN, Door, Visit
@@ -30,6 +30,8 @@ DOORS: Final = (
     Door("POST", SIGN_IN, entrance.take_address, is_inside=False),
     Door("GET", "/account/password", entrance.start_again, is_inside=False),
     Door("POST", "/account/password", entrance.take_password, is_inside=False),
+    Door("GET", invited.PATH, invited.ask, is_inside=False),
+    Door("POST", invited.PATH, invited.take, is_inside=False),
     Door("GET", provider.RETURN, provider.come_back, is_inside=False),
     Door("POST", "/account/sign-out", entrance.sign_out),
     Door("GET", sign_ins.PATH, sign_ins.show),

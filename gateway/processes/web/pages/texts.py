@@ -81,6 +81,27 @@ TEXTS: Final[dict[str, Text]] = {
     ),
     "ended": Text("การลงชื่อเข้าใช้สิ้นสุดแล้ว โปรดลงชื่อเข้าใช้ใหม่", "You are not signed in any more: sign in again."),
     "signed-out": Text("ออกจากระบบแล้ว", "You are signed out."),
+    # --- an invitation
+    "have-invitation": Text("ได้รับรหัสเชิญ", "I have an invitation"),
+    "invitation": Text("ตั้งรหัสผ่านแรก", "Set your first password"),
+    "invitation-what": Text(
+        "ผู้ดูแลอีเมลของหน่วยงานให้รหัสเชิญแก่ท่าน ใช้ได้ครั้งเดียวภายใน 30 วัน",
+        "Your agency's administrator has given you the code of an invitation: it works once, within 30 days.",
+    ),
+    "invitation-code": Text("รหัสเชิญ", "Code of the invitation"),
+    "new-password": Text("รหัสผ่านใหม่", "New password"),
+    "repeated": Text("รหัสผ่านใหม่อีกครั้ง", "New password again"),
+    "password-rules": Text(
+        "อย่างน้อย 12 ตัวอักษร ไม่ใช่ที่อยู่ของท่านเอง ไม่ซ้ำกับห้ารหัสผ่านล่าสุด และไม่ใช่รหัสผ่านที่ใคร ๆ ก็ลองก่อน",
+        "At least 12 characters: not your address, none of your last five, none that everybody tries first.",
+    ),
+    "set-password": Text("ตั้งรหัสผ่าน", "Set the password"),
+    "not-repeated": Text("รหัสผ่านสองช่องไม่ตรงกัน โปรดพิมพ์อีกครั้ง", "The two passwords differ: type them again."),
+    "not-invited": Text(
+        "ที่อยู่นี้ไม่มีรหัสเชิญดังกล่าว หรือรหัสถูกใช้แล้วหรือหมดอายุ โปรดขอรหัสใหม่จากผู้ดูแลอีเมลของหน่วยงาน",
+        "This address has no invitation with that code, or it was used or has run out: ask for another one.",
+    ),
+    "password-set": Text("ตั้งรหัสผ่านแล้ว โปรดลงชื่อเข้าใช้", "The password is set: sign in."),
     # --- the account
     "account": Text("บัญชีของฉัน", "My account"),
     "name": Text("ชื่อ", "Name"),
@@ -176,6 +197,7 @@ TEXTS: Final[dict[str, Text]] = {
         "ปฏิเสธ: รหัสผ่านสำหรับแอปไม่ใช่ของโพรโทคอลนี้", "refused: app password not for this protocol"
     ),
     "why-network": Text("ปฏิเสธ: รหัสผ่านสำหรับแอปไม่ใช่ของเครือข่ายนี้", "refused: app password not for this network"),
+    "why-invitation": Text("ปฏิเสธ: รหัสเชิญใช้ไม่ได้", "refused: no such invitation"),
     "why-code": Text("ปฏิเสธ: รหัสจากแอปยืนยันตัวตนผิด", "refused: wrong code of the authenticator"),
     # --- what is not done
     "error": Text("ทำรายการไม่ได้", "This was not done"),
