@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from gateway.adapters.at_dot import kept_at_dot
 from gateway.adapters.code_flow import OpenIdCodeFlow
 from gateway.adapters.jetstream.leases import JetStreamLeases
 from gateway.adapters.jetstream.notifier import JetStreamNotifier
@@ -148,10 +149,12 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             words=_words(g, resolver),
             mail_hosts=_mail_hosts(settings, resolver),
         )
+        dots = settings.data / "run" / f"relay-{settings.instance}.dots"
+        at_dot = stack.enter_context(kept_at_dot(dots, entropy))
         maillog.role_ready()
         serving()
         await Relay(
-            queue=QueueRows(pool, g.log, g.clock, entropy),
+            queue=QueueRows(pool, g.log, g.clock, entropy, at_dot),
             lane=await enter(g.lane()),
             content=g.contents(pool, JetStreamWriteAhead(g.link), objects),
             keys=g.keys,

@@ -6,7 +6,7 @@ longer than the database does. A lease that ran out while its recipient still wa
 nobody could record: a possible double, written down.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from projections.readmodel import Pool, Rows
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """holder: made for one `take` (entropy), so it is the token of its leases too.
+    """holder: made for one `take` (entropy), so it is the token of its leases too; a relay's begins alike.
 
     ends_s: by the holder's monotonic clock. is_wanted: somebody else waits for it.
     """
@@ -64,6 +64,18 @@ RELEASE = """
 DELETE FROM leases.relay_lease AS l
 USING unnest($1::text[], $2::int[], $3::text[]) AS held (mail_id, recipient, holder)
 WHERE (l.mail_id, l.recipient, l.holder) = (held.mail_id, held.recipient, held.holder)
+"""
+
+
+INHERIT = """
+WITH gone AS (
+    DELETE FROM leases.relay_lease WHERE starts_with(holder, $1) RETURNING mail_id, recipient, holder, until
+), doubtful AS (
+    INSERT INTO leases.ran_out (mail_id, recipient, holder, until)
+    SELECT gone.* FROM gone JOIN {schema}.recipient AS r USING (mail_id, recipient)
+    WHERE r.outcome = 'waiting' AND ($2::bigint[] IS NULL OR r.position = ANY($2))
+)
+SELECT count(*) FROM gone
 """
 
 
@@ -125,7 +137,19 @@ async def sweep(rows: Rows, *, schema: str) -> int:
     return int(done.rsplit(" ", 1)[1])
 
 
+async def inherit(rows: Rows, *, token: str, doubtful: Collection[int] | None, schema: str) -> int:
+    """End the leases of holders that begin so, whose process is dead; how many there were.
+
+    doubtful: positions of mail.queued that hosts may have; None: nobody can tell which. Of these, who still
+    waits is a possible double. The rows have reached all that the process has recorded.
+    """
+    number: int = await rows.fetchval(
+        INHERIT.format(schema=schema), f"{token}.", None if doubtful is None else list(doubtful)
+    )
+    return number
+
+
 async def ran_out(rows: Rows) -> int:
-    """How many leases ran out without an outcome so far: possible doubles."""
+    """How many leases ran out, or were left at the final dot, without an outcome: possible doubles."""
     count: int = await rows.fetchval("SELECT count(*) FROM leases.ran_out")
     return count

@@ -12,7 +12,6 @@ from tests.e2e.gateway import SARABAN, Gateway
 from tests.e2e.storm import HOSTED, SOME, storm
 from tests.sizes import size
 
-# The relay first: what it held waits for its leases to run out, and that takes a minute.
 VICTIMS = ("relay", "edge", "router", "packer", "projector", "nats", "s3", "postgres")
 ACKNOWLEDGED = size(400, 10_000)
 STOPPED_FOR_S = size(4, 30)

@@ -138,6 +138,7 @@ class Relay:
 
     async def run(self) -> None:
         """Raises Deposed when another relay has the lane."""
+        await patiently(self._clock, "inherit leases", self._queue.inherit)
         try:
             async with self._tasks as tasks:
                 tasks.create_task(self._take_all(), name="take")
@@ -355,7 +356,9 @@ class Relay:
         if last is not None:
             await last.is_recorded.wait()
         may = job.may_end(self._clock.monotonic())
-        job.is_doubtful |= may
+        if may:
+            job.is_doubtful = True
+            self._queue.begin(job)
         return may
 
     # --- outcomes ---------------------------------------------------------------------------------------
@@ -430,6 +433,7 @@ class Relay:
     def _recorded(self, conclusions: Sequence[Conclusion], position: Position) -> None:
         for conclusion in conclusions:
             conclusion.job.recorded_at = position
+            self._queue.end(conclusion.job)
             self._concluded.put_nowait((conclusion.job, position))
             for fact in conclusion.facts:
                 _log_conclusion(fact, conclusion.took_s)

@@ -4,7 +4,7 @@ Source: architecture §2.4: take the lease, read the log's last position, wait u
 look again, and only then connect; a lease ends when the rows have its outcome.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -67,8 +67,41 @@ class Job:
         )
 
 
+class AtDot(Protocol):
+    """Which mails hosts may have that the log does not know: what a relay leaves behind when it is killed.
+
+    A mail.queued whose recipients go in parts at once is marked as long as none of them has ended.
+    """
+
+    @property
+    def token(self) -> str:
+        """Begins the holders of its leases, and of those of the process before."""
+
+    @property
+    def left(self) -> Collection[int] | None:
+        """Positions of mail.queued that hosts may have from that one; None: nobody can tell which."""
+
+    def inherited(self) -> None:
+        """What was left is seen to: from here on it is about this process."""
+
+    def begin(self, position: int) -> None:
+        """A host may have it from now on."""
+
+    def end(self, position: int) -> None:
+        """The log has what became of it, if a host could have it at all."""
+
+
 class Queue(Protocol):
     """The queue's rows and the relays' leases, as one relay needs them. All raise Unavailable."""
+
+    async def inherit(self) -> None:
+        """End the leases of the process before, which is dead. Once: our lane is open, none is taken yet."""
+
+    def begin(self, job: Job) -> None:
+        """A host may have it from now on."""
+
+    def end(self, job: Job) -> None:
+        """The log has what became of it."""
 
     async def take(self, limit: int) -> Sequence[Job]:
         """Jobs for up to so many recipients that are due and nobody else's."""
@@ -89,8 +122,24 @@ class Queue(Protocol):
 class QueueRows:
     """The port above, on the rows."""
 
-    def __init__(self, pool: Pool, log: EventLog, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, pool: Pool, log: EventLog, clock: Clock, entropy: Entropy, at_dot: AtDot) -> None:
         self._pool, self._log, self._clock, self._entropy = pool, log, clock, entropy
+        self._at_dot = at_dot
+
+    async def inherit(self) -> None:
+        last = await self._log.last()
+        if not await reached(self._pool, QueueModel, last, ROWS_TIMEOUT_S):
+            raise Unavailable("queue", f"its rows have not reached position {last}")
+        token, doubtful = self._at_dot.token, self._at_dot.left
+        async with self._pool.rows() as rows:
+            await leases.inherit(rows, token=token, doubtful=doubtful, schema=schema_of(QueueModel))
+        self._at_dot.inherited()
+
+    def begin(self, job: Job) -> None:
+        self._at_dot.begin(job.position)
+
+    def end(self, job: Job) -> None:
+        self._at_dot.end(job.position)
 
     async def take(self, limit: int) -> Sequence[Job]:
         async with self._pool.rows() as rows:
@@ -135,7 +184,7 @@ class QueueRows:
         wanted: dict[MailId, tuple[int, ...]] = {}
         for one in due:
             wanted[one.mail_id] = (*wanted.get(one.mail_id, ()), *one.recipients)
-        holder = self._entropy(HOLDER_OCTETS).hex()
+        holder = f"{self._at_dot.token}.{self._entropy(HOLDER_OCTETS).hex()}"
         now_s = self._clock.monotonic()
         async with self._pool.rows() as rows:
             taken = await leases.take(rows, wanted, holder=holder, seconds=LEASE_S, now_s=now_s)

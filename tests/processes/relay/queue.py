@@ -22,6 +22,24 @@ Waiting = tuple[int, datetime, datetime | None]  # attempts made, time of the ne
 
 
 @dataclass
+class AtDotInMemory:
+    """The port AtDot. marked: positions that a host may have."""
+
+    token: str = "test"
+    left: Collection[int] | None = ()
+    marked: set[int] = field(default_factory=set)
+
+    def inherited(self) -> None:
+        self.marked = set()
+
+    def begin(self, position: int) -> None:
+        self.marked.add(position)
+
+    def end(self, position: int) -> None:
+        self.marked.discard(position)
+
+
+@dataclass
 class MemoryQueue:
     """held: recipients under lease, by position of mail.queued."""
 
@@ -31,6 +49,15 @@ class MemoryQueue:
     held: set[tuple[int, int]] = field(default_factory=set)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     lost: bool = False
+
+    async def inherit(self) -> None:
+        """Nobody was before."""
+
+    def begin(self, job: Job) -> None:
+        """Nothing of it outlives the process."""
+
+    def end(self, job: Job) -> None:
+        """Likewise."""
 
     async def take(self, limit: int) -> Sequence[Job]:
         jobs = list[Job]()

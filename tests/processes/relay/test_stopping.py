@@ -19,7 +19,9 @@ class Routed(QueueRows):
     """The rows, and the next hops that the setting says."""
 
     def __init__(self, setting: Rows) -> None:
-        super().__init__(setting.pool, setting.world.log, setting.clock, setting.world.entropy)
+        super().__init__(
+            setting.pool, setting.world.log, setting.clock, setting.world.entropy, setting.at_dot
+        )
         self.hops: dict[AgencyId, NextHop] = {}
 
     async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:

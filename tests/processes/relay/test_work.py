@@ -30,6 +30,7 @@ from projections.queue.project import QueueModel
 from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, open_pool
 from tests.processes.relay.host import Host
+from tests.processes.relay.queue import AtDotInMemory
 from tests.processes.relay.setting import Setting
 from tests.processes.router.test_router import router, running
 from tests.processes.world import BY
@@ -42,13 +43,13 @@ class Rows(Setting):
 
     def __init__(self, pool: Pool) -> None:
         super().__init__()
-        self.pool = pool
+        self.pool, self.at_dot = pool, AtDotInMemory()
         ring = Keyring(self.world.keys)
         self.models = [QueueModel(ring), DirectoryModel(ring), QuotaModel()]
         self.projections = [Projection(model, pool) for model in self.models]
 
     def rows(self) -> QueueRows:
-        return QueueRows(self.pool, self.world.log, self.clock, self.world.entropy)
+        return QueueRows(self.pool, self.world.log, self.clock, self.world.entropy, self.at_dot)
 
     async def make_tables(self) -> None:
         await checkpoint.create(self.pool, self.models)
@@ -161,6 +162,45 @@ async def test_the_lease_of_a_dead_relay_runs_out_and_is_counted(
     await setting.rows().renew([job])
     assert job.lease is None
     assert not job.may_end(setting.clock.monotonic())
+
+
+async def test_the_leases_of_a_relay_that_is_known_to_be_dead_end_at_once(setting: Rows) -> None:
+    """And only what a host may have of them, and the rows do not know, is a possible double."""
+    await setting.queued(mails=3)
+    await setting.fold()
+    dead = setting.rows()
+    first, second, third = await dead.take(10)
+    dead.begin(first)
+    dead.begin(second)
+    await relayed(setting, second)  # and it died before it could end the lease
+    setting.at_dot.left = setting.at_dot.marked
+    inheriting = asyncio.create_task(setting.rows().inherit())
+    await setting.fold()
+    await inheriting
+    assert await setting.leased() == 0
+    assert setting.at_dot.marked == set()
+    assert recipients(await setting.rows().take(10)) == [(first.position, 0), (third.position, 0)]
+    async with setting.pool.rows() as rows:
+        assert await leases.ran_out(rows) == 1
+
+
+async def test_when_nobody_can_tell_what_was_at_the_dot_all_that_waits_may_be_doubled(setting: Rows) -> None:
+    await setting.queued(mails=3)
+    await setting.fold()
+    await setting.rows().take(10)
+    setting.at_dot.left = None
+    await setting.rows().inherit()
+    async with setting.pool.rows() as rows:
+        assert await leases.ran_out(rows) == 3
+
+
+async def test_the_leases_of_others_are_not_inherited(setting: Rows) -> None:
+    await setting.queued(mails=3)
+    await setting.fold()
+    await setting.rows().take(10)
+    setting.at_dot = AtDotInMemory("other")
+    await setting.rows().inherit()
+    assert await setting.leased() == 3
 
 
 async def test_a_renewed_lease_stays_ours(setting: Rows) -> None:
