@@ -93,7 +93,10 @@ class DirectoryRows:
         self, query: str, addresses: Sequence[str] | None = None, domains: Sequence[str] | None = None
     ) -> list[dict[str, Any]]:
         if addresses is None:
-            return [{"agency_id": agency, "relay_host": host} for agency, host in self.servers.items()]
+            return [
+                {"agency_id": agency_id, "relay_host": host, "relay_port": 25, "route": None}
+                for agency_id, host in self.servers.items()
+            ]
         if domains is None:  # rules of accounts, by their ids
             return [self.rules[account_id] for account_id in addresses if account_id in self.rules]
         self.asked += 1
