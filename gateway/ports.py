@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NewType, Protocol, TypeVar
+from typing import Final, NamedTuple, NewType, Protocol, TypeVar
 
 from gateway.domain import codec
 from gateway.domain.agency import IdentityProvider
@@ -353,6 +353,12 @@ class ObjectStore(Protocol):
 KEYS_AT_ONCE_MAX: Final = 500
 
 
+class KeptSecret(NamedTuple):
+    name: str
+    secret: bytes | None  # None: it was forgotten
+    number: int  # of its last writing, ascending
+
+
 class KeyStore(Protocol):
     """Named secrets outside the log, encrypted under the master key, destroyable (architecture §7).
 
@@ -384,6 +390,15 @@ class KeyStore(Protocol):
         """
 
     async def forget(self, name: str) -> None: ...
+
+    def kept(self, *beginnings: str) -> AsyncIterator[KeptSecret]:
+        """All whose names begin so, in the order of their last writing. Reads through the whole store."""
+
+    async def remove(self, name: str) -> None:
+        """As if it never was, also that it was forgotten: for a name that nobody uses again.
+
+        Who remembers it is not told: what it opens has to be over by itself.
+        """
 
 
 # --- names --------------------------------------------------------------------------------------------

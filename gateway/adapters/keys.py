@@ -11,7 +11,7 @@ Source: architecture §7 (what is not in the log); NIST SP 800-38D.
 import asyncio
 import stat
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -25,7 +25,7 @@ from gateway.adapters.jetstream.log import store_guarded
 from gateway.adapters.jetstream.streams import KEYS
 from gateway.adapters.jetstream.wire import Outgoing, ServerRefused, Stored, Unanswered
 from gateway.domain.sealing import DATA_KEY_OCTETS, NONCE_OCTETS
-from gateway.ports import KEYS_AT_ONCE_MAX, Clock, Entropy, KeyForgotten, Unavailable
+from gateway.ports import KEYS_AT_ONCE_MAX, Clock, Entropy, KeptSecret, KeyForgotten, Unavailable
 
 MASTER_KEY_OCTETS: Final = 32
 REMEMBERED_MAX: Final = 20_000  # keys of about 400 octets each
@@ -125,6 +125,22 @@ class JetStreamKeyStore:
             await self._store(Outgoing(_tombstone_of(name), b"", guard), name)
         raise Unavailable(SERVICE, f"{name} is written by others all the time")
 
+    async def kept(self, *beginnings: str) -> AsyncIterator[KeptSecret]:
+        start = 1
+        while found := await self._link.read(KEYS, "key.>", start, CHANGES_MAX):
+            for stored in found:
+                name = _name_of(stored.subject)
+                if name.startswith(beginnings):
+                    is_forgotten = _is_tombstone(stored)
+                    secret = None if is_forgotten else self._opened(name, stored)
+                    yield KeptSecret(name, secret, stored.sequence)
+            start = found[-1].sequence + 1
+
+    async def remove(self, name: str) -> None:
+        self._known.pop(name, None)
+        await self._erase(name)
+        await self._erase(name, "forgotten")
+
     async def check(self) -> None:
         """Raises BadMasterKey when what is kept was encrypted under another master key; Unavailable."""
         newest = await self._link.last(KEYS, "key.*.value")
@@ -197,9 +213,9 @@ class JetStreamKeyStore:
             raise Unavailable(SERVICE, f"the key {name} may be stored or not: {error}") from error
         return True
 
-    async def _erase(self, name: str) -> None:
-        """Overwrite the secret's octets on the disk; the same twice changes nothing."""
-        value = await self._link.last(KEYS, f"key.{_token(name)}.value")
+    async def _erase(self, name: str, which: str = "value") -> None:
+        """Overwrite its octets on the disk; the same twice changes nothing. which: of its two subjects."""
+        value = await self._link.last(KEYS, f"key.{_token(name)}.{which}")
         if value is None:
             return
         try:

@@ -19,6 +19,8 @@ from msgspec import Struct
 from gateway.domain.events import Event, Instant
 from gateway.mail.ids import AccountId
 
+TOKENS: Final = "token."  # how their names in the KeyStore begin
+SESSIONS: Final = "session."
 VERIFIERS_KEPT: Final = 5  # no reuse of the last five passwords
 
 # A sign-in has to be cheap for us: a hash made elsewhere may ask for four times what ours do.
@@ -113,6 +115,15 @@ def _digest(code: str) -> bytes:
 def invitation_name(account_id: AccountId) -> str:
     """The KeyStore's name of an Invitation."""
     return f"invitation.{account_id}"
+
+
+class _Ending(Struct, frozen=True):
+    expires_at: datetime
+
+
+def ends_at(value: bytes) -> datetime:
+    """When a token or a session ends by itself, as the KeyStore has it."""
+    return msgspec.json.decode(value, type=_Ending).expires_at
 
 
 def verifier_name(account_id: AccountId) -> str:

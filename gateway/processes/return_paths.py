@@ -16,6 +16,7 @@ from gateway.mail import srs
 from gateway.mail.address import Address, normalise_domain, parse_address
 from gateway.ports import Clock, EventLog, KeyForgotten, KeyStore, Position
 
+SECRETS: Final = "srs."  # how their names in the KeyStore begin
 IN_THE_LOG: Final = "forwarded.invalid"
 
 
@@ -70,14 +71,19 @@ class ReturnPaths:
 
     async def _secrets(self) -> list[bytes]:
         """This month's and the last one's, where something was forwarded then."""
-        today, secrets = self._clock.now().date(), list[bytes]()
-        for month in (today, today.replace(day=1) - timedelta(days=1)):
+        secrets = list[bytes]()
+        for name in needed_secrets(self._clock.now().date()):
             try:
-                secrets.append(await self._keys.get(_key_name(month)))
+                secrets.append(await self._keys.get(name))
             except (KeyError, KeyForgotten):
                 continue
         return secrets
 
 
+def needed_secrets(today: date) -> tuple[str, str]:
+    """The names of this month's and the last one's: what others before them wrote has expired."""
+    return _key_name(today), _key_name(today.replace(day=1) - timedelta(days=1))
+
+
 def _key_name(day: date) -> str:
-    return f"srs.{day:%Y%m}"
+    return f"{SECRETS}{day:%Y%m}"

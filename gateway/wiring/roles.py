@@ -38,7 +38,7 @@ from gateway.processes.router.forwards import Forwards
 from gateway.processes.router.lists import Lists
 from gateway.processes.router.reports import Reports
 from gateway.processes.router.router import Router
-from gateway.processes.steward import expiring, release, retiring, sweep, trials
+from gateway.processes.steward import expiring, forgetting, release, retiring, sweep, trials
 from gateway.processes.steward.exports import Exports
 from gateway.processes.steward.trials import Trials
 from gateway.processes.steward.warnings import People, TrialWarnings
@@ -273,6 +273,7 @@ async def steward(settings: Settings, serving: Callable[[], None]) -> None:
                 name="see to trials",
             )
             group.create_task(retiring.run(pool, READ_MODELS, g.clock, leases), name="retire rows")
+            group.create_task(forgetting.run(g.keys, g.clock, leases), name="forget secrets")
 
 
 def _trials(g: Ground, pool: Pool, content: ContentStore, lane: Lane) -> Trials:

@@ -68,8 +68,10 @@ async def test_the_packer_reads_and_purges(site: Link, nats_server: RunningNats)
 
 
 @pytest.mark.usefixtures("site")
-@pytest.mark.parametrize("role", ["cli", "web"])
-async def test_who_registers_makes_keys_and_destroys_them(nats_server: RunningNats, role: str) -> None:
+@pytest.mark.parametrize("role", ["cli", "web", "steward"])
+async def test_who_registers_or_forgets_makes_keys_and_destroys_them(
+    nats_server: RunningNats, role: str
+) -> None:
     async with connect(nats_server.url(role), name=role) as link:
         keys = JetStreamKeyStore(link, bytes(32), clock=SystemClock(), entropy=os.urandom)
         assert len(await keys.get_or_make(f"account.acc_of_{role}")) == 32

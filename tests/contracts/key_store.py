@@ -53,6 +53,33 @@ class KeyStoreContract:
         with pytest.raises(KeyForgotten):
             await keys.put("account.acc_3", b"again")
 
+    async def test_what_is_kept_is_listed_by_the_beginning_of_its_name(self, keys: KeyStore) -> None:
+        await keys.put("token.1", b"one")
+        await keys.put("token.2", b"two")
+        await keys.put("tok.3", b"three")
+        await keys.put("session.4", b"four")
+        await keys.forget("token.2")
+        await keys.put("token.1", b"five")
+        found = [kept async for kept in keys.kept("token.", "session.")]
+        assert [kept[:2] for kept in found] == [
+            ("session.4", b"four"),
+            ("token.2", None),
+            ("token.1", b"five"),
+        ]
+        assert [kept.number for kept in found] == sorted({kept.number for kept in found})
+
+    async def test_what_is_removed_never_was(self, keys: KeyStore) -> None:
+        await keys.put("token.5", b"five")
+        await keys.put("token.6", b"six")
+        await keys.forget("token.6")
+        for _ in range(2):
+            for name in ("token.5", "token.6"):
+                await keys.remove(name)
+        assert [kept async for kept in keys.kept("token.5", "token.6")] == []
+        for name in ("token.5", "token.6"):
+            with pytest.raises(KeyError):
+                await keys.get(name)
+
     async def test_a_name_can_be_forgotten_before_it_was_used(self, keys: KeyStore) -> None:
         await keys.forget("account.acc_4")
         with pytest.raises(KeyForgotten):

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.credentials import operator_verifier_name, verifier_name
+from gateway.domain.credentials import TOKENS, operator_verifier_name, verifier_name
 from gateway.mail.ids import AccountId
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
 from gateway.processes.signin.passwords import mark_of
@@ -85,4 +85,4 @@ class Tokens:
 
 
 def _name(text: str) -> str:
-    return f"token.{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{TOKENS}{hashlib.sha256(text.encode()).hexdigest()}"

@@ -32,7 +32,7 @@ URGENT = "X-Saraban-Urgency: ด่วนที่สุด\r\nFrom: {}\r\n\r\nH
 
 
 async def test_how_urgent_a_message_is_a_stranger_does_not_say(world: EdgeWorld) -> None:
-    """RFC 6710 §5, RFC 6758 §4."""
+    """RFC 6710, RFC 6758 §4."""
     async with world.running(), await world.client() as client:
         await client.envelope("suda@opm.go.th")
         assert (await client.message(URGENT.format("ann@example.org").encode())).startswith(b"250 ")

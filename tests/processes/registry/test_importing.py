@@ -66,9 +66,9 @@ class Office:
     async def secrets(self) -> set[str]:
         """Names of what the key store has for accounts, without what was forgotten."""
         return {
-            name
-            for name, secret in self.desk.keys._secrets.items()
-            if secret and name.startswith(("account.", "verifier.", "invitation."))
+            kept.name
+            async for kept in self.desk.keys.kept("account.", "verifier.", "invitation.")
+            if kept.secret
         }
 
 

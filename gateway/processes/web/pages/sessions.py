@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.credentials import verifier_name
+from gateway.domain.credentials import SESSIONS, verifier_name
 from gateway.mail.ids import AccountId
 from gateway.ports import Admission, Clock, Entropy, KeyForgotten, KeyStore
 from gateway.processes.signin.passwords import mark_of
@@ -85,7 +85,7 @@ class Sessions:
 
 def session_name(text: str) -> str:
     """The KeyStore's name of a session."""
-    return f"session.{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{SESSIONS}{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def new_secret(entropy: Entropy) -> str:
