@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class Authority:
     def der(self) -> bytes:
         return self.certificate.public_bytes(Encoding.DER)
 
-    def sign(self, host: str = "localhost", *, days: int = 30) -> Signed:
+    def sign(self, host: str = "localhost", *, days: int = 30, is_rsa: bool = False) -> Signed:
         """days: how long it is valid from now; less than nothing: it has expired."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key: PrivateKey = (
+            rsa.generate_private_key(65537, 2048) if is_rsa else ec.generate_private_key(ec.SECP256R1())
+        )
         certificate = self._signed(host, key, host, days=days)
         form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         chain = certificate.public_bytes(Encoding.PEM).decode() + self.pem
@@ -54,7 +58,7 @@ class Authority:
     def _signed(
         self,
         name: str,
-        key: ec.EllipticCurvePrivateKey,
+        key: PrivateKey,
         host: str | None,
         *,
         is_authority: bool = False,
