@@ -14,6 +14,9 @@ from gateway.mail.headers import decode_words, to_text
 ADDRESSES_MAX = 1000  # read from one field
 
 _TOKEN = re.compile(r'\s+|"(?:[^"\\]|\\.)*"?|\[[^\[\]]*\]?|[<>,;:()]|[^\s"\[<>,;:()]+', re.DOTALL)
+# Most fields have one address and nothing to puzzle out: alone, or in <> after a name of plain words.
+_ATOM = r'[^\s"\[<>,;:()@]+'
+_ONE = re.compile(rf'\s*({_ATOM})@({_ATOM})\s*|([^"\[<>,;:()]*)<({_ATOM})@({_ATOM})>\s*')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -29,8 +32,12 @@ class HeaderAddress:
 
 def parse_list(value: bytes) -> tuple[HeaderAddress, ...]:
     """The addresses of an unfolded field value, in their order."""
+    text = to_text(value)
+    if one := _ONE.fullmatch(text):
+        mailbox, host, name, inside, inside_host = one.groups("")
+        return (HeaderAddress(_phrase([name]) or None, mailbox or inside, host or inside_host),)
     reader = _Reader()
-    for match in _TOKEN.finditer(to_text(value)):
+    for match in _TOKEN.finditer(text):
         reader.take(match.group())
         if len(reader.found) >= ADDRESSES_MAX:
             break

@@ -12,15 +12,15 @@ import binascii
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Parameters = tuple[tuple[str, str], ...]  # names in lower case, values decoded, in their order
 
 # A field may be as large as the whole header; what we parse of it is bounded.
 VALUE_OCTETS_MAX = 64 * 1024
 
-_FIELD = re.compile(rb"\r?\n|[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
-_NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 §3.6.8: ftext
+# RFC 5322 §3.6.8: a name is ftext. The blank line comes first, what has no name stays a line.
+_FIELD = re.compile(rb"\r?\n|(?:([!-9;-~]+)[ \t]*:)?[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\r\n]*)\?=")
 _COMMENT_MARK = re.compile(rb"\\.|[()]", re.DOTALL)
@@ -34,8 +34,7 @@ _NO_CHARSETS = {"unicode_escape", "raw-unicode-escape", "raw_unicode_escape", "i
 _CHARSET_ALIASES = {"windows-874": "cp874", "x-windows-874": "cp874", "dos-874": "cp874"}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One header field. start, end: its place in the message, line break included. raw: its exact octets."""
 
     name: str  # as sent; "" for a line that is no field
@@ -57,18 +56,11 @@ class Field:
 
 def fields(header: bytes, start: int = 0) -> Iterator[Field]:
     """Every field of a header block, up to its blank line. start: the block's place in the message."""
-    at = 0
-    while at < len(header):
-        match = _FIELD.match(header, at)
-        assert match is not None, "every line is a field or a blank line"
-        raw = match.group()
-        if raw in (b"\n", b"\r\n"):
+    for match in _FIELD.finditer(header):
+        raw, name = match.group(), match[1]
+        if raw in (b"", b"\n", b"\r\n"):
             return
-        name, colon, _ = raw.partition(b":")
-        name = name.rstrip(b" \t")
-        known = colon and _NAME.fullmatch(name)
-        yield Field(name.decode("ascii") if known else "", start + at, start + match.end(), raw)
-        at = match.end()
+        yield Field(name.decode("ascii") if name else "", start + match.start(), start + match.end(), raw)
 
 
 def first(header: bytes, name: str) -> Field | None:

@@ -2,11 +2,17 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+# A connection asks several times where its client is, and clients come again. An entry has about 500 octets.
+KNOWN_MAX: Final = 10_000
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(KNOWN_MAX)
 def address_of(ip: str) -> IpAddress | None:
     """Without a zone; a mapped IPv4 is that IPv4. None: it is no address."""
     try:
@@ -17,6 +23,7 @@ def address_of(ip: str) -> IpAddress | None:
     return mapped or address
 
 
+@lru_cache(KNOWN_MAX)
 def network_of(ip: str) -> str:
     """What is counted as one: /24 of IPv4, /64 of IPv6 (one household or office); else the text itself."""
     address = address_of(ip)

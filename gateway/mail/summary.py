@@ -84,16 +84,16 @@ def summarise(tree: Part) -> bytes:
 
 def encode(summary: Summary) -> bytes:
     """JSON; what has its default is left out. `msgspec.json.decode(octets, type=Summary)` reads it."""
-    return json.dumps(_jsonable(summary), ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(_jsonable(summary)).encode()
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _jsonable(value: object) -> object:
-    if isinstance(value, tuple):
-        return [_jsonable(item) for item in value]
     if named := _FIELDS.get(type(value)):
-        found = ((name, getattr(value, name), default) for name, default in named)
-        return {name: _jsonable(item) for name, item, default in found if item != default}
-    return value
+        return {name: _jsonable(item) for name, default in named if (item := getattr(value, name)) != default}
+    return [_jsonable(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _named_fields(kind: type) -> tuple[tuple[str, object], ...]:
