@@ -30,15 +30,14 @@ COMPARE_AGAIN_AFTER_S: Final = 0.5
 POLL_FIRST_S: Final = 0.004
 POLL_LAST_S: Final = 1.0  # hints may be lost: who waits also looks once a second (architecture §6)
 
-SETTLE = """
-SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)
-"""
-
-# Locks in the order of slots, so two projectors queue up instead of locking each other out.
+# Locks in the order of slots, so two projectors queue up instead of locking each other out. What the fold
+# needs to be set is set on the way, for the transaction this is in or makes: a question to the server less.
 ADVANCE = """
-WITH mine AS (
-    SELECT slot, position FROM checkpoints.checkpoint
-    WHERE schema = $1 AND slot = ANY($2::smallint[]) ORDER BY slot FOR UPDATE
+WITH settled AS (
+    SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)
+), mine AS (
+    SELECT slot, position FROM checkpoints.checkpoint, settled
+    WHERE schema = $1 AND slot = ANY($2::smallint[]) ORDER BY slot FOR UPDATE OF checkpoint
 )
 UPDATE checkpoints.checkpoint AS c SET position = $4, digest = $5
 FROM mine JOIN unnest($2::smallint[], $3::bigint[]) AS known (slot, position) USING (slot, position)
@@ -125,16 +124,22 @@ class Projection:
     async def _fold(self, batch: Sequence[Recorded]) -> None:
         wanted = [event for event in batch if self._wants(event)]
         keys = await self.model.keys_for(wanted)
-        slots, known = list(self._at), [checkpoint.position for checkpoint in self._at.values()]
         reached = Checkpoint(batch[-1].position, batch[-1].digest)
-        async with self._pool.transaction() as rows:
-            await rows.execute(SETTLE, self.schema)
-            moved = await rows.execute(ADVANCE, self.schema, slots, known, reached.position, reached.digest)
-            if moved != f"UPDATE {len(slots)}":
-                raise await self._refused(rows)
-            if wanted:
+        if wanted:
+            async with self._pool.transaction() as rows:
+                await self._advance(reached, rows)
                 await self.model.apply(wanted, rows, keys)
-        self._at = dict.fromkeys(slots, reached)
+        else:
+            async with self._pool.rows() as rows:
+                await self._advance(reached, rows)
+        self._at = dict.fromkeys(self._at, reached)
+
+    async def _advance(self, reached: Checkpoint, rows: Rows) -> None:
+        """Move the checkpoint of all slots; a transaction this is in goes on in the model's schema."""
+        slots, known = list(self._at), [checkpoint.position for checkpoint in self._at.values()]
+        moved = await rows.execute(ADVANCE, self.schema, slots, known, reached.position, reached.digest)
+        if moved != f"UPDATE {len(slots)}":
+            raise await self._refused(rows)
 
     async def _refused(self, rows: Rows) -> Exception:
         """Why the checkpoint is not where this projector left it."""

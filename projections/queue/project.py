@@ -87,6 +87,11 @@ ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
 KEEP = "INSERT INTO queued SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::int[])"
+FORGET = """
+DELETE FROM queued AS q USING unnest($1::bigint[], $2::int[]) AS ended (position, count)
+WHERE q.position = ended.position AND q.waiting = ended.count
+RETURNING q.position
+"""
 END = """
 UPDATE queued AS q SET waiting = q.waiting - ended.count
 FROM unnest($1::bigint[], $2::int[]) AS ended (position, count) WHERE q.position = ended.position
@@ -99,7 +104,6 @@ BOUNCED = """
 INSERT INTO bounced AS b SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
 ON CONFLICT (domain, reason) DO UPDATE SET recipients = b.recipients + excluded.recipients
 """
-FORGET = "DELETE FROM queued WHERE position = ANY($1::bigint[]) AND waiting = 0"
 
 
 class QueueModel(ReadModel):
@@ -135,13 +139,9 @@ class QueueModel(ReadModel):
         if not changed:
             return
         await rows.execute(WRITE, *map(list, zip(*map(_VALUES, changed), strict=True)))
-        ended: dict[int, int] = {}
-        for row in changed:
-            if row.outcome != "waiting":
-                ended[row.position] = ended.get(row.position, 0) + 1
+        ended = Counter(row.position for row in changed if row.outcome != "waiting")
         if ended:
-            await rows.execute(END, list(ended), list(ended.values()))
-            await rows.execute(FORGET, list(ended))
+            await _forget(ended, rows)
 
     async def _hold(self, batch: Sequence[Recorded], rows: Rows) -> list[Recorded]:
         """Fold what is about held mails; the rest. A mail.held is the fact right behind its mail.accepted."""
@@ -159,6 +159,14 @@ class QueueModel(ReadModel):
         if released:
             await rows.execute(RELEASE, released)
         return rest
+
+
+async def _forget(ended: Counter[int], rows: Rows) -> None:
+    """Let each mail.queued go whose last recipient has ended; most have one. ended: counts by position."""
+    for gone in await rows.fetch(FORGET, list(ended.keys()), list(ended.values())):
+        del ended[gone["position"]]
+    if ended:
+        await rows.execute(END, list(ended.keys()), list(ended.values()))
 
 
 def _fold(

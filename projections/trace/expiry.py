@@ -19,6 +19,7 @@ PARTITIONS: Final = """
 SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'traffic'::regclass ORDER BY relname
 """
+READ: Final = "SELECT agency_id, day FROM expired UNION ALL SELECT agency_id, NULL FROM kept"
 SAY: Final = """
 INSERT INTO expired VALUES ($1, $2) ON CONFLICT (agency_id) DO UPDATE
 SET day = greatest(expired.day, excluded.day)
@@ -40,9 +41,9 @@ class Expiry:
 
 
 async def read(rows: Rows) -> Expiry:
-    last = await rows.fetch("SELECT agency_id, day FROM expired")
-    kept = await rows.fetch("SELECT agency_id FROM kept")
-    return Expiry({row["agency_id"]: row["day"] for row in last}, frozenset(r["agency_id"] for r in kept))
+    found = await rows.fetch(READ)
+    last = {row["agency_id"]: row["day"] for row in found if row["day"] is not None}
+    return Expiry(last, frozenset(row["agency_id"] for row in found if row["day"] is None))
 
 
 async def expire(event: TraceExpired, known: Expiry, rows: Rows) -> Expiry:

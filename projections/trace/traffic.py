@@ -37,6 +37,7 @@ TOPICS: Final = frozenset(
         TraceExpired,
     )
 )
+ROW_TOPICS: Final = TOPICS | {MailAccepted.TOPIC}  # what rows are made of, or removed for
 
 MISSING: Final = """
 SELECT day FROM unnest($1::text[]) AS wanted (day) WHERE to_regclass('traffic_' || day) IS NULL ORDER BY day
@@ -85,6 +86,8 @@ async def fold(
     batch: Sequence[Recorded], envelopes: dict[int, EnvelopeSecret | None], rows: Rows, keys: Keys
 ) -> None:
     """envelopes: of accepted mails, by position."""
+    if not any(recorded.topic in ROW_TOPICS for recorded in batch):
+        return
     known = await expiry.read(rows)
     waiting = list[Traffic]()
     labels = await app_passwords.labels(batch, rows, keys)
