@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -21,6 +21,7 @@ FILE: Final = "saraban.toml"
 NOT_SETTINGS: Final = frozenset({"SARABAN_READY_FD", "SARABAN_TEST_SIZE"})
 # How alike a name is to the setting that may be meant: RECIPIENT_MAX is, LISTEN_IMAP is no LISTEN_SMTP.
 NEAR: Final = 0.85
+MAIL_PORTS: Final = (25, 465, 587)  # RFC 5321, RFC 8314 §3.3, RFC 6409 §3.1
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # what every S3 takes
 
 
@@ -210,6 +211,12 @@ class Settings:
         shown = {f.name: str(getattr(self, f.name)) for f in fields(self) if f.repr}
         shown = {name: value for name, value in shown.items() if name not in ("data", "instance")}
         return hashlib.sha256(repr(sorted(shown.items())).encode()).hexdigest()[:12]
+
+    @property
+    def mail_ports(self) -> Sequence[int]:
+        """Where mail programs and other hosts come to us; the usual ones where nothing listens here."""
+        listening = (self.listen_smtp, self.listen_submission, self.listen_submissions)
+        return [split_address(each)[1] for each in listening if each] or MAIL_PORTS
 
     @property
     def environment(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from gateway.cli.desk import Where, stamp
@@ -12,14 +12,12 @@ from gateway.domain.bans import Network, network_to_ban
 from gateway.domain.registration import Refused, Unknown
 from gateway.mail.address import Address
 from gateway.processes.signin.banning import Banning
-from gateway.settings import Settings, split_address
 from gateway.wiring.desk import Desk
 from projections.bans import query
 from projections.bans.named import named
 from projections.bans.query import Ban
 from projections.directory import query as directory
 
-MAIL_PORTS: Final = (25, 465, 587)  # a gateway's own are not known from elsewhere
 Banned = list[tuple[Network, datetime]]
 
 
@@ -70,17 +68,13 @@ class LocalBans:
             raise Refused(f"{ban_id} has {'been lifted' if found.lifted_at else 'ended'} already")
         return found
 
-    async def networks(self) -> tuple[Banned, datetime]:
-        """Those that are banned, and the time it is."""
+    async def networks(self) -> tuple[Banned, Sequence[int], datetime]:
+        """Those that are banned, at which ports mail comes here, and the time it is."""
         now = self._desk.clock.now()
         async with self._desk.pool.rows() as rows:
             found = await query.bans_ending_after(rows, now)
-        return [
-            (network_to_ban(one.network), one.until) for one in found if one.network and one.holds(now)
-        ], now
-
-    def ports(self) -> Sequence[int]:
-        return our_ports(self._desk.settings)
+        banned = [(network_to_ban(one.network), one.until) for one in found if one.network and one.holds(now)]
+        return banned, self._desk.settings.mail_ports, now
 
 
 class RemoteBans:
@@ -106,24 +100,15 @@ class RemoteBans:
     async def lift(self, ban_id: str, reason: str) -> None:
         await self._remote.ask("POST", f"/bans/{quote(ban_id, safe='')}/lift", {"reason": reason})
 
-    async def networks(self) -> tuple[Banned, datetime]:
+    async def networks(self) -> tuple[Banned, Sequence[int], datetime]:
         told = await self._remote.ask("GET", "/bans")
         banned = [
             (network_to_ban(one["network"]), datetime.fromisoformat(one["until"]))
             for one in told["bans"]
             if one["network"]
         ]
-        return banned, datetime.fromisoformat(told["now"]).astimezone(UTC)
-
-    def ports(self) -> Sequence[int]:
-        return MAIL_PORTS
+        return banned, told["ports"], datetime.fromisoformat(told["now"]).astimezone(UTC)
 
 
 def bans_at(where: Where) -> LocalBans | RemoteBans:
     return RemoteBans(where) if isinstance(where, Remote) else LocalBans(where)
-
-
-def our_ports(settings: Settings) -> Sequence[int]:
-    """Where mail programs and other hosts come to us."""
-    listening = (settings.listen_smtp, settings.listen_submission, settings.listen_submissions)
-    return [split_address(each)[1] for each in listening if each] or MAIL_PORTS

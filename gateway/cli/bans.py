@@ -113,9 +113,8 @@ async def export(where: Where, nftables: bool, ports: tuple[int, ...]) -> None:
     """
     if nftables == as_json():
         raise click.UsageError("say in which form: --nftables or --json")
-    bans = bans_at(where)
-    banned, now = await bans.networks()
+    banned, own_ports, now = await bans_at(where).networks()
     if nftables:
-        click.echo(ruleset(banned, ports or bans.ports(), now), nl=False)
+        click.echo(ruleset(banned, ports or own_ports, now), nl=False)
     else:
         print_json([{"network": str(network), "until": until} for network, until in disjoint(banned, now)])

@@ -334,6 +334,7 @@ async def web(settings: Settings, serving: Callable[[], None]) -> None:
             settings.trial_days,
             lane=lane,
             figures=figures.read,
+            mail_ports=settings.mail_ports,
             needs_totp=settings.roles_need_totp,
         )
         tls = server_tls(settings)

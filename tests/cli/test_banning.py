@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.cli.banning import our_ports
 from gateway.cli.instants import Span
 from gateway.settings import Settings
 
@@ -57,4 +56,6 @@ def test_the_ports_to_close_are_those_we_listen_on() -> None:
     settings = Settings(
         listen_smtp="192.0.2.1:25", listen_submission="", listen_submissions="[2001:db8::1]:465"
     )
-    assert our_ports(settings) == [25, 465]
+    assert settings.mail_ports == [25, 465]
+    nowhere = Settings(listen_smtp="", listen_submission="", listen_submissions="")
+    assert nowhere.mail_ports == (25, 465, 587)

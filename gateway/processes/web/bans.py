@@ -40,9 +40,10 @@ class BanShown(Struct):
 
 
 class BanList(Struct):
-    """now: of the gateway's clock, by which bans end."""
+    """now: of the gateway's clock, by which bans end. ports: where mail comes to it, for a firewall."""
 
     now: datetime
+    ports: list[int]
     bans: list[BanShown]
 
 
@@ -69,7 +70,7 @@ async def list_bans(asked: Asked) -> BanList:
     now = asked.office.clock.now()
     async with asked.office.pool.rows() as rows:
         found = await named(rows, now, everything=asked.query.all)
-    return BanList(now, [BanShown(**asdict(one)) for one in found])
+    return BanList(now, list(asked.office.mail_ports), [BanShown(**asdict(one)) for one in found])
 
 
 async def add_ban(asked: Asked) -> BanShown:

@@ -1,6 +1,6 @@
 """What a request is answered with: the registry in the caller's name, the rows, and what was asked."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -59,6 +59,7 @@ class Office:
     trial_days: int = 30  # of an agency whose trial is of no length that was said
     lane: Lane = field(kw_only=True)
     figures: Callable[[], Awaitable[Figures]] = field(kw_only=True)
+    mail_ports: Sequence[int] = field(kw_only=True)  # where mail comes to this gateway
     needs_totp: bool = field(default=False, kw_only=True)  # of who has a role
 
     @property

@@ -55,6 +55,7 @@ from tests.processes.web.gauges import FakeGauge
 
 BY: Final = By("web", "0", "")
 PASSWORD: Final = "correct horse battery"
+MAIL_PORTS: Final = (2525, 2587)
 VERIFIER: Final = make_verifier(PASSWORD)
 
 # Who is here, by a short name: address and role. Those of opdc.go.th are strangers to the others.
@@ -223,7 +224,17 @@ async def running(
         addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
         flows = CodeFlows(OpenIdCodeFlow(clock), f"http://{addresses[0]}")
         office = Office(
-            log, pool, keys, clock, os.urandom, BY, sign_ins, flows, lane=lane, figures=FakeGauge().read
+            log,
+            pool,
+            keys,
+            clock,
+            os.urandom,
+            BY,
+            sign_ins,
+            flows,
+            lane=lane,
+            figures=FakeGauge().read,
+            mail_ports=MAIL_PORTS,
         )
         world = World(office, log, keys, f"http://{addresses[0]}", f"https://{addresses[1]}", trusts)
         await _settle(world)
