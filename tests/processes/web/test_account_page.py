@@ -31,7 +31,7 @@ from tests.processes.web.browser import Browser, Page
 from tests.processes.web.test_under_way import Gate
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted
 
-MEMBER = PEOPLE["member"][0]
+MEMBER, CLERK = PEOPLE["member"][0], PEOPLE["clerk"][0]
 MADE = "/account/app-passwords"
 
 
@@ -393,6 +393,9 @@ async def test_every_page_is_in_the_language_wanted_can_be_read_aloud_and_runs_n
     (link,) = [href for href in pages[-1].links.values() if href.endswith("/revoke")]
     pages.append(await browser.get(link))
     pages.append(await browser.get("/account/sign-ins"))
+    pages.append(
+        await browser.fill_in(await browser.get("/account/forwarding"), "/account/forwarding", to=CLERK)
+    )
     pages.append(await browser.get("/account/invitation"))
     for page in pages:
         assert (page.language, page.headers["content-language"]) == (language, language)

@@ -14,7 +14,7 @@ from gateway.domain import registration
 from gateway.ports import Conflict, Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.web.office import Office
-from gateway.processes.web.pages import entrance, invited, own, provider, rendering, sign_ins
+from gateway.processes.web.pages import entrance, forwarding, invited, own, provider, rendering, sign_ins
 from gateway.processes.web.pages.faults import NotSignedIn, PageFault
 from gateway.processes.web.pages.forms import read_form
 from gateway.processes.web.pages.visit import HOME, SIGN_IN, Door, Visit
@@ -35,6 +35,9 @@ DOORS: Final = (
     Door("GET", provider.RETURN, provider.come_back, is_inside=False),
     Door("POST", "/account/sign-out", entrance.sign_out),
     Door("GET", sign_ins.PATH, sign_ins.show),
+    Door("GET", forwarding.PATH, forwarding.show),
+    Door("POST", forwarding.PATH, forwarding.put),
+    Door("POST", f"{forwarding.PATH}/remove", forwarding.remove),
     Door("GET", "/account/app-passwords", entrance.start_again),
     Door("POST", "/account/app-passwords", own.make),
     Door("GET", "/account/app-passwords/{app_id}/revoke", own.ask_revoke),

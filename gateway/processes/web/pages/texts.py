@@ -166,6 +166,31 @@ TEXTS: Final[dict[str, Text]] = {
     "no-app-password": Text(
         "ไม่มีรหัสผ่านนี้ อาจถูกเพิกถอนไปแล้ว", "There is no such app password; it may be revoked already."
     ),
+    # --- forwarding
+    "forwarding": Text("ส่งต่ออีเมลของฉัน", "Forward my mail"),
+    "forward-nowhere": Text("หน่วยงานของท่านไม่อนุญาตให้ส่งต่ออีเมล", "Your agency does not let mail be forwarded."),
+    "forward-inside": Text(
+        "หน่วยงานของท่านอนุญาตให้ส่งต่อไปยังหน่วยงานในระบบนี้เท่านั้น",
+        "Your agency lets mail be forwarded to agencies of this gateway alone.",
+    ),
+    "forward-anywhere": Text(
+        "หน่วยงานของท่านอนุญาตให้ส่งต่อไปยังที่อยู่ใดก็ได้", "Your agency lets mail be forwarded to any address."
+    ),
+    "forwards-nowhere": Text("ขณะนี้อีเมลไม่ถูกส่งต่อ", "Your mail is forwarded to nobody now."),
+    "forwards-to": Text("ขณะนี้อีเมลถูกส่งต่อไปยัง", "Your mail is forwarded to:"),
+    "target-not-allowed": Text("หน่วยงานไม่อนุญาต จึงไม่ส่งต่อ", "not allowed by your agency, so it is not"),
+    "target-rests": Text("พักไว้ระหว่างถูกระงับ", "rests while you are suspended"),
+    "copy-kept": Text("และเก็บไว้ในกล่องจดหมายนี้ด้วย", "It comes into this mailbox as well."),
+    "copy-not-kept": Text("และไม่เก็บไว้ในกล่องจดหมายนี้", "It does not come into this mailbox."),
+    "forwarding-stop": Text("หยุดส่งต่อ", "Stop forwarding"),
+    "forward-to": Text("ส่งต่อไปยัง", "Forward to"),
+    "forward-to-hint": Text(
+        "ที่อยู่อีเมลไม่เกิน {most} ที่อยู่ คั่นด้วยช่องว่าง", "Up to {most} mail addresses, with spaces between."
+    ),
+    "forward-copy": Text("เก็บไว้ในกล่องจดหมายนี้ด้วย", "Keep a copy in this mailbox"),
+    "forward-set": Text("ส่งต่อ", "Forward"),
+    "forwarding-set": Text("ตั้งการส่งต่อแล้ว", "Your mail is forwarded from here on."),
+    "forwarding-removed": Text("หยุดส่งต่อแล้ว", "Your mail is not forwarded any more."),
     # --- own sign-ins
     "sign-ins": Text("การลงชื่อเข้าใช้ของฉัน", "My sign-ins"),
     "sign-ins-what": Text(
