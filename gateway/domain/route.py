@@ -59,9 +59,24 @@ class Route(Struct, frozen=True):
     def hops(self) -> tuple[NextHop, ...]:
         return tuple(each.hop for each in (*self.main, *self.backup))
 
+    def goal(self, name: WayName) -> "NextHop | Servers":
+        """Where mail by this way goes. Who has no other beside it, nor a backup, is connected to and no more
+        said of it."""
+        return self.main[0].hop if len(self.hops) == 1 else Servers(self.way(name))
+
     def __str__(self) -> str:
         main = ", ".join(map(str, self.main))
         return f"{main}; backup {', '.join(map(str, self.backup))}" if self.backup else main
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Of the way that an agency's mail goes now: whoever of them answers may have it."""
+
+    hops: tuple[WeightedHop, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.hops))
 
 
 class AgencyRouteSet(AggregateEvent, frozen=True, kw_only=True):

@@ -137,6 +137,10 @@ def service_unavailable(*, service: str, reason: str, doing: str) -> None:
     _log.warning("service_unavailable", service=service, reason=reason, doing=doing)
 
 
+def route_switched(*, agency_id: str, way: str, for_s: int) -> None:
+    _log.warning("route_switched", agency_id=agency_id, way=way, for_s=for_s)
+
+
 def export_lacks(*, agency_id: str, files: int, messages: int) -> None:
     _log.warning("export_lacks", agency_id=agency_id, files=files, messages=messages)
 

@@ -29,6 +29,8 @@ from gateway.processes.projector import following
 from gateway.processes.readiness import ready
 from gateway.processes.relay.connection import Timeouts
 from gateway.processes.relay.relay import Means, Relay
+from gateway.processes.relay.sights import SightRows
+from gateway.processes.relay.watching import Watch
 from gateway.processes.relay.ways import MailHosts
 from gateway.processes.relay.words import StsPolicies, Words
 from gateway.processes.relay.work import QueueRows
@@ -139,6 +141,7 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
         pool = await enter(g.rows(8))
         objects = await enter(g.objects())
         resolver = DnsResolver(split_servers(settings.dns_servers))
+        sights = SightRows(pool)
         means = Means(
             hostname=settings.hostname,
             demo=settings.demo,
@@ -148,12 +151,20 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             trusting=partial(verifying_context, settings.relay_ca_file),
             words=_words(g, resolver),
             mail_hosts=_mail_hosts(settings, resolver),
+            sights=sights,
         )
         dots = settings.data / "run" / f"relay-{settings.instance}.dots"
         at_dot = stack.enter_context(kept_at_dot(dots, entropy))
-        maillog.role_ready()
-        serving()
-        await Relay(
+        watch = Watch(
+            sights=sights,
+            log=g.log,
+            keys=g.keys,
+            clock=g.clock,
+            by=g.by,
+            hostname=settings.hostname,
+            anybody=means.tls_context,
+        )
+        relay = Relay(
             queue=QueueRows(pool, g.log, g.clock, entropy, at_dot),
             lane=await enter(g.lane()),
             content=g.contents(pool, JetStreamWriteAhead(g.link), objects),
@@ -162,7 +173,12 @@ async def relay(settings: Settings, serving: Callable[[], None]) -> None:
             entropy=entropy,
             by=g.by,
             means=means,
-        ).run()
+        )
+        maillog.role_ready()
+        serving()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch.run(), name="watch")
+            tasks.create_task(relay.run(), name="relay")
 
 
 def relay_schedule(settings: Settings) -> RetrySchedule:

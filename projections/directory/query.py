@@ -192,16 +192,6 @@ def _room(row: asyncpg.Record) -> Room | None:
     return Room(row["quota_octets"], row["octets"], row["full_since"], row["kind"] == "office")
 
 
-async def next_hops(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
-    """Where the mail servers of these agencies listen; without those whose mailboxes are here."""
-    found = await rows.fetch(
-        f"""SELECT agency_id, relay_host, relay_port FROM {_SCHEMA}.agency
-        WHERE agency_id = ANY($1::text[]) AND relay_host IS NOT NULL""",
-        list(agencies),
-    )
-    return {AgencyId(row["agency_id"]): NextHop(row["relay_host"], row["relay_port"]) for row in found}
-
-
 async def sending_hosts(rows: Rows) -> list[tuple[AgencyId, str]]:
     """The mail servers of agencies that may send, backups among them, by name or address."""
     found = await rows.fetch(

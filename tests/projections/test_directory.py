@@ -28,7 +28,6 @@ from projections.directory.query import (
     list_accounts,
     list_agencies,
     list_aliases,
-    next_hops,
     open_accounts,
     sending_hosts,
     trace_days_of,
@@ -71,7 +70,6 @@ async def test_agencies_and_accounts_are_listed(gateway: Gateway) -> None:
         assert await list_accounts(rows, after=everyone[0].account_id) == everyone[1:]
         assert await account_of(rows, parse_address("ann@OPM.go.th")) == everyone[0]
         assert await account_of(rows, parse_address("zoe@opm.go.th")) is None
-        assert await next_hops(rows, [gateway.opm, gateway.dld]) == {gateway.dld: DLD}
     assert [(row.name, row.next_hop, row.domains, row.accounts) for row in agencies] == [
         ("DLD", DLD, ("dld.go.th",), 0),
         ("OPDC", None, ("opdc.go.th",), 1),

@@ -251,6 +251,11 @@ class NoConnection(HostRefused):
     tls: TlsSeen = NO_TLS_SEEN
     target: Target | None = None
 
+    @property
+    def is_silence(self) -> bool:
+        """True when the host did not answer: no connection, no greeting, or nothing more after that."""
+        return self.is_ours and self.stage in (Stage.GREETING, Stage.EHLO)
+
 
 async def connect(
     target: Target, *, hostname: str, secure: Secure, timeouts: Timeouts

@@ -28,10 +28,10 @@ from gateway.domain.delivery import (
 )
 from gateway.domain.events import Actor, Attempted, By, Fact, Stamp
 from gateway.domain.group import parts
+from gateway.domain.route import Servers
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.domain.targets import MailDomain
 from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
-from gateway.mail.networks import is_loopback
 from gateway.mail.reply import Reply
 from gateway.ports import (
     START,
@@ -57,8 +57,9 @@ from gateway.processes.relay.connection import (
 from gateway.processes.relay.opening import OpenMail, content_of, open_mail
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
+from gateway.processes.relay.sights import Sights
 from gateway.processes.relay.tls_counts import TlsCounts, seconds_left
-from gateway.processes.relay.ways import Goal, MailHosts, Ways
+from gateway.processes.relay.ways import Goal, MailHosts, Ways, stays_here
 from gateway.processes.relay.words import NO_WORDS, Words
 from gateway.processes.relay.work import LEASE_S, Job, Queue
 from gateway.processes.trusting import verifying_context
@@ -99,6 +100,7 @@ class Means:
     trusting: Callable[[], ssl.SSLContext] = field(default=verifying_context, repr=False)
     words: Words = NO_WORDS  # what DNS and domains say of hosts
     mail_hosts: MailHosts | None = None  # of domains without an agency; None: mail goes to next hops alone
+    sights: Sights | None = None  # how agencies' servers are; None: nobody remembers
 
 
 class Relay:
@@ -128,6 +130,8 @@ class Relay:
             tls_counts=self._tls_counts,
             clock=clock,
             mail_hosts=means.mail_hosts,
+            sights=means.sights,
+            entropy=entropy,
         )
         self._destinations: dict[tuple[Goal, Wanted], Destination] = {}
         self._jobs: dict[tuple[int, int], Job] = {}  # by position and recipient; ours until released
@@ -180,12 +184,12 @@ class Relay:
             self._has_room.clear()
             await self._has_room.wait()
 
-    def _assign(self, job: Job, hop: NextHop | None, policy: AgencyTls) -> None:
+    def _assign(self, job: Job, hop: NextHop | Servers | None, policy: AgencyTls) -> None:
         if job.is_held:
             self._tasks.create_task(self._go_nowhere(job, HELD))
             return
         goal = job.next_hop or hop or job.mail_domain
-        if self._means.demo and not (isinstance(goal, NextHop) and is_loopback(goal.host)):
+        if self._means.demo and not stays_here(goal):
             self._tasks.create_task(self._go_nowhere(job, DEMO))
             return
         if goal is None:

@@ -10,12 +10,14 @@ Source: RFC 5321 §5.1; ADR 0018.
 import asyncio
 import socket
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, assert_never
 
 from gateway.domain.agency import NextHop
 from gateway.domain.delivery import NO_ROUTE
 from gateway.domain.dns import Answer
+from gateway.domain.route import Health, Servers, in_turn
 from gateway.domain.targets import (
     DNS_SILENT,
     TARGETS_MAX,
@@ -27,7 +29,7 @@ from gateway.domain.targets import (
     mail_hosts,
     targets,
 )
-from gateway.mail.networks import address_of
+from gateway.mail.networks import address_of, is_loopback
 from gateway.mail.reply import Reply
 from gateway.ports import Clock, Entropy, Resolver, Unavailable
 from gateway.processes.patience import patiently
@@ -41,13 +43,28 @@ from gateway.processes.relay.connection import (
     is_about_mail,
 )
 from gateway.processes.relay.securing import Securing, Wanted
+from gateway.processes.relay.sights import Sights
 from gateway.processes.relay.tls_counts import TlsCounts
 from gateway.protocols.smtp.transaction import Stage
 
 SILENT_S: Final = 60.0
 SILENT_MAX: Final = 10_000
 
-Goal = NextHop | MailDomain  # who was named: a host, or a domain whose hosts the DNS names
+# Who was named: a host, several of which any may have it, or a domain whose hosts the DNS names.
+Goal = NextHop | Servers | MailDomain
+
+
+def stays_here(goal: Goal | None) -> bool:
+    """Whether mail for it does not leave this machine."""
+    match goal:
+        case NextHop():
+            return is_loopback(goal.host)
+        case Servers():
+            return all(is_loopback(each.hop.host) for each in goal.hops)
+        case MailDomain() | None:
+            return False
+        case _:
+            assert_never(goal)
 
 
 class MailHosts:
@@ -107,7 +124,10 @@ class Silence:
 
 
 class Ways:
-    """Connects for all destinations of one relay. mail_hosts: None: mail goes to next hops alone."""
+    """Connects for all destinations of one relay. mail_hosts: None: mail goes to next hops alone.
+
+    sights: how agencies' servers are, as all relays have seen them; None: nobody remembers.
+    """
 
     def __init__(
         self,
@@ -117,10 +137,13 @@ class Ways:
         timeouts: Timeouts,
         tls_counts: TlsCounts,
         clock: Clock,
+        entropy: Entropy,
         mail_hosts: MailHosts | None = None,
+        sights: Sights | None = None,
     ) -> None:
         self._hostname, self._securing, self._timeouts = hostname, securing, timeouts
-        self._tls_counts, self._clock, self._mail_hosts = tls_counts, clock, mail_hosts
+        self._tls_counts, self._clock, self._entropy = tls_counts, clock, entropy
+        self._mail_hosts, self._sights = mail_hosts, sights
         self._silence = Silence(clock)
 
     async def connect(self, goal: Goal, wanted: Wanted) -> Connection | NoConnection:
@@ -128,10 +151,21 @@ class Ways:
 
         What is said for good is told only where no other host may take the mail in a minute.
         """
+        opened = await (
+            self._to_one_of(goal, wanted) if isinstance(goal, Servers) else self._to_first(goal, wanted)
+        )
+        if isinstance(opened, Connection):
+            return opened
+        passing = [refused for refused in opened if not is_about_mail(refused)]
+        return (passing or opened)[-1]
+
+    async def _to_first(self, goal: NextHop | MailDomain, wanted: Wanted) -> Connection | list[NoConnection]:
+        """The first target that takes mail; else why none does, in turn."""
         found = await self._targets(goal)
         if isinstance(found, Reply):
             # What is said for good is about mail for the domain, not about a connection.
-            return NoConnection(found, Stage.RCPT if found.is_permanent else Stage.GREETING, is_ours=True)
+            stage = Stage.RCPT if found.is_permanent else Stage.GREETING
+            return [NoConnection(found, stage, is_ours=True)]
         refusals = list[NoConnection]()
         for target in self._silence.last(found):
             opened = await self._try(target, wanted)
@@ -139,8 +173,29 @@ class Ways:
             if isinstance(opened, Connection):
                 return opened
             refusals.append(opened)
-        passing = [refused for refused in refusals if not is_about_mail(refused)]
-        return (passing or refusals)[-1]
+        return refusals
+
+    async def _to_one_of(self, servers: Servers, wanted: Wanted) -> Connection | list[NoConnection]:
+        """The same of several servers, by chance and weight; what was seen of them, others are told."""
+        known: Health = {}
+        if self._sights is not None:
+            with suppress(Unavailable):
+                known = await self._sights.health([each.hop for each in servers.hops])
+        seen, refusals = dict[NextHop, bool](), list[NoConnection]()
+        try:
+            for hop in in_turn(servers.hops, known, self._entropy):
+                opened = await self._to_first(hop, wanted)
+                if isinstance(opened, Connection):
+                    if hop in known and known[hop].is_silent:
+                        seen[hop] = False  # else it is nothing new
+                    return opened
+                seen[hop] = all(refused.is_silence for refused in opened)
+                refusals += opened
+            return refusals
+        finally:
+            if self._sights is not None and seen:
+                with suppress(Unavailable):
+                    await self._sights.see(seen)
 
     async def _try(self, target: Target, wanted: Wanted) -> Connection | NoConnection:
         asked = partial(self._securing.secure, wanted, target.host, target.port, is_vouched=target.is_vouched)
@@ -150,24 +205,25 @@ class Ways:
             self._tls_counts.add(secure.demand, wanted.domain, target.host, opened.tls)
         return opened
 
-    async def _targets(self, goal: Goal) -> Sequence[Target] | Reply:
+    async def _targets(self, goal: NextHop | MailDomain) -> Sequence[Target] | Reply:
         match goal:
             case MailDomain():
                 return NO_ROUTE if self._mail_hosts is None else await self._mail_hosts.of(goal)
             case NextHop():
-                return await self._addresses_of(goal)
+                return await hop_targets(goal, self._timeouts.connect)
             case _:
                 assert_never(goal)
 
-    async def _addresses_of(self, hop: NextHop) -> Sequence[Target] | Reply:
-        """All addresses of a host that somebody named, as this machine knows them (/etc/hosts too)."""
-        if address_of(hop.host) is not None:
-            return [Target(hop.host, hop.host, hop.port, is_vouched=True)]
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._timeouts.connect):
-                found = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
-        except (OSError, TimeoutError, UnicodeError):  # UnicodeError: no name has such labels
-            return NO_CONNECTION
-        addresses = dict.fromkeys(str(socket_address[0]) for *_, socket_address in found)
-        return [Target(hop.host, address, hop.port, is_vouched=True) for address in addresses][:TARGETS_MAX]
+
+async def hop_targets(hop: NextHop, timeout_s: float) -> Sequence[Target] | Reply:
+    """All addresses of a host that somebody named, as this machine knows them (/etc/hosts too)."""
+    if address_of(hop.host) is not None:
+        return [Target(hop.host, hop.host, hop.port, is_vouched=True)]
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await loop.getaddrinfo(hop.host, hop.port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):  # UnicodeError: no name has such labels
+        return NO_CONNECTION
+    addresses = dict.fromkeys(str(socket_address[0]) for *_, socket_address in found)
+    return [Target(hop.host, address, hop.port, is_vouched=True) for address in addresses][:TARGETS_MAX]

@@ -4,7 +4,7 @@ Source: architecture §2.4: take the lease, read the log's last position, wait u
 look again, and only then connect; a lease ends when the rows have its outcome.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -12,11 +12,12 @@ from typing import Final, Protocol
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import MailQueued
+from gateway.domain.route import Servers
 from gateway.domain.targets import MailDomain
 from gateway.mail.ids import AgencyId, MailId
 from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
 from projections.checkpoint import reached
-from projections.directory.query import next_hops
+from projections.directory.routes import routes
 from projections.directory.tls import tls_policies
 from projections.queue import leases, query
 from projections.queue.leases import Lease
@@ -112,8 +113,8 @@ class Queue(Protocol):
     async def release(self, jobs: Sequence[Job], position: Position) -> bool:
         """End leases whose outcomes are in the log by a position, once the rows have it; False: not yet."""
 
-    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
-        """Where agencies' mail servers listen, of those that have one."""
+    async def next_hops(self, agencies: Sequence[AgencyId]) -> Mapping[AgencyId, NextHop | Servers]:
+        """Where agencies' mail goes now, of those that have servers of their own."""
 
     async def tls_policies(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, AgencyTls]:
         """What agencies demand of TLS with their mail servers, of those that demand anything."""
@@ -171,9 +172,10 @@ class QueueRows:
         await self._give_back([job.lease for job in jobs if job.lease is not None])
         return True
 
-    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
+    async def next_hops(self, agencies: Sequence[AgencyId]) -> Mapping[AgencyId, NextHop | Servers]:
         async with self._pool.rows() as rows:
-            return await next_hops(rows, agencies)
+            found = await routes(rows, agencies)
+        return {agency_id: row.route.goal(row.way) for agency_id, row in found.items()}
 
     async def tls_policies(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, AgencyTls]:
         async with self._pool.rows() as rows:
