@@ -252,9 +252,13 @@ class Tires(Server):
 
 @dataclass
 class BadTls(Server):
-    """Offers TLS, and talks something else."""
+    """Offers TLS, and talks something else. yes: its answer to STARTTLS; "": it hangs up."""
 
     tls: ssl.SSLContext | None = field(default_factory=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    yes: str = "220 go on"
+
+    async def answer(self, session: Session, word: str, line: str) -> str:
+        return self.yes if word == "STARTTLS" else await super().answer(session, word, line)
 
     async def start_tls(self, session: Session) -> None:
         await super().say(session, "this is no TLS record")

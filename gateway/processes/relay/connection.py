@@ -20,7 +20,6 @@ from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes.relay.securing import Secure, Way, chain_of, failure_in
 from gateway.protocols.smtp.client import (
     LOST,
-    NO_TLS,
     SILENT,
     Client,
     ClientConfig,
@@ -86,7 +85,8 @@ class Connection:
                 case Ready():
                     return None
                 case HostRefused() as refused:
-                    if refused.reply is NO_TLS:  # not only just now, where it is not even offered
+                    if refused.stage is Stage.STARTTLS and refused.is_ours and not self.tls.failure:
+                        # Not offered; no for now; hung up, silent, or nonsense ahead of TLS.
                         is_offered = self._client.offers_starttls
                         self._tls_failed("validation-failure" if is_offered else "starttls-not-supported")
                     return refused

@@ -1,5 +1,6 @@
 """What agencies demand of TLS with their own servers, at real ones: right outcome, status and record."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,7 +12,9 @@ import pytest
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls, client_key_name
 from gateway.domain.events import Attempted, AttemptSecret, MailBounced, MailDeferred, MailRelayed
+from gateway.processes.relay.connection import Timeouts
 from gateway.processes.trusting import verifying_context
+from tests.misbehaving import BadTls, Server, Silent, listening
 from tests.processes.relay.authority import Authority, Signed, shown
 from tests.processes.relay.host import Host
 from tests.processes.relay.setting import Setting
@@ -20,6 +23,7 @@ from tests.processes.world import DLD
 OURS = Authority("OPM")  # signs what we show
 DLDS, OTHERS, MACHINES = Authority("DLD"), Authority("another"), Authority("the machine trusts it")
 CLIENT = OURS.sign("mail.opm.go.th")
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # that is never started
 REQUIRED = AgencyTls("required")
 PINNED = AgencyTls("pinned", authorities=DLDS.pem)
 MUTUAL = AgencyTls("mutual", authorities=DLDS.pem, certificate=CLIENT.chain)
@@ -162,6 +166,24 @@ async def test_tls_that_breaks_is_told_although_the_mail_goes_in_the_clear(
     assert isinstance(relayed, MailRelayed)
     assert (said.tls, said.verified, said.tls_failure) == ("", "", "validation-failure")
     assert [taken.was_tls for taken in host.taken] == [False]
+
+
+@pytest.mark.parametrize(
+    "server",
+    [BadTls(), BadTls(yes="220 go on\r\nthis is no TLS"), BadTls(yes=""), Silent(at="STARTTLS", tls=NO_TLS)],
+    ids=["speaks no TLS", "speaks ahead of TLS", "hangs up", "is silent"],
+)
+async def test_whatever_breaks_at_starttls_is_tls_that_failed(setting: Setting, server: Server) -> None:
+    """So it goes in the clear where nobody demands more; since relays came, some of it had the mail wait."""
+    setting.means = replace(setting.means, timeouts=Timeouts(reply=0.3))
+    await setting.queued()
+    async with listening(server):
+        setting.queue.hops[DLD] = server.hop
+        async with setting.relay():
+            (relayed,) = await setting.outcomes(1)
+    assert isinstance(relayed, MailRelayed)
+    assert (await setting.said(relayed)).tls_failure == "validation-failure"
+    assert [mail.was_tls for mail in server.mails] == [False]
 
 
 async def test_a_mail_whose_time_is_over_goes_back_with_what_failed_last(setting: Setting) -> None:
