@@ -268,12 +268,14 @@ async def reached(
     *,
     slot: int | None = None,
     hint: asyncio.Event | None = None,
+    first_s: float = POLL_FIRST_S,
 ) -> bool:
     """Wait until the rows have reached a position; False when they did not in time.
 
-    hint: set by whoever hears `changed.…`; it only shortens the wait. Raises Unavailable.
+    first_s: until the second look; who is in no hurry asks less often. hint: set by who hears `changed.…`;
+    it only shortens the wait. Raises Unavailable.
     """
-    pause_s = POLL_FIRST_S
+    pause_s = first_s
     try:
         async with asyncio.timeout(timeout_s):
             while True:

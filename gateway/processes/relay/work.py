@@ -29,6 +29,8 @@ LEASE_S: Final = 60.0
 # The final dot is not sent with less than this left (architecture §2.4).
 LEASE_LEFT_MIN_S: Final = 30.0
 ROWS_TIMEOUT_S: Final = 10.0
+# Nobody waits for a lease that ends, as long as there is room for more: what comes meanwhile ends together.
+RELEASE_LOOK_S: Final = 0.05
 HOLDER_OCTETS: Final = 12
 
 
@@ -167,7 +169,7 @@ class QueueRows:
             job.lease = lease
 
     async def release(self, jobs: Sequence[Job], position: Position) -> bool:
-        if not await reached(self._pool, QueueModel, position, ROWS_TIMEOUT_S):
+        if not await reached(self._pool, QueueModel, position, ROWS_TIMEOUT_S, first_s=RELEASE_LOOK_S):
             return False
         await self._give_back([job.lease for job in jobs if job.lease is not None])
         return True
