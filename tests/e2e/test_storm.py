@@ -17,9 +17,10 @@ import secrets
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -63,19 +64,18 @@ class Storm:
     chance: random.Random
     kills: list[Kill] = field(default_factory=list)
 
-    @property
-    def progress(self) -> int:
-        """Mails acknowledged and mails relayed."""
-        return self.load.acknowledged + self.hosts.taken
-
     async def rage(self) -> None:
         """Kill somebody at random moments, as the work goes on."""
         victims = [*VICTIMS, *self.chance.choices(VICTIMS, k=KILLS - len(VICTIMS))]
         self.chance.shuffle(victims)
         moments = sorted(self.chance.uniform(0.05, 1.6) * MAILS for _ in victims)
         for role, moment in zip(victims, moments, strict=True):
-            await self.until(lambda moment=moment: self.progress >= moment, f"{moment:.0f} steps are done")  # type: ignore[misc]
+            await self.until(partial(self.has_come_to, moment), f"{moment:.0f} steps are done")
             await asyncio.to_thread(self.kill, role)
+
+    def has_come_to(self, moment: float) -> bool:
+        """Mails acknowledged and mails relayed are so many together."""
+        return self.load.acknowledged + self.hosts.taken >= moment
 
     def kill(self, role: str) -> None:
         """SIGKILL it, when it has come back from the last time."""
@@ -93,7 +93,7 @@ class Storm:
         self.kills.append(Kill(role, in_flight, time.monotonic()))
         os.kill(pid, signal.SIGKILL)
 
-    async def until(self, condition: Any, what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
         await asyncio.to_thread(self.gateway.wait, condition, what, PATIENCE_S)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -76,3 +77,19 @@ async def test_a_mail_that_a_host_may_have_stays_under_lease(setting: Rows) -> N
         async with setting.relay(host):
             await host.at_dot.wait()
         assert await setting.leased() == 1
+
+
+async def test_the_next_relay_takes_up_at_once_what_a_host_may_have_and_counts_it(setting: Rows) -> None:
+    await setting.queued(mails=3)
+    setting.means = replace(setting.means, connections_max=1)
+    async with setting.folding(), Host(dot=["…"]).listening() as host:
+        async with setting.relay(host):
+            await host.at_dot.wait()
+        assert await setting.leased() == len(setting.at_dot.marked) == 1
+        setting.at_dot.left = set(setting.at_dot.marked)
+        async with setting.relay(host):
+            await setting.outcomes(3)
+    assert len(host.taken) == 3
+    assert setting.at_dot.marked == set()
+    async with setting.pool.rows() as rows:
+        assert await leases.ran_out(rows) == 1
