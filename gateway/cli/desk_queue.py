@@ -29,7 +29,8 @@ class DeskQueue:
     async def destinations(self, choice: Choice, limit: int) -> tuple[int, list[Destination]]:
         """How many recipients wait, and the destinations for which most of them do."""
         async with self._desk.pool.rows() as rows:
-            return await listing.count(rows, choice), await listing.destinations(rows, choice, limit=limit)
+            found = await listing.destinations(rows, choice, limit=limit)
+            return await listing.count(rows, choice), await listing.with_ways(rows, found)
 
     async def recipients(self, choice: Choice, limit: int) -> tuple[int, list[Recipient]]:
         """How many wait, and the longest waiting of them."""

@@ -309,7 +309,8 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
             row["destination"] = shown_domain(each.domain)
             row |= {name: f"{row[name]:>10,}" for name in ("recipients", "mails", "held")}
     columns = ("destination", "recipients", "mails", "held", "waits_for", "next_in", "gives_up_in")
-    print_rows(rows, (*columns, "last_reply"))
+    ways = ("way",) if any(each.way for each in found) else ()
+    print_rows(rows, (*columns, "last_reply", *ways))
 
 
 def _next(each: listing.Destination, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """The queue as people look at it: how much waits for which destination, and every recipient that waits."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -9,6 +9,7 @@ from gateway.domain import codec
 from gateway.domain.events import MailQueued
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId, MailId
+from projections.directory.routes import routes
 from projections.queue.project import Key, QueueModel, Recipient
 from projections.queue.query import UNLEASED
 from projections.readmodel import Rows, schema_of
@@ -65,6 +66,7 @@ class Destination:
     expires_at: datetime  # of the first to be given up
     code: int
     status: str
+    way: str | None = None  # that mail for its agency goes, and since when; None: it has one server, or none
 
 
 async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destination]:
@@ -100,6 +102,13 @@ async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destin
         *values,
     )
     return [Destination(*row.values()) for row in found]
+
+
+async def with_ways(rows: Rows, found: Sequence[Destination]) -> list[Destination]:
+    """The same with the ways that their mail goes, as the directory has them."""
+    known = await routes(rows, [each.agency_id for each in found if each.agency_id is not None])
+    ways = {agency_id: str(row) for agency_id, row in known.items() if len(row.route.hops) > 1}
+    return [replace(each, way=ways.get(each.agency_id) if each.agency_id else None) for each in found]
 
 
 async def count(rows: Rows, choice: Choice) -> int:

@@ -9,6 +9,7 @@ from gateway.domain.route import AgencyRouteSwitched, Route, Switch, WeightedHop
 from gateway.mail.ids import AgencyId
 from projections.directory.query import list_agencies, sending_hosts
 from projections.directory.routes import RouteRow, on_backup, route_row, routes, routes_set
+from projections.queue.listing import EVERYTHING, destinations, with_ways
 from tests.projections.gateway import DLD, Gateway
 from tests.projections.governing import send_by, switch
 
@@ -54,6 +55,13 @@ async def test_mail_goes_by_the_way_it_was_switched_to_until_the_route_is_set_an
         shown = {row.agency_id: row.way for row in await list_agencies(rows)}
     assert shown[gateway.opm] is None
     assert shown[dld] == f"backup since {switched.at:%Y-%m-%d %H:%M} UTC"
+    mail = world.accept(gateway.opm, "ann@opm.go.th", ["vet@dld.go.th", "bob@example.org"])
+    world.queue(mail, dld, [0])
+    world.queue(mail, None, [1])
+    await gateway.catch_up()
+    async with gateway.pool.rows() as rows:
+        waiting = await with_ways(rows, await destinations(rows, EVERYTHING, limit=10))
+    assert {each.domain: each.way for each in waiting} == {"dld.go.th": shown[dld], "example.org": None}
     assert switch(world, dld, "main")
     assert (await known(gateway))[dld].way == "main"
     assert switch(world, dld, "backup")

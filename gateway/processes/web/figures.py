@@ -8,9 +8,10 @@ from typing import Any
 
 from gateway.domain.events import RouterDecided
 from gateway.domain.histories import route_history
-from gateway.mail.ids import share_of
+from gateway.mail.ids import AgencyId, share_of
 from gateway.ports import Clock, EventLog, Position, WriteAhead
 from projections.checkpoint import position_of
+from projections.directory import routes
 from projections.queue import leases
 from projections.queue import query as queue
 from projections.readmodel import Pool, ReadModel, Rows
@@ -43,6 +44,7 @@ class Figures:
     # Of the destinations for which most wait, or where most bounced.
     waiting_at: Mapping[str, int] = field(default_factory=dict)
     bounced_at: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by destination and reason
+    on_backup: tuple[AgencyId, ...] = ()  # whose mail goes by their backup now
 
     @property
     def lag(self) -> int:
@@ -56,7 +58,7 @@ class Figures:
         """names_destinations: False for who is not known: with whom one writes is not everybody's to know."""
         shown = {**asdict(self), "lag": self.lag, "is_well": self.is_well}
         if not names_destinations:
-            del shown["waiting_at"], shown["bounced_at"]
+            del shown["waiting_at"], shown["bounced_at"], shown["on_backup"]
         return shown
 
     def metrics(self, *, names_destinations: bool = True) -> str:
@@ -66,6 +68,7 @@ class Figures:
             "saraban_queue_waiting_recipients": self.waiting,
             "saraban_relay_possible_doubles_total": self.possible_doubles,
             "saraban_write_ahead_messages": self.write_ahead,
+            "saraban_agencies_on_backup": len(self.on_backup),
             "saraban_disk_free_octets": self.disk_free_octets,
             "saraban_disk_octets": self.disk_octets,
         }
@@ -94,6 +97,9 @@ class Figures:
         for domain, reasons in self.bounced_at.items():
             for reason, number in reasons.items():
                 yield f'{name}{{destination="{_label(domain)}",reason="{reason}"}} {number}'
+        yield "# TYPE saraban_agency_on_backup gauge"
+        for agency_id in self.on_backup:
+            yield f'saraban_agency_on_backup{{agency="{agency_id}"}} 1'
 
 
 def _label(text: str) -> str:
@@ -139,6 +145,7 @@ class Gauge:
             bounced = await queue.bounced_by_reason(rows)
             waiting_at = await queue.waiting_by_destination(rows, limit=DESTINATIONS_MAX)
             bounced_at = await queue.bounced_by_destination(rows, limit=DESTINATIONS_MAX)
+            on_backup = await routes.on_backup(rows)
             for share in range(self._shares):
                 name = f"router-{share}"
                 places[name] = await self._decided(share)
@@ -159,6 +166,7 @@ class Gauge:
             bounced=bounced,
             waiting_at=waiting_at,
             bounced_at=bounced_at,
+            on_backup=tuple(on_backup),
         )
 
     def _stuck(self, places: Mapping[str, int], lags: Mapping[str, int]) -> tuple[str, ...]:

@@ -74,7 +74,10 @@ class CancelWanted(DeedWanted, forbid_unknown_fields=True, kw_only=True):
 
 
 class DestinationShown(Struct):
-    """What waits for one domain. next_attempt_at: null: all are held. code, status: said most often."""
+    """What waits for one domain. next_attempt_at: null: all are held. code, status: said most often.
+
+    way: main or backup, and since when; null: its agency has one server, or it is no agency's.
+    """
 
     domain: str
     agency_id: AgencyId | None
@@ -86,6 +89,7 @@ class DestinationShown(Struct):
     expires_at: datetime
     code: int
     status: str
+    way: str | None
 
 
 class DestinationList(Struct):
@@ -160,7 +164,7 @@ class Done(Struct):
 async def list_destinations(asked: Asked) -> DestinationList:
     choice, limit = _choice(asked, "see"), asked.query.limit
     async with asked.office.pool.rows() as rows:
-        found = await listing.destinations(rows, choice, limit=limit)
+        found = await listing.with_ways(rows, await listing.destinations(rows, choice, limit=limit))
         whole = sum(each.recipients for each in found)
         waiting = whole if len(found) < limit else await listing.count(rows, choice)
     return DestinationList(waiting, [_shown(DestinationShown, each) for each in found])

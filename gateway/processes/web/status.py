@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from gateway.mail.ids import AgencyId
 from gateway.processes.web.office import Asked, Operation
 
 
@@ -13,6 +14,7 @@ class StatusShown(Struct):
     possible_doubles: relays that died between a next hop's answer and our record. stuck: consumers that are
     behind and do not move. steps: events about mails by topic, since the process that answers began. bounced:
     recipients that were queued, by reason; waiting_at, bounced_at: of the destinations with most of them.
+    on_backup: agencies whose mail goes by their backup now.
     """
 
     position: int
@@ -28,12 +30,14 @@ class StatusShown(Struct):
     bounced: dict[str, int]
     waiting_at: dict[str, int]
     bounced_at: dict[str, dict[str, int]]
+    on_backup: list[AgencyId]
     is_well: bool
 
 
 async def show_status(asked: Asked) -> StatusShown:
     figures = (await asked.office.figures()).as_dict()
-    return StatusShown(**{**figures, "stuck": list(figures["stuck"])})
+    lists = {name: list(figures[name]) for name in ("stuck", "on_backup")}
+    return StatusShown(**{**figures, **lists})
 
 
 OPERATIONS: Final = (

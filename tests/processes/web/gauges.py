@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from gateway.mail.ids import AgencyId
 from gateway.processes.web.figures import Figures
 
 WELL = Figures(
@@ -15,6 +16,7 @@ WELL = Figures(
     disk_octets=2_000,
     bounced={"mailbox": 4},
     waiting_at={"dld.go.th": 3},
+    on_backup=(AgencyId("ag_1"),),
     bounced_at={'a"b.example': {"mailbox": 4}},
 )
 

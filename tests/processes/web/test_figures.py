@@ -14,6 +14,7 @@ from gateway.ports import Fact, Unavailable
 from gateway.processes.web.figures import STUCK_AFTER_S, Gauge
 from projections import checkpoint
 from projections.checkpoint import Projection
+from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
 from projections.queue import leases
 from projections.queue.project import QueueModel
@@ -67,7 +68,7 @@ async def test_lags_count_events_and_routers_count_undecided_mails(
     log = stored(world)
     ring = Keyring(world.keys)
     trace, queue = TraceModel(ring), QueueModel(ring)
-    await checkpoint.create(pool, [queue, trace])
+    await checkpoint.create(pool, [queue, trace, DirectoryModel(ring)])
     await leases.create(pool)
     await Projection(trace, pool).take(world.log)
     await Projection(queue, pool).take(world.log[:-1])
@@ -103,7 +104,7 @@ async def test_who_is_behind_and_does_not_move_is_stuck(
         world.accept(opm, "ann@example.org", ["vet@dld.go.th"])
     ring = Keyring(world.keys)
     trace, queue = TraceModel(ring), QueueModel(ring)
-    await checkpoint.create(pool, [queue, trace])
+    await checkpoint.create(pool, [queue, trace, DirectoryModel(ring)])
     await leases.create(pool)
     projections = {model.name: Projection(model, pool) for model in (trace, queue)}
     await projections["queue"].take(world.log[:-2])

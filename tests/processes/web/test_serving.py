@@ -117,6 +117,8 @@ async def test_metrics_are_prometheus_text(web: Web) -> None:
         "saraban_queue_waiting_recipients": 3,
         "saraban_relay_possible_doubles_total": 1,
         "saraban_write_ahead_messages": 5,
+        "saraban_agencies_on_backup": 1,
+        'saraban_agency_on_backup{agency="ag_1"}': 1,
         "saraban_disk_free_octets": 1000,
         "saraban_disk_octets": 2000,
         'saraban_consumer_lag_events{consumer="mailbox"}': 0,
@@ -155,7 +157,7 @@ async def test_destinations_are_named_to_nobody_who_is_not_known() -> None:
     assert "dld.go.th" not in WELL.metrics(names_destinations=False)
     assert "reason" in WELL.metrics(names_destinations=False)
     assert WELL.as_dict()["waiting_at"] == {"dld.go.th": 3}
-    assert not {"waiting_at", "bounced_at"} & WELL.as_dict(names_destinations=False).keys()
+    assert not {"waiting_at", "bounced_at", "on_backup"} & WELL.as_dict(names_destinations=False).keys()
 
 
 async def test_nothing_else_is_served(web: Web) -> None:
