@@ -1,19 +1,14 @@
-"""The edge put together: what it listens on, whom it lets in, which limits it keeps."""
+"""The edge put together: what it listens on, and which limits it keeps."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from gateway.adapters.openid import OpenIdTokens
 from gateway.adapters.spool import DiskSpool
 from gateway.adapters.system import SystemClock, entropy, has_space
-from gateway.adapters.tls import CertificateFiles
-from gateway.domain.quota import QuotaRule
-from gateway.ports import BadCertificate, Lane, ServerContext
 from gateway.processes.edge.acceptance import Acceptance
 from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
@@ -25,21 +20,17 @@ from gateway.processes.edge.services import EdgeServices
 from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
 from gateway.processes.return_paths import ReturnPaths
-from gateway.processes.signin.banning import Banning
-from gateway.processes.signin.bans import BanRows, BanRule, Bans
-from gateway.processes.signin.people import PeopleRows
-from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import EVERY
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import Settings, split_networks
-from gateway.wiring.ground import Ground, ground
-from projections.directory.query import Addressing
-from projections.readmodel import Pool
+from gateway.wiring.doors import bans_of, certificate_files, open_door
+from gateway.wiring.ground import ground
+from gateway.wiring.rules import addressing, quota_rule
 
 HOLD_S_MAX: Final = 30 * 24 * 3600  # RFC 4865 §3; what people who sign in may ask for
 
 
-async def edge(settings: Settings, serving: Callable[[], None]) -> None:
+async def run(settings: Settings, serving: Callable[[], None]) -> None:
     files = certificate_files(settings)
     tls = None if files is None else ShownCertificates(files, SystemClock())
     async with AsyncExitStack() as stack:
@@ -90,31 +81,6 @@ async def edge(settings: Settings, serving: Callable[[], None]) -> None:
         await Edge(config, services).run(serving)
 
 
-def bans_of(g: Ground, pool: Pool, lane: Lane) -> Bans:
-    """Who is banned, for one process."""
-    settings = g.settings
-    rule = BanRule(
-        first=timedelta(seconds=settings.guessing_ban_s),
-        longest=timedelta(seconds=settings.guessing_ban_max_s),
-        exempt=split_networks(settings.unlimited_networks),
-    )
-    return Bans(BanRows(pool, g.clock), Banning(g.keys, lane, entropy), g.clock, g.by, rule)
-
-
-def open_door(g: Ground, pool: Pool, lane: Lane, bans: Bans) -> SignIns:
-    """Signing in, for one process."""
-    return SignIns(
-        people=PeopleRows(pool),
-        tokens=OpenIdTokens(g.clock, entropy),
-        keys=g.keys,
-        lane=lane,
-        clock=g.clock,
-        entropy=entropy,
-        by=g.by,
-        bans=bans,
-    )
-
-
 def listeners(settings: Settings) -> list[Listener]:
     """Where an edge listens: for other hosts, and for people, who sign in inside TLS (RFC 6409, RFC 8314)."""
     has_tls = settings.tls_cert is not None and settings.tls_key is not None
@@ -140,11 +106,6 @@ def listeners(settings: Settings) -> list[Listener]:
     return [each for each in wanted if each.address]
 
 
-def addressing(settings: Settings) -> Addressing:
-    """How edge and router read addresses, both alike."""
-    return Addressing(settings.hostname, settings.plus_addressing)
-
-
 def rates(settings: Settings) -> Rates:
     """What networks and accounts may do at one edge process."""
     return Rates(
@@ -159,31 +120,8 @@ def rates(settings: Settings) -> Rates:
     )
 
 
-def quota_rule(settings: Settings) -> QuotaRule:
-    """When edge and router say that a mailbox is full."""
-    return QuotaRule(timedelta(hours=settings.quota_grace_h), settings.quota_spares_offices)
-
-
 def spool_folder(settings: Settings) -> Path:
     """Where messages on their way in lie, unlinked; made when it is not there."""
     folder = settings.data / "spool"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
-
-
-def certificate_files(settings: Settings) -> CertificateFiles | None:
-    """Where what we show to clients lies; None without a certificate. Raises BadCertificate."""
-    if settings.tls_cert is None or settings.tls_key is None:
-        if settings.tls_folder is not None:
-            raise BadCertificate(
-                f"the certificates in {settings.tls_folder} need one for clients that name no host: "
-                "set SARABAN_TLS_CERT and SARABAN_TLS_KEY"
-            )
-        return None
-    return CertificateFiles(settings.tls_cert, settings.tls_key, settings.tls_folder)
-
-
-def server_tls(settings: Settings) -> ServerContext | None:
-    """What we show to clients; None without a certificate. Raises BadCertificate."""
-    files = certificate_files(settings)
-    return None if files is None else files.load()

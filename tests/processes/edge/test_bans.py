@@ -14,7 +14,7 @@ from gateway.processes.signin.throttle import PATIENCE
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
-from gateway.wiring.edge import server_tls
+from gateway.wiring.doors import server_tls
 from tests.processes.edge.test_submission import PASSWORD, SUDA, inside_tls, plain
 from tests.processes.edge.world import HOSTNAME, EdgeWorld, until
 

@@ -29,7 +29,8 @@ from gateway.processes.signin import app_passwords
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
-from gateway.wiring.edge import edge, server_tls
+from gateway.wiring import edge
+from gateway.wiring.doors import server_tls
 from projections.directory.query import AppPasswordRow
 from tests.processes.edge.world import HOSTNAME, Client, EdgeWorld
 from tests.protocols.sasl.client import final_message
@@ -400,5 +401,5 @@ async def test_the_role_stops_with_the_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         BadCertificate, match=r"none\.pem and the key .* cannot be used together: No such file"
     ):
-        await edge(settings, lambda: None)
+        await edge.run(settings, lambda: None)
     assert BadCertificate in EXPECTED, "the command says it and ends"

@@ -27,7 +27,7 @@ from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.protocols.proxy import SIGNATURE
 from gateway.settings import Settings
-from gateway.wiring.edge import server_tls
+from gateway.wiring.doors import server_tls
 from tests.processes.edge.world import HOSTNAME, MESSAGE, Client, EdgeWorld, until
 
 LOOPBACK = "127.0.0.0/8,::1/128"

@@ -15,7 +15,7 @@ import pytest
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
-from gateway.wiring.edge import server_tls
+from gateway.wiring.doors import server_tls
 from tests.processes.edge.world import HOSTNAME, MESSAGE, Client, EdgeWorld, until
 
 

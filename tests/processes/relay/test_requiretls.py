@@ -16,7 +16,7 @@ from gateway.processes.trusting import verifying_context
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.settings import Settings
-from gateway.wiring.edge import server_tls
+from gateway.wiring.doors import server_tls
 from tests.processes.relay.host import Host
 from tests.processes.relay.setting import Setting
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.domain.events import Attempted, MailDeferred, MailRelayed
 from gateway.processes.relay.connection import READ_OCTETS, Timeouts
 from gateway.settings import Settings
-from gateway.wiring.roles import relay_timeouts
+from gateway.wiring.relay import timeouts_of
 from tests.misbehaving import Server, Silent, Slow, Unreading, listening
 from tests.processes.relay.setting import Setting
 from tests.processes.world import DLD, MESSAGE
@@ -49,7 +49,7 @@ async def attempt(
 @pytest.mark.parametrize(("step", "minutes"), ASKED)
 def test_a_host_has_the_time_that_the_rfc_asks_for(step: str, minutes: int) -> None:
     assert getattr(Timeouts(), step) >= 60 * minutes
-    assert relay_timeouts(Settings()) == Timeouts()
+    assert timeouts_of(Settings()) == Timeouts()
 
 
 @pytest.mark.parametrize("offers", [("PIPELINING",), ()], ids=["pipelined", "one by one"])
