@@ -118,14 +118,18 @@ def conclude(
     schedule: RetrySchedule,
     chance: float,
     late_from: datetime | None = None,
+    not_before: datetime | None = None,
 ) -> Outcome:
     """The fate of a recipient. A host that refuses the connection for good may be back tomorrow: only what
-    it says to a mail is permanent. late_from: an attempt is wanted then, so that its sender is told."""
+    it says to a mail is permanent. late_from: an attempt is wanted then, so that its sender is told.
+    not_before: no host is asked until then, whatever the schedule says."""
     if attempt.reply.is_success:
         return Relayed()
     if attempt.reply.is_permanent and attempt.is_about_mail:
         return Bounced(_reason(attempt.reply))
     next_attempt_at = at + schedule.delay_after(attempt.number, chance)
+    if not_before is not None:  # and then not all at once
+        next_attempt_at = max(next_attempt_at, not_before + chance * schedule.first_delay)
     if late_from is not None and at < late_from:
         next_attempt_at = min(next_attempt_at, late_from)
     if at < expires_at:
@@ -142,6 +146,7 @@ class Tried:
     attempts: tuple[Attempt, ...]
     remote_host: str  # "" when there was nowhere to go
     tls: TlsSeen = NO_TLS_SEEN
+    not_before: datetime | None = None  # no host is asked until then
 
 
 def outcome_facts(
@@ -165,6 +170,7 @@ def outcome_facts(
             schedule=schedule,
             chance=chance,
             late_from=_notified_at(queued),
+            not_before=tried.not_before,
         )
         key = (outcome, attempt.number, attempt.reply, attempt.is_ours)
         alike.setdefault(key, []).append(attempt.recipient)

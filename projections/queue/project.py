@@ -23,6 +23,7 @@ from gateway.domain.events import (
     MailRelayed,
     MailReleased,
 )
+from gateway.domain.pace import destination_name
 from gateway.domain.routing import envelope_label
 from gateway.domain.steering import (
     DeliveryHeld,
@@ -33,6 +34,7 @@ from gateway.domain.steering import (
     Steered,
 )
 from gateway.mail.address import normalise_domain
+from gateway.mail.ids import AgencyId
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
@@ -65,6 +67,7 @@ class Recipient:
     hop_host: str = ""
     hop_port: int = 0
     accepted_by: str = ""
+    destination: str = ""
 
 
 READ = """
@@ -75,14 +78,14 @@ _COLUMNS = [field.name for field in fields(Recipient)]
 _VALUES = attrgetter(*_COLUMNS)
 _CHANGING = [
     "outcome", "attempt", "next_attempt_at", "code", "status", "changed_at", "tried_at",
-    "is_held", "hop_host", "hop_port",
+    "is_held", "hop_host", "hop_port", "destination",
 ]  # fmt: skip
 WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
 SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
     $14::text[], $15::bigint[], $16::timestamptz[], $17::int[], $18::boolean[], $19::text[], $20::int[],
-    $21::text[])
+    $21::text[], $22::text[])
 ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
@@ -108,7 +111,7 @@ ON CONFLICT (domain, reason) DO UPDATE SET recipients = b.recipients + excluded.
 
 class QueueModel(ReadModel):
     name = "queue"
-    version = 5  # since it knows who sent a mail, and counts what bounced
+    version = 6  # since it knows destinations
     outcomes = frozenset({MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
     deeds = frozenset(
         kind.TOPIC
@@ -205,13 +208,14 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
     label = envelope_label(event.mail_id)
     secret = keys.unseal(EnvelopeSecret, event.sealed, event.keys, label=label)
     for place, number in fresh:
+        domain = _in_a_labels(secret.rcpt_to[place].rpartition("@")[2]) if secret else ""
         after[event.mail_id, number] = Recipient(
             mail_id=event.mail_id,
             recipient=number,
             position=position,
             agency_id=event.agency_id,
             address=clear(secret.rcpt_to[place]) if secret else "",
-            domain=_destination(secret.rcpt_to[place].rpartition("@")[2]) if secret else "",
+            domain=domain,
             sender=clear(secret.mail_from or "") if secret else "",
             outcome="waiting",
             attempt=0,
@@ -224,6 +228,7 @@ def _queue(position: int, event: MailQueued, after: dict[Key, Recipient], keys: 
             tried_at=None,
             priority=event.priority,
             accepted_by=event.accepted_by,
+            destination=destination_name(event.agency_id, None, domain),
         )
     return len(fresh)
 
@@ -267,6 +272,8 @@ def _steer(position: int, event: Steered, after: dict[Key, Recipient]) -> None:
             case DeliveryRetried():
                 row = replace(row, next_attempt_at=event.at)
             case DeliveryRerouted(next_hop=hop):
+                destination = destination_name(AgencyId(row.agency_id or "") or None, hop, row.domain)
+                row = replace(row, destination=destination)
                 row = replace(row, hop_host=hop.host if hop else "", hop_port=hop.port if hop else 0)
             case MailCancelled():
                 row = replace(row, outcome="cancelled")
@@ -274,7 +281,7 @@ def _steer(position: int, event: Steered, after: dict[Key, Recipient]) -> None:
 
 
 @lru_cache(maxsize=10_000)
-def _destination(domain: str) -> str:
+def _in_a_labels(domain: str) -> str:
     """In A-labels and lower case, as agencies' domains are."""
     try:
         return normalise_domain(domain)

@@ -1,8 +1,8 @@
 """What is due for an attempt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -12,12 +12,12 @@ from gateway.domain.agency import NextHop
 from gateway.domain.events import MailQueued
 from gateway.mail.ids import AgencyId, MailId
 from projections.queue.project import QueueModel
+from projections.queue.turns import Turn
 from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(QueueModel)
-# RFC 6710 §5. Each has its own look into the index, so that what is not due yet is not walked over.
-PRIORITY_MIN: Final = -9
-PRIORITY_MAX: Final = 9
+# RFC 6710 §5: what is urgent goes first, and nothing waits for ever behind it. A level for so long.
+LIFTED_AFTER: Final = timedelta(minutes=10)
 _MAIL_DOMAIN: Final = "CASE WHEN r.agency_id IS NULL THEN r.domain ELSE '' END"
 
 
@@ -40,35 +40,67 @@ class Due:
     next_hop: NextHop | None
     domain: str
     changed_at: tuple[int, ...]
+    destination: str  # as in pace.py
 
     @property
     def agency_id(self) -> AgencyId | None:
         return self.queued.agency_id
 
 
-async def due(rows: Rows, at: datetime, *, limit: int, leased_too: bool = False) -> list[Due]:
-    """Who is due by `at` and not leased to a relay, most urgent first, then longest waiting.
+async def due(
+    rows: Rows, at: datetime, share: Mapping[Turn, int], *, limit: int, leased_too: bool = False
+) -> list[Due]:
+    """Who is due by `at` and not leased to a relay. share: how many mails of whom.
 
     limit: recipients, not mails.
 
-    leased_too: as if nobody had a lease, for the relay that has just taken its own.
+    The first mail of each sender for each destination comes before anybody's second; among them, and among
+    those of one sender for one destination, the most urgent first, then who waits longest. Of a destination
+    no more mails than its share. leased_too: as if nobody had a lease.
     """
     free = "" if leased_too else UNLEASED
+    turns = list(share)
     found = await rows.fetch(
-        f"""SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
+        f"""WITH mail AS (
+            SELECT t.destination, t.accepted_by, t.priority, t.share, m.mail_id, m.next_attempt_at,
+                t.priority + floor(extract(epoch FROM $5 - m.next_attempt_at) / $7) AS level
+            FROM unnest($1::text[], $2::text[], $3::int[], $4::int[])
+                AS t (destination, accepted_by, priority, share)
+            CROSS JOIN LATERAL (SELECT DISTINCT ON (r.next_attempt_at, r.mail_id) r.next_attempt_at, r.mail_id
+                FROM {_SCHEMA}.recipient AS r WHERE r.outcome = 'waiting'
+                AND r.destination = t.destination AND r.accepted_by = t.accepted_by
+                AND r.priority = t.priority AND r.next_attempt_at <= $5 {free}
+                ORDER BY r.next_attempt_at, r.mail_id LIMIT t.share) AS m
+        ), fair AS (
+            SELECT *, row_number() OVER (PARTITION BY destination, accepted_by
+                ORDER BY level DESC, next_attempt_at, mail_id) AS nth FROM mail
+        ), chosen AS (
+            SELECT *, row_number() OVER (PARTITION BY destination
+                ORDER BY nth, level DESC, next_attempt_at, mail_id) AS place FROM fair
+        )
+        SELECT r.position, r.mail_id, array_agg(r.recipient ORDER BY r.recipient) AS recipients,
             array_agg(r.attempt ORDER BY r.recipient) AS attempts,
             array_agg(r.tried_at ORDER BY r.recipient) AS tried_at, r.is_held, r.hop_host, r.hop_port,
-            {_MAIL_DOMAIN} AS domain, array_agg(r.changed_at ORDER BY r.recipient) AS changed_at, q.state
-        FROM (SELECT r.* FROM generate_series({PRIORITY_MIN}, {PRIORITY_MAX}) AS urgent (priority)
-              CROSS JOIN LATERAL (SELECT * FROM {_SCHEMA}.recipient AS r
-                  WHERE outcome = 'waiting' AND r.priority = urgent.priority AND next_attempt_at <= $1 {free}
-                  ORDER BY next_attempt_at, mail_id, recipient LIMIT $2) AS r
-              ORDER BY r.priority DESC, next_attempt_at, mail_id, recipient LIMIT $2) AS r
+            {_MAIL_DOMAIN} AS domain, array_agg(r.changed_at ORDER BY r.recipient) AS changed_at, q.state,
+            r.destination
+        FROM (SELECT r.*, c.nth, c.level FROM (
+                SELECT * FROM chosen WHERE place <= share
+                ORDER BY nth, level DESC, next_attempt_at, mail_id LIMIT $6) AS c
+              CROSS JOIN LATERAL (SELECT * FROM {_SCHEMA}.recipient AS r WHERE r.mail_id = c.mail_id
+                  AND r.outcome = 'waiting' AND r.destination = c.destination
+                  AND r.next_attempt_at = c.next_attempt_at {free}) AS r
+              ORDER BY c.nth, c.level DESC, c.next_attempt_at, r.mail_id, r.recipient LIMIT $6) AS r
         JOIN {_SCHEMA}.queued AS q ON q.position = r.position
-        GROUP BY r.position, r.mail_id, r.is_held, r.hop_host, r.hop_port, {_MAIL_DOMAIN}, q.state
-        ORDER BY max(r.priority) DESC, min(r.next_attempt_at), r.position""",
+        GROUP BY r.position, r.mail_id, r.is_held, r.hop_host, r.hop_port, {_MAIL_DOMAIN}, q.state,
+            r.destination
+        ORDER BY min(r.nth), max(r.level) DESC, min(r.next_attempt_at), r.position""",
+        [turn.destination for turn in turns],
+        [turn.accepted_by for turn in turns],
+        [turn.priority for turn in turns],
+        list(share.values()),
         at,
         limit,
+        LIFTED_AFTER.total_seconds(),
     )
     return [_due(row) for row in found]
 
@@ -113,6 +145,7 @@ def _due(row: asyncpg.Record) -> Due:
         NextHop(row["hop_host"], row["hop_port"]) if row["hop_host"] else None,
         row["domain"],
         tuple(row["changed_at"]),
+        row["destination"],
     )
 
 

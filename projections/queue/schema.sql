@@ -32,11 +32,13 @@ CREATE TABLE recipient (
     is_held         boolean     NOT NULL,  -- by a person: its next attempt is when its time is over
     hop_host        text        NOT NULL,  -- next hop a person said; "": the agency's own
     hop_port        int         NOT NULL,
-    accepted_by     text        NOT NULL,  -- the agency it was accepted for: its sender's, when that is hosted
+    accepted_by     text        COLLATE "C" NOT NULL,  -- the agency it was accepted for: its sender's, when that is hosted
+    destination     text        COLLATE "C" NOT NULL,  -- hop as host:port, else agency_id, else domain
     PRIMARY KEY (mail_id, recipient)
 );
-CREATE INDEX recipient_due ON recipient (priority, next_attempt_at, mail_id, recipient)
-    WHERE outcome = 'waiting';
+-- Whose turn it is: turns.py goes from one (destination, accepted_by, priority) to the next.
+CREATE INDEX recipient_turn ON recipient
+    (destination, accepted_by, priority, next_attempt_at, mail_id, recipient) WHERE outcome = 'waiting';
 CREATE INDEX recipient_destination ON recipient (domain, mail_id, recipient) WHERE outcome = 'waiting';
 -- Those that wait, in the order of pages: the primary key holds all that ever were.
 CREATE INDEX recipient_waiting ON recipient (mail_id, recipient) WHERE outcome = 'waiting';

@@ -133,10 +133,10 @@ async def test_another_way_is_taken_until_it_is_taken_back(setting: Rows) -> Non
     await setting.queued(mails=2)
     await setting.fold()
     assert await steer(setting, Reroute(BACKUP), Choice(agency_id=DLD)) == Steered(changed=2)
-    assert {job.next_hop for job in await due(setting)} == {BACKUP}
+    assert {(job.next_hop, job.destination) for job in await due(setting)} == {(BACKUP, str(BACKUP))}
     assert await steer(setting, Reroute(BACKUP)) == Steered(unchanged=2)
     assert await steer(setting, Reroute(None)) == Steered(changed=2)
-    assert {job.next_hop for job in await due(setting)} == {None}
+    assert {(job.next_hop, job.destination) for job in await due(setting)} == {(None, DLD)}
 
 
 async def test_who_is_being_tried_is_left_alone_and_asked_for(setting: Rows) -> None:

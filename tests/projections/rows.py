@@ -1,6 +1,7 @@
 """Whole tables, to compare."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from gateway.ports import Recorded
 from projections.bans.project import BansModel
@@ -8,11 +9,15 @@ from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
+from projections.queue import query
 from projections.queue.project import QueueModel
+from projections.queue.turns import of_whom_waits
 from projections.quota.project import QuotaModel
-from projections.readmodel import Pool, ReadModel
+from projections.readmodel import Pool, ReadModel, Rows
 from projections.trace.project import TraceModel
 from tests.projections.world import Safe
+
+ENOUGH = 1_000
 
 Table = list[tuple[object, ...]]
 
@@ -48,3 +53,9 @@ async def tables(pool: Pool, *schemas: str) -> dict[str, Table]:
             )
             for schema, table in found
         }
+
+
+async def due(rows: Rows, at: datetime, *, limit: int = ENOUGH, leased_too: bool = False) -> list[query.Due]:
+    """Whoever is due, as if there were one relay with room for all."""
+    waiting, _ = await of_whom_waits(rows, at)
+    return await query.due(rows, at, dict.fromkeys(waiting, ENOUGH), limit=limit, leased_too=leased_too)

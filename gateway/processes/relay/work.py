@@ -5,13 +5,14 @@ look again, and only then connect; a lease ends when the rows have its outcome.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import MailQueued
+from gateway.domain.pace import IN_HAND_MAX, IN_HAND_MIN
 from gateway.domain.route import Servers
 from gateway.domain.targets import MailDomain
 from gateway.mail.ids import AgencyId, MailId
@@ -19,7 +20,7 @@ from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
 from projections.checkpoint import reached
 from projections.directory.routes import routes
 from projections.directory.tls import tls_policies
-from projections.queue import leases, query
+from projections.queue import leases, query, turns
 from projections.queue.leases import Lease
 from projections.queue.project import QueueModel
 from projections.readmodel import Pool, schema_of
@@ -48,6 +49,7 @@ class Job:
     attempts: tuple[int, ...]  # made so far, side by side with recipients
     tried_at: tuple[datetime | None, ...]  # when the last of them was, likewise
     lease: Lease | None
+    destination: str  # as in pace.py
     is_held: bool = False  # by a person, and its time is over
     next_hop: NextHop | None = None  # what a person said; None: the agency's own
     mail_domain: MailDomain | None = None  # of all its recipients, where no agency has it
@@ -94,6 +96,20 @@ class AtDot(Protocol):
         """The log has what became of it, if a host could have it at all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """How many more mails a relay takes for each destination. others: for those that are not named."""
+
+    of: Mapping[str, int] = field(default_factory=dict)
+    others: int = IN_HAND_MIN
+
+    def __getitem__(self, destination: str) -> int:
+        return self.of.get(destination, self.others)
+
+
+ANY: Final = Rooms(others=IN_HAND_MAX)
+
+
 class Queue(Protocol):
     """The queue's rows and the relays' leases, as one relay needs them. All raise Unavailable."""
 
@@ -106,8 +122,9 @@ class Queue(Protocol):
     def end(self, job: Job) -> None:
         """The log has what became of it."""
 
-    async def take(self, limit: int) -> Sequence[Job]:
-        """Jobs for up to so many recipients that are due and nobody else's."""
+    async def take(self, limit: int, rooms: Rooms = ANY) -> Sequence[Job]:
+        """Jobs for up to so many recipients that are due and nobody else's, of each destination so many
+        mails as there is room for. None may mean that those come next whose turn it was not."""
 
     async def renew(self, jobs: Sequence[Job]) -> None:
         """Keep the leases; a job whose lease has run out loses it. Sweeps what dead relays left over."""
@@ -127,7 +144,7 @@ class QueueRows:
 
     def __init__(self, pool: Pool, log: EventLog, clock: Clock, entropy: Entropy, at_dot: AtDot) -> None:
         self._pool, self._log, self._clock, self._entropy = pool, log, clock, entropy
-        self._at_dot = at_dot
+        self._at_dot, self._after = at_dot, turns.BEFORE_ALL
 
     async def inherit(self) -> None:
         last = await self._log.last()
@@ -144,9 +161,12 @@ class QueueRows:
     def end(self, job: Job) -> None:
         self._at_dot.end(job.position)
 
-    async def take(self, limit: int) -> Sequence[Job]:
+    async def take(self, limit: int, rooms: Rooms = ANY) -> Sequence[Job]:
+        now = self._clock.now()
         async with self._pool.rows() as rows:
-            due = await query.due(rows, self._clock.now(), limit=limit)
+            waiting, self._after = await turns.of_whom_waits(rows, now, after=self._after)
+            share = {turn: room for turn in waiting if (room := rooms[turn.destination])}
+            due = await query.due(rows, now, share, limit=limit) if share else []
         if not due:
             return []
         leased = await self._lease(due)
@@ -216,7 +236,7 @@ class QueueRows:
             if waiting:
                 kept, attempts, tried_at = zip(*waiting, strict=True)
                 lease_kept = replace(lease, recipients=kept)
-                job = Job(due.position, due.queued, kept, attempts, tried_at, lease_kept)
+                job = Job(due.position, due.queued, kept, attempts, tried_at, lease_kept, due.destination)
                 domain = MailDomain(due.domain) if due.domain else None
                 jobs.append(replace(job, is_held=due.is_held, next_hop=due.next_hop, mail_domain=domain))
             if ended := set(lease.recipients) - {recipient for recipient, _, _ in waiting}:

@@ -1,6 +1,7 @@
 """The relay's port Queue, folded from a log in memory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,13 +9,14 @@ from datetime import datetime
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import Attempted, EnvelopeSecret, MailDeferred, MailQueued
+from gateway.domain.pace import destination_name
 from gateway.domain.routing import envelope_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.domain.targets import MailDomain
 from gateway.mail.address import normalise_domain
 from gateway.mail.ids import AgencyId
 from gateway.ports import Position
-from gateway.processes.relay.work import LEASE_S, Job
+from gateway.processes.relay.work import ANY, LEASE_S, Job, Rooms
 from projections.queue.leases import Lease
 from tests.processes.world import World
 
@@ -59,21 +61,25 @@ class MemoryQueue:
     def end(self, job: Job) -> None:
         """Likewise."""
 
-    async def take(self, limit: int) -> Sequence[Job]:
-        jobs = list[Job]()
+    async def take(self, limit: int, rooms: Rooms = ANY) -> Sequence[Job]:
+        jobs, taken = list[Job](), Counter[str]()
         for position, (queued, waiting) in (await self._waiting()).items():
             due_now = {
                 recipient: (attempt, tried_at)
                 for recipient, (attempt, at, tried_at) in waiting.items()
                 if at <= self.world.clock.now() and (position, recipient) not in self.held
             }
-            self.held |= {(position, recipient) for recipient in due_now}
             for domain, recipients in (await self._domains(queued, due_now)).items():
+                destination = destination_name(queued.agency_id, None, domain.name if domain else "")
+                if taken[destination] >= rooms[destination] or len(jobs) >= limit:
+                    continue
+                taken[destination] += 1
+                self.held |= {(position, recipient) for recipient in recipients}
                 lease = Lease(queued.mail_id, recipients, "test", self.world.clock.monotonic() + LEASE_S)
                 attempts, tried_at = zip(*map(due_now.__getitem__, recipients), strict=True)
-                job = Job(position, queued, recipients, attempts, tried_at, lease, mail_domain=domain)
-                jobs.append(job)
-        return jobs[:limit]
+                job = Job(position, queued, recipients, attempts, tried_at, lease, destination)
+                jobs.append(replace(job, mail_domain=domain))
+        return jobs
 
     async def _domains(
         self, queued: MailQueued, recipients: Collection[int]

@@ -313,11 +313,11 @@ async def test_what_a_host_said_is_recorded_by_a_relay_told_to_stop(setting: Set
 
 
 async def test_a_relay_told_to_stop_gives_back_what_it_has_not_begun(setting: Setting) -> None:
-    await setting.queued(mails=30)
+    await setting.queued(mails=5)
     setting.means = replace(setting.means, connections_max=1)
     async with Host(dot=["…"]).listening() as host, setting.relay(host):
         await host.at_dot.wait()
-        assert len(setting.queue.held) == 30
+        assert len(setting.queue.held) == 5
     assert len(setting.queue.held) == 1
 
 

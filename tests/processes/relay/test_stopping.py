@@ -47,7 +47,7 @@ async def test_who_was_deferred_has_no_lease_left(setting: Rows) -> None:
 
 
 async def test_who_was_begun_with_and_not_ended_may_be_tried_at_once(setting: Rows) -> None:
-    await setting.queued(mails=8)
+    await setting.queued(mails=5)
     has_mail = asyncio.Event()
 
     async def fall_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,7 +64,7 @@ async def test_who_was_begun_with_and_not_ended_may_be_tried_at_once(setting: Ro
     async with setting.folding(), silent:
         async with setting.relay(host):
             await has_mail.wait()
-            while await setting.leased() < 8:  # noqa: ASYNC110
+            while await setting.leased() < 5:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         assert await setting.leased() == 0
     async with setting.pool.rows() as rows:
