@@ -117,10 +117,8 @@ class Silence:
         return sorted(found, key=lambda target: bool(self._recent.get((target.address, target.port))))
 
     def tell(self, target: Target, opened: Connection | NoConnection) -> None:
-        is_greeted = (
-            isinstance(opened, Connection) or not opened.is_ours or opened.stage is not Stage.GREETING
-        )
-        self._recent.keep((target.address, target.port), not is_greeted)
+        is_silent = isinstance(opened, NoConnection) and opened.is_silence
+        self._recent.keep((target.address, target.port), is_silent)
 
 
 class Ways:

@@ -62,7 +62,7 @@ async def by_dns(setting: Setting, names: DnsServer, *hosts: Host) -> AsyncItera
         for address, host in zip((FIRST, SECOND, THIRD), hosts, strict=False):
             await stack.enter_async_context(host.listening(address, port))
             port = host.hop.port
-        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        resolver = DnsResolver([names.address])
         reach = Reach("mail.opm.go.th", inside=LOOPBACK, port=port)
         mail_hosts = MailHosts(resolver, reach, setting.world.entropy)
         words = Words(resolver) if setting.means.words is NO_WORDS else setting.means.words
@@ -140,7 +140,7 @@ async def test_a_host_that_was_away_is_asked_after_the_others_for_a_minute(
     first, second = Host(), Host(mails_per_connection=1)
     async with second.listening(SECOND):  # nobody is at the first yet
         port = second.hop.port
-        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        resolver = DnsResolver([names.address])
         reach = Reach("mail.opm.go.th", inside=LOOPBACK, port=port)
         setting.means = replace(setting.means, mail_hosts=MailHosts(resolver, reach, setting.world.entropy))
         async with setting.relay():
@@ -218,7 +218,7 @@ async def test_a_domain_that_points_into_our_house_gets_no_connection(
     await setting.queued("bob@example.org")
     host = Host()
     async with host.listening(FIRST):
-        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        resolver = DnsResolver([names.address])
         reach = Reach("mail.opm.go.th", port=host.hop.port)
         setting.means = replace(setting.means, mail_hosts=MailHosts(resolver, reach, setting.world.entropy))
         async with setting.relay():
@@ -289,7 +289,7 @@ async def test_the_mta_sts_policy_of_a_domain_holds_for_its_hosts(
     names.zone += '_mta-sts.example.org. 0 IN TXT "v=STSv1; id=1;"\n'
     async with web_server(shown(AUTHORITY.sign("mta-sts.example.org"), tmp_path)) as web:
         web.body = policy(mode, mx)
-        resolver = DnsResolver([names.address], try_s=0.5, lifetime_s=1)
+        resolver = DnsResolver([names.address])
         hosts = PolicyHosts(resolver, verifying_context(trusted), port=web.port)
         setting.means = replace(
             setting.means,
