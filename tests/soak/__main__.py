@@ -71,6 +71,24 @@ ACCEPTANCE: Final = {
         ("6: idle and busy connections on one edge", "tests/e2e/test_connections.py"),
         ("7: the guides, English and Thai", "tests/architecture/test_documents.py"),
     ),
+    "3": (
+        ("1: seven next hops that misbehave, and a good one", "tests/e2e/test_misbehaving.py"),
+        ("1, 4: one relay at hosts of every kind, and their TLS", "tests/processes/relay"),
+        ("1: what an attempt means, and when the next one is", "tests/domain/test_delivery.py"),
+        ("2: next hops that fail at random, and kills", "tests/e2e/test_storm.py"),
+        ("2: relays and everything else killed", "tests/e2e/test_kills.py"),
+        ("2: the invariant, and each violation of it", "tests/domain/test_books.py"),
+        ("3: 2,000 to 200,000 deferred recipients", f"{BENCH} queue"),
+        ("3: the rows of the queue, kept and built anew", "tests/projections/test_models.py"),
+        ("4: MX and MTA-STS through a whole gateway", "tests/e2e/test_mx.py"),
+        ("5: Postfix, Exim and OpenSMTPD, both ways", "tests/e2e/test_interop.py"),
+        ("6: mail on to the next host, beside Postfix", f"{BENCH} relay"),
+        ("7: a postmaster sees and steers the queue", "tests/e2e/test_queue.py"),
+        ("7: what steering does", "tests/processes/test_steering.py"),
+        ("7: the same through the API", "tests/cli/test_remote_queue.py"),
+        ("7: who may do that, in the API", "tests/processes/web/test_queue.py"),
+        ("7: the guides, English and Thai", "tests/architecture/test_documents.py"),
+    ),
 }
 
 
