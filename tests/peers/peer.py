@@ -10,7 +10,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -68,11 +68,14 @@ class Peer:
     root: Path
     port: int
     port_without_dsn: int = 0
+    _read: dict[str, bytes] = field(default_factory=dict)  # by file name: a Maildir's files never change
 
     def kept(self) -> list[bytes]:
         """Every message it keeps, with what it has put in front; lines end with CRLF, as they came."""
-        files = sorted((self.root / KEPT[1:] / "new").glob("*"))
-        return [file.read_bytes().replace(b"\n", b"\r\n") for file in files]
+        for file in (self.root / KEPT[1:] / "new").iterdir():
+            if file.name not in self._read:
+                self._read[file.name] = file.read_bytes().replace(b"\n", b"\r\n")
+        return list(self._read.values())
 
     def log(self) -> str:
         """All that it has logged."""
