@@ -8,7 +8,7 @@ from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.app_passwords import Use
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
-from gateway.domain.route import Route, WeightedHop
+from gateway.domain.route import WEIGHT_MAX, Route, WeightedHop
 from gateway.domain.steering import Cancel, Hold, Release, Reroute, Retry
 from gateway.mail.ids import AgencyId
 from tests.projections.governing import demand_tls, rename, send_by, switch
@@ -63,7 +63,7 @@ def busy_world(seed: int, mails: int, accounts: int = 12) -> World:
             until = world.now + timedelta(days=number % 300 + 1)  # within EXCEPTION_MAX
             for policy in (AgencyTls("required", exception_until=until), AgencyTls("required")):
                 demand_tls(world, dld, policy)
-            main = WeightedHop(NextHop("127.0.0.1", 2599), number + 1)
+            main = WeightedHop(NextHop("127.0.0.1", 2599), number % WEIGHT_MAX + 1)
             send_by(world, dld, Route((main,), (WeightedHop(NextHop("backup.example", 25)),)))
             for way in chance.sample(("backup", "main"), chance.randrange(3)):
                 switch(world, dld, way)
