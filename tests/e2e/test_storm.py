@@ -30,8 +30,8 @@ from tests.e2e.gateway import Gateway, running_gateway
 from tests.e2e.load import Attempt, Load, Plan, host_and_port
 from tests.sizes import size
 
-MAILS: Final = size(400, 50_000)
-DESTINATIONS: Final = size(12, 600)
+MAILS: Final = size(150, 50_000)
+DESTINATIONS: Final = size(9, 600)
 KILLS: Final = size(5, 60)
 RELAYS: Final = 3
 CONNECTIONS: Final = size(8, 30)
