@@ -213,6 +213,8 @@ def _ask(line: http.client.HTTPConnection, path: str, body: dict[str, Any], toke
 def reported(gateway: Gateway, folder: Path) -> Counter[str]:
     """How often the sender was told that a mail cannot be delivered, by recipient."""
     found = Counter[str]()
+    if not gateway.mailbox(SENDER):  # no host had to refuse anybody
+        return found
     for octets in gateway.export_all(SENDER, folder).values():
         for part in email.message_from_bytes(octets).walk():
             if final := part.get("Final-Recipient"):
