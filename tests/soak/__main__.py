@@ -7,6 +7,7 @@ done; the report has each file's verdict and the figures that its tests print. N
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from typing import Any, Final
 from xml.etree import ElementTree
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+# pytest's own headings, and the log of a role that a test ran: lines of JSON, or for people, with tracebacks
+NO_FIGURE: Final = re.compile(r'---|\{"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[|[╭│╰┌└]|\w+(Error|Exception)\b')
 BENCH: Final = "tests/bench/bench.py"
 # Issue → what its acceptance list is held to: the items' numbers and their subject, and a test file, a folder
 # of them, or the bench and what it measures. Items are also tried by hand.
@@ -155,8 +158,7 @@ def _printed(xml: Path) -> Iterator[str]:
     """The lines that each test printed, below its name."""
     for case in ElementTree.parse(xml).getroot().iter("testcase"):
         lines = (case.findtext("system-out") or "").splitlines()
-        # pytest's own headings, and the log of a role that a test ran in the foreground
-        figures = [line for line in lines if line.strip() and not line.startswith(("---", '{"'))]
+        figures = [line for line in lines if line.strip() and not NO_FIGURE.match(line)]
         if figures:
             yield str(case.get("name"))
             yield from (f"  {line}" for line in figures)
