@@ -20,6 +20,7 @@ from gateway.domain.events import (
     Stamp,
 )
 from gateway.domain.histories import mail_history
+from gateway.domain.retries import RetrySchedule, hindrance_of
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import seal
 from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
@@ -61,26 +62,12 @@ _STATUS_BY_CODE: Final[Mapping[int, str]] = {521: "3.2", 556: "1.10"}
 
 
 @dataclass(frozen=True, slots=True)
-class RetrySchedule:
-    """When to try again. Precedents: Postfix 5 to 67 minutes, exim 15 minutes to 6 hours."""
-
-    first_delay: timedelta = timedelta(minutes=1)
-    longest_delay: timedelta = timedelta(hours=4)
-
-    def delay_after(self, attempt: int, chance: float) -> timedelta:
-        """Doubled each time. chance: 0..1, moves it by a fifth so that mails do not come back all at once."""
-        assert attempt >= 1, attempt
-        assert 0 <= chance <= 1, chance
-        doubled = self.first_delay * (1 << min(attempt - 1, 20))
-        return min(doubled, self.longest_delay) * (0.8 + 0.4 * chance)
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """What was tried for one recipient, and what was said.
 
     is_ours: the host has not said it. is_about_mail: said to this mail, not to the connection.
     has_dsn: the host reports from now on what the sender asked to be told. tried_at: the attempt before.
+    is_at_rcpt: said to RCPT.
     """
 
     recipient: int
@@ -90,6 +77,7 @@ class Attempt:
     is_about_mail: bool = True
     has_dsn: bool = False
     tried_at: datetime | None = None
+    is_at_rcpt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +115,10 @@ def conclude(
         return Relayed()
     if attempt.reply.is_permanent and attempt.is_about_mail:
         return Bounced(_reason(attempt.reply))
-    next_attempt_at = at + schedule.delay_after(attempt.number, chance)
+    hindrance = hindrance_of(
+        attempt.reply, is_ours=attempt.is_ours, is_at_rcpt=attempt.is_at_rcpt, attempt=attempt.number
+    )
+    next_attempt_at = at + schedule.delay_after(attempt.number, chance, hindrance)
     if not_before is not None:  # and then not all at once
         next_attempt_at = max(next_attempt_at, not_before + chance * schedule.first_delay)
     if late_from is not None and at < late_from:

@@ -11,7 +11,7 @@ from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
 from gateway.adapters.system import entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
-from gateway.domain.delivery import RetrySchedule
+from gateway.domain.retries import RetrySchedule
 from gateway.domain.targets import Reach
 from gateway.processes import maillog
 from gateway.processes.relay.connection import Timeouts

@@ -14,12 +14,12 @@ from gateway.domain.delivery import (
     Deferred,
     Outcome,
     Relayed,
-    RetrySchedule,
     conclude,
     is_reported,
     relayed_front,
 )
 from gateway.domain.events import MailQueued
+from gateway.domain.retries import RetrySchedule
 from gateway.mail.reply import Reply, reply
 from tests.domain.samples import least
 
@@ -72,9 +72,17 @@ def test_what_was_said_decides(said: Reply, expires_at: datetime, outcome: Outco
 
 def test_a_host_that_refuses_the_connection_for_good_is_asked_again() -> None:
     attempt = Attempt(0, 1, reply(554, "5.7.1", "no mail here"), is_about_mail=False)
-    assert conclude(attempt, at=AT, expires_at=IN_TIME, schedule=SCHEDULE, chance=0.5) == LATER
+    later = conclude(attempt, at=AT, expires_at=IN_TIME, schedule=SCHEDULE, chance=0.5)
+    assert later == Deferred(AT + timedelta(minutes=10))
     given_up = conclude(attempt, at=AT, expires_at=TOO_LATE, schedule=SCHEDULE, chance=0.5)
     assert given_up == Bounced("expired")
+
+
+def test_what_stood_in_the_way_says_how_soon() -> None:
+    """RFC 5321 §4.5.4.1: the reason is known. How soon each is: test_retries.py."""
+    full = Attempt(0, 1, reply(452, "4.2.2", "full"), is_at_rcpt=True)
+    concluded = conclude(full, at=AT, expires_at=IN_TIME, schedule=SCHEDULE, chance=0.5)
+    assert concluded == Deferred(AT + timedelta(minutes=30))
 
 
 def test_the_last_attempt_is_made_when_the_time_is_over_not_before() -> None:
@@ -160,23 +168,6 @@ def queued_mail(notify: str) -> MailQueued:
     assert isinstance(queued, MailQueued)
     asked = ("SUCCESS,DELAY", notify) if notify else ()
     return msgspec.structs.replace(queued, recipients=(3, 4), notify=asked, accepted_at=AT)
-
-
-DELAYS = [
-    # Doubled from a minute to four hours, moved by a fifth at most.
-    (1, 0.5, timedelta(minutes=1)),
-    (1, 0.0, timedelta(seconds=48)),
-    (1, 1.0, timedelta(seconds=72)),
-    (2, 0.5, timedelta(minutes=2)),
-    (8, 0.5, timedelta(minutes=128)),
-    (9, 0.5, timedelta(hours=4)),
-    (1_000, 0.5, timedelta(hours=4)),
-]
-
-
-@pytest.mark.parametrize(("attempt", "chance", "delay"), DELAYS)
-def test_delays_grow_to_a_limit(attempt: int, chance: float, delay: timedelta) -> None:
-    assert SCHEDULE.delay_after(attempt, chance) == delay
 
 
 FRONTS = [

@@ -8,8 +8,9 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from gateway.domain.delivery import Attempt, RetrySchedule, Tried, erased_fact, outcome_facts
+from gateway.domain.delivery import Attempt, Tried, erased_fact, outcome_facts
 from gateway.domain.events import Actor, By, Stamp
+from gateway.domain.retries import RetrySchedule
 from gateway.domain.sealing import NONCE_OCTETS
 from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.reply import Reply
@@ -84,6 +85,7 @@ class Outcomes:
                 is_about_mail(answer),
                 answer.has_dsn,
                 tried_at,
+                answer.stage is Stage.RCPT,
             )
             for recipient, made, tried_at, answer in zip(
                 job.recipients, job.attempts, job.tried_at, answers, strict=True

@@ -16,9 +16,10 @@ from typing import Final
 
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import NO_TLS_POLICY, AgencyTls
-from gateway.domain.delivery import DEMO, HELD, NO_ROUTE, RetrySchedule
+from gateway.domain.delivery import DEMO, HELD, NO_ROUTE
 from gateway.domain.events import Attempted, By, Fact
 from gateway.domain.group import parts
+from gateway.domain.retries import RetrySchedule
 from gateway.domain.route import Servers
 from gateway.domain.targets import MailDomain
 from gateway.ports import (

@@ -8,7 +8,6 @@ from typing import Any
 
 from gateway.adapters.memory.log import MemoryLane, open_lane
 from gateway.adapters.system import SystemClock
-from gateway.domain.delivery import RetrySchedule
 from gateway.domain.events import (
     Actor,
     Attempted,
@@ -18,6 +17,7 @@ from gateway.domain.events import (
     MailQueued,
     MailRelayed,
 )
+from gateway.domain.retries import RetrySchedule
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions

@@ -125,6 +125,18 @@ async def test_what_a_host_says_to_a_mail_decides(
     assert host.taken == []
 
 
+@pytest.mark.parametrize(("where", "minutes"), [("RCPT", 1), ("DATA", 10)])
+async def test_greylisting_is_told_from_a_rule_by_where_it_is_said(
+    setting: Setting, where: str, minutes: int
+) -> None:
+    await setting.queued()
+    async with Host(says={where: "451 4.7.1 come again"}).listening() as host, setting.relay(host):
+        (deferred,) = await setting.outcomes(1)
+    assert isinstance(deferred, MailDeferred)
+    waits = deferred.next_attempt_at - deferred.at
+    assert timedelta(minutes=0.8 * minutes) <= waits <= timedelta(minutes=1.2 * minutes)
+
+
 async def test_each_recipient_has_its_own_fate(setting: Setting) -> None:
     await setting.queued("a@dld.go.th", "b@dld.go.th", "c@dld.go.th", "d@dld.go.th")
     says = {"RCPT TO:<b@dld.go.th>": "550 5.1.1 no", "RCPT TO:<c@dld.go.th>": "452 4.2.2 full"}

@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 
 from gateway.adapters.memory.log import open_lane
-from gateway.domain.delivery import Attempt, RetrySchedule, Tried, outcome_facts
+from gateway.domain.delivery import Attempt, Tried, outcome_facts
 from gateway.domain.events import Actor, MailDelivered, MailRelayed, Stamp
 from gateway.domain.group import encode_group
+from gateway.domain.retries import RetrySchedule
 from gateway.mail.address import parse_address
 from gateway.mail.reply import reply
 from gateway.ports import Position, Unavailable
