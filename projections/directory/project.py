@@ -220,7 +220,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 16  # since agencies have routes of several servers
+    version = 17  # since accounts are searched by pages
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:

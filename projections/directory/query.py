@@ -352,12 +352,14 @@ async def find_accounts(
     after: str = "",
     limit: int = 100,
 ) -> list[AccountRow]:
-    """By account id: those with the text in their address, an alias or their name, in any case.
+    """Oldest first: those with the text in their address, an alias or their name, in any case.
 
     text: "" for all; agencies: None for all; after: the last id of the page before.
     """
     ids = await find_ids(rows, text, agencies, after, limit)
-    found = await rows.fetch(f"{_ACCOUNT} WHERE account_id = ANY($1::text[]) ORDER BY account_id", ids)
+    found = await rows.fetch(
+        f"{_ACCOUNT} WHERE account_id = ANY($1::text[]) ORDER BY array_position($1::text[], account_id)", ids
+    )
     return [_account(row) for row in found]
 
 

@@ -61,13 +61,18 @@ CREATE TABLE account (
     reason       text        NOT NULL DEFAULT ''         -- why; blank when erased
 );
 CREATE INDEX account_agency ON account (agency_id, account_id);
--- What an account is looked for by, folded: a narrow table, because a search that finds nothing reads all of it.
+-- What accounts are looked for by, folded: a text each, and the same texts in pages, which a search looks at first.
 CREATE TABLE search (
     account_id text PRIMARY KEY,
     agency_id  text NOT NULL,
+    number     int  NOT NULL UNIQUE,   -- 1 is the account that was made first
     called     text NOT NULL           -- address, display name and aliases
 );
-CREATE INDEX search_agency ON search (agency_id, account_id);
+CREATE INDEX search_agency ON search (agency_id, number);
+CREATE TABLE search_page (
+    page       int  PRIMARY KEY,       -- the accounts' numbers / 128
+    called     text STORAGE EXTERNAL NOT NULL  -- never packed: it is read far more often than written
+);
 CREATE TABLE inbox (
     account_id text PRIMARY KEY,
     mailbox_id text NOT NULL

@@ -12,7 +12,7 @@ from tests.projections.governing import catch_all, plus_addressing, rename, repl
 from tests.projections.world import World
 
 SCHEMA = schema_of(DirectoryModel)
-TABLES = ("agency", "domain", "account", "address", "role", "search")
+TABLES = ("agency", "domain", "account", "address", "role", "search", "search_page")
 
 
 def moved_world() -> World:
