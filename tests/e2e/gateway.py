@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.commands import run_command
+
 START_PATIENCE_S = 180.0
 STOP_PATIENCE_S = 90.0
 CONDITION_PATIENCE_S = 120.0
@@ -160,14 +162,8 @@ class Gateway:
 
     def cli_octets(self, *arguments: str, stdin: bytes = b"", patience_s: float = 300) -> bytes:
         """A command's standard output as it is. Raises CommandFailed."""
-        done = subprocess.run(
-            [*SARABAN, "--data", str(self.data), *arguments],
-            env=self.environment(),
-            input=stdin,
-            capture_output=True,
-            timeout=patience_s,
-            check=False,
-        )
+        typed = ("--data", str(self.data), *arguments)
+        done = run_command(typed, self.environment(), stdin, patience_s=patience_s)
         if done.returncode:
             raise CommandFailed(
                 arguments, done.returncode, (done.stderr + done.stdout).decode("utf-8", "replace")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.gateway import NOTHING_FOUND, SARABAN, Gateway
+from tests.e2e.commands import run_command
+from tests.e2e.gateway import NOTHING_FOUND, Gateway
 from tests.sizes import size
 
 PASSWORD = "a long enough password"
@@ -21,17 +22,9 @@ class Desk:
         self._gateway, self.home = gateway, home
         home.mkdir()
 
-    def run(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*SARABAN, "--json", *words],
-            env=self._gateway.environment() | {"HOME": str(self.home)},
-            cwd=self.home,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    def run(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[bytes]:
+        environment = self._gateway.environment() | {"HOME": str(self.home)}
+        return run_command(("--json", *words), environment, typed.encode(), folder=self.home)
 
     def login(self, user: str, password: str = PASSWORD) -> None:
         url, authority = f"https://{self._gateway.address('https')}", self._gateway.ready["ca_file"]
