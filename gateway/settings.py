@@ -165,7 +165,8 @@ class Settings:
     # Networks that are not of the Internet (RFC 6890) and where such hosts may be all the same, such as the
     # government's own: whoever has a domain could else have us connect to any address in here.
     relay_mx_networks: str = field(default="", metadata={"kind": "networks"})
-    # Precedent: Postfix default_destination_concurrency_limit 20.
+    # Connections to one destination at most, of all relays together (ADR 0021). Precedent: Postfix
+    # default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
     # How long a next hop may take: to be connected to and to start TLS (Postfix smtp_connect_timeout 30 s),
     # for one reply (RFC 5321 §4.5.3.2.1 to §4.5.3.2.3: 5 minutes), to DATA (§4.5.3.2.4: 2), to take what we

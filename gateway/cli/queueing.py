@@ -307,16 +307,26 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
             row["last_reply"] = f"{each.code or ''} {each.status}".strip()
             row["gives_up_in"] = length(max(each.expires_at - now, timedelta()))
             row["destination"] = shown_domain(each.domain)
+            row["suspended"] = _suspended(each, now)
             row |= {name: f"{row[name]:>10,}" for name in ("recipients", "mails", "held")}
     columns = ("destination", "recipients", "mails", "held", "waits_for", "next_in", "gives_up_in")
     ways = ("way",) if any(each.way for each in found) else ()
-    print_rows(rows, (*columns, "last_reply", *ways))
+    suspensions = ("suspended",) if any(each.suspended_at for each in found) else ()
+    print_rows(rows, (*columns, "last_reply", *ways, *suspensions))
 
 
 def _next(each: listing.Destination, now: datetime) -> str:
     if each.next_attempt_at is None:
         return "held"
     return "now" if each.next_attempt_at <= now else length(each.next_attempt_at - now)
+
+
+def _suspended(each: listing.Destination, now: datetime) -> str:
+    """Since when, when it is probed, and why; "": it is not suspended."""
+    if each.suspended_at is None or each.probe_at is None:
+        return ""
+    probe = "probed now" if each.probe_at <= now else f"probed in {length(each.probe_at - now)}"
+    return f"for {length(now - each.suspended_at)}, {probe}: {each.why}"
 
 
 def _print_recipients(found: list[Recipient], tried: list[HostTried] | None = None) -> None:

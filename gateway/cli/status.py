@@ -84,6 +84,7 @@ def _tell(figures: dict[str, Any]) -> None:
     click.echo(
         f"\nqueue: {figures['waiting']} recipients wait, "
         f"{figures['possible_doubles']} possible doubles so far"
+        f"\nsuspended: {figures['suspended_destinations']} destinations"
         f"\nbounced so far: {_counts(figures['bounced']) or 'nobody'}"
         f"\nwrite-ahead: {figures['write_ahead']} messages not purged yet"
         f"\ndisk: {figures['disk_free_octets'] / 1024**3:.1f} GiB free"
@@ -95,6 +96,9 @@ def _tell(figures: dict[str, Any]) -> None:
         print_rows(
             [_destination(figures, each) for each in destinations], ("destination", "waiting", "bounced")
         )
+    if suspended := figures["suspended"]:
+        click.echo("")
+        print_rows(suspended, ("destination", "suspended_at", "probe_at", "probes", "why"))
 
 
 def _destination(figures: dict[str, Any], domain: str) -> dict[str, Any]:

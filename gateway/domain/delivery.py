@@ -231,6 +231,11 @@ def erased_fact(queued: MailQueued, position: int, recipients: tuple[int, ...], 
     return Fact(mail_history(queued.mail_id), event)
 
 
+def suspended(why: str) -> Reply:
+    """Said of a mail for a destination nobody connects to now. why: what was said when somebody did."""
+    return reply(451, "4.4.1", f"suspended, connections came to nothing: {why}")
+
+
 def relayed_front(front: bytes) -> bytes:
     """What we put before a message that goes on: Return-Path belongs to final delivery (RFC 5321 §4.4)."""
     first, line_break, rest = front.partition(b"\r\n")

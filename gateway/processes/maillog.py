@@ -130,7 +130,16 @@ def network_banned(*, ban_id: str, until: datetime) -> None:
     _log.info("network_banned", ban_id=ban_id, until=until.isoformat())
 
 
+def destination_resumed(*, destination: str, suspended_at: datetime) -> None:
+    _log.info("destination_resumed", destination=destination, suspended_at=suspended_at.isoformat())
+
+
 # --- warning: a person should look this week ------------------------------------------------------
+
+
+def destination_suspended(*, destination: str, why: str, probe_at: datetime) -> None:
+    """Connections to it came to nothing, one after the other: nobody tries until it is probed."""
+    _log.warning("destination_suspended", destination=destination, why=why, probe_at=probe_at.isoformat())
 
 
 def service_unavailable(*, service: str, reason: str, doing: str) -> None:

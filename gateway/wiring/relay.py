@@ -15,6 +15,7 @@ from gateway.domain.retries import RetrySchedule
 from gateway.domain.targets import Reach
 from gateway.processes import maillog
 from gateway.processes.relay.connection import Timeouts
+from gateway.processes.relay.paces import PaceRows
 from gateway.processes.relay.relay import Means, Relay
 from gateway.processes.relay.sights import SightRows
 from gateway.processes.relay.watching import Watch
@@ -58,6 +59,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         )
         relay = Relay(
             queue=QueueRows(pool, g.log, g.clock, entropy, at_dot),
+            paces=PaceRows(pool, g.clock, entropy, connections_max=settings.relay_concurrency),
             lane=await enter(g.lane()),
             content=g.contents(pool, JetStreamWriteAhead(g.link), objects),
             keys=g.keys,

@@ -33,3 +33,22 @@ CREATE TABLE IF NOT EXISTS leases.hop_probe (
     at   timestamptz NOT NULL,
     PRIMARY KEY (host, port)
 );
+-- What relays know of a destination together; as in pace.py.
+CREATE TABLE IF NOT EXISTS leases.destination (
+    name         text        PRIMARY KEY,
+    connections  float8      NOT NULL,  -- its window
+    failures     int         NOT NULL,
+    suspended_at timestamptz,
+    probe_at     timestamptz,
+    probes       int         NOT NULL,
+    why          text        NOT NULL
+);
+CREATE INDEX IF NOT EXISTS destination_suspended ON leases.destination (suspended_at) WHERE suspended_at IS NOT NULL;
+-- Connections there are, or are being made.
+CREATE TABLE IF NOT EXISTS leases.connection (
+    token       text        PRIMARY KEY,
+    destination text        NOT NULL,
+    is_open     boolean     NOT NULL,
+    until       timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS connection_destination ON leases.connection (destination);

@@ -54,7 +54,10 @@ EVERYTHING: Final = Choice()
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What waits for one domain. code, status: what was said most often; 0 and "": nothing yet."""
+    """What waits for one domain. code, status: what was said most often; 0 and "": nothing yet.
+
+    suspended_at: since when nobody connects to it but for probes; None: it is not suspended.
+    """
 
     domain: str
     agency_id: AgencyId | None
@@ -66,6 +69,9 @@ class Destination:
     expires_at: datetime  # of the first to be given up
     code: int
     status: str
+    suspended_at: datetime | None
+    probe_at: datetime | None
+    why: str  # it was suspended: what its host said
     way: str | None = None  # that mail for its agency goes, and since when; None: it has one server, or none
 
 
@@ -94,10 +100,13 @@ async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destin
             coalesce((array_agg(a.code ORDER BY a.recipients DESC, a.code, a.status)
                 FILTER (WHERE a.is_tried))[1], 0) AS code,
             coalesce((array_agg(a.status ORDER BY a.recipients DESC, a.code, a.status)
-                FILTER (WHERE a.is_tried))[1], '') AS status
+                FILTER (WHERE a.is_tried))[1], '') AS status,
+            d.suspended_at, d.probe_at, coalesce(d.why, '') AS why
         FROM alike AS a
         JOIN mail AS m ON m.domain = a.domain AND m.agency_id IS NOT DISTINCT FROM a.agency_id
-        GROUP BY a.domain, a.agency_id, m.mails ORDER BY sum(a.recipients) DESC, a.domain LIMIT $1""",
+        LEFT JOIN leases.destination AS d ON d.name = coalesce(a.agency_id, a.domain)
+            AND d.suspended_at IS NOT NULL
+        GROUP BY a.domain, a.agency_id, m.mails, d.name ORDER BY sum(a.recipients) DESC, a.domain LIMIT $1""",
         limit,
         *values,
     )
@@ -177,10 +186,16 @@ async def hosts_tried(rows: Rows, mail_id: MailId) -> list[HostTried]:
 
 
 async def late(rows: Rows, since: datetime) -> AsyncIterator[Recipient]:
-    """Who was due before `since` and is not being tried, the longest first. Within a transaction."""
+    """Who was due before `since` and is not being tried, the longest first. Within a transaction.
+
+    Who waits for their turn while others of the destination are brought there is not late.
+    """
     found = rows.cursor(
         f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
-        WHERE r.outcome = 'waiting' AND r.next_attempt_at < $1 {UNLEASED} ORDER BY r.next_attempt_at""",
+        WHERE r.outcome = 'waiting' AND r.next_attempt_at < $1 {UNLEASED} AND NOT EXISTS (
+            SELECT FROM leases.connection AS c
+            WHERE c.destination = r.destination AND c.until > statement_timestamp())
+        ORDER BY r.next_attempt_at""",
         since,
         prefetch=PAGE,
     )

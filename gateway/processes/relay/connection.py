@@ -9,6 +9,7 @@ import math
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +35,7 @@ from gateway.protocols.smtp.transaction import Answer, Stage
 
 READ_OCTETS: Final = 64 * 1024
 OCTETS_PER_S_MIN: Final = 500  # Precedent: Postfix smtp_min_data_rate
+QUIT_TIMEOUT_S: Final = 2.0  # nothing is lost when the host's goodbye is
 
 NO_CONNECTION: Final = reply(451, "4.4.1", "The host does not answer")
 TLS_FAILED: Final = reply(451, "4.7.5", "TLS could not be started")
@@ -120,10 +122,15 @@ class Connection:
                     raise AssertionError(event)
 
     async def close(self) -> None:
-        """Say goodbye if the host still listens, and close."""
+        """Say goodbye if the host still listens, wait a little until it has heard (RFC 5321 §4.1.1.10), and
+        close: whoever connects next is not one more than the host has."""
         try:
             if not self._client.is_closed and any(isinstance(event, Ready) for event in self._events):
                 await self._perform(self._client.quit())
+                with suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(QUIT_TIMEOUT_S):
+                        while await self._reader.read(READ_OCTETS):
+                            pass
         finally:
             self._writer.close()
 

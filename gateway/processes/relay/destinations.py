@@ -8,17 +8,25 @@ Source: architecture §2.4; ADR 0021.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
-from gateway.domain.pace import in_hand_max
+from gateway.domain.delivery import suspended
+from gateway.domain.events import MailDeferred
+from gateway.domain.pace import Full, Pace, Suspended, in_hand_max
 from gateway.ports import Clock, ContentStore
-from gateway.processes.relay.connection import Connection, NoConnection, refused_all
+from gateway.processes import maillog
+from gateway.processes.patience import patiently
+from gateway.processes.relay.connection import Connection, NoConnection, is_about_mail, refused_all
 from gateway.processes.relay.in_hand import InHand
 from gateway.processes.relay.opening import OpenMail, content_of
 from gateway.processes.relay.outcomes import Outcomes
+from gateway.processes.relay.paces import Paces, Place
 from gateway.processes.relay.recording import Conclusion
 from gateway.processes.relay.securing import Wanted
 from gateway.processes.relay.ways import Goal, Ways
@@ -27,35 +35,71 @@ from gateway.protocols.smtp.client import LOST
 from gateway.protocols.smtp.transaction import TOO_MANY_RECIPIENTS, Answer, Stage
 
 CONNECTION_IDLE_S: Final = 2.0  # an idle connection waits so long for another mail
+FULL_PAUSE_S: Final = 1.0  # before a destination is asked again that has all connections it may have
+LOOK_EVERY_S: Final = 1.0
+PUT_OFF_MAX: Final = 100  # mails taken at once to be put off until a suspended destination is probed
 LINE_MAILS_MAX: Final = 100  # on one connection, while another line waits
 
 
 @dataclass
 class Line:
-    """Mails that may share a connection. idle: connections that wait for one more."""
+    """Mails that may share a connection.
+
+    workers: connections that bring them, of which some are opening, and some idle, without a mail.
+    workers_max: goes down when the host refuses one more than it has, until there is none.
+    """
 
     goal: Goal
     wanted: Wanted
     jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)  # JOBS_MAX at most
+    workers: int = 0
+    workers_max: int | None = None
+    opening: int = 0
     idle: int = 0
 
     @property
     def unattended(self) -> int:
-        """Jobs for which no connection is free."""
-        return max(0, self.jobs.qsize() - self.idle)
+        """Jobs for which no connection is free, and one may be made."""
+        if self.workers_max is not None and self.workers >= self.workers_max:
+            return 0
+        return max(0, self.jobs.qsize() - self.idle - self.opening)
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """By one more connection."""
+        self.workers += 1
+        try:
+            yield
+        finally:
+            self.workers -= 1
+            if not self.workers:
+                self.workers_max = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """A connection for it is being made."""
+        self.opening += 1
+        try:
+            yield
+        finally:
+            self.opening -= 1
 
 
 @dataclass
 class Destination:
-    """Lines, connections, and how fast mails go."""
+    """Lines, connections, its pace, and how fast mails go. Seconds are of the monotonic clock."""
 
     name: str
-    connections_max: int  # goes down when the host refuses one more than it has
-    measured_from_s: float  # by the monotonic clock
+    measured_from_s: float
+    pace: Pace = field(default_factory=Pace)
     lines: dict[tuple[Goal, Wanted], Line] = field(default_factory=dict)
-    workers: int = 0  # connections, made or in the making
+    workers: int = 0  # connections, made or in the making, or asked for
+    places: int = 0  # of these, those that may be
+    leaving: int = 0  # of these, those that end because they are too many
     busy: int = 0  # jobs on a connection
+    full_until_s: float = 0.0  # it is not asked for another connection until then
     went: int = 0  # jobs concluded since measured_from_s
+    untold: Counter[str] = field(default_factory=Counter)  # mails that "went" or were "deferred"
     in_hand_max: int = field(default_factory=partial(in_hand_max, 0, 0.0))
 
     def line(self, goal: Goal, wanted: Wanted) -> Line:
@@ -69,113 +113,229 @@ class Destination:
                 return line
         return None
 
+    def must_end(self, place: Place, now_s: float) -> bool:
+        """True for a connection that is one too many by now, or whose place was lost."""
+        if not place.is_leaving and self.places - self.leaving > int(self.pace.window):
+            place.is_leaving = True
+            self.leaving += 1
+        return place.is_leaving or place.ends_s <= now_s
+
     @property
     def in_hand(self) -> int:
         return self.busy + sum(line.jobs.qsize() for line in self.lines.values())
 
-    def room(self, now_s: float) -> int:
+    def put_off_until(self, now: datetime) -> datetime | None:
+        """When a suspended destination is probed; None: connections may be tried now."""
+        probe_at = self.pace.probe_at
+        return probe_at if probe_at is not None and now < probe_at else None
+
+    def room(self, now: datetime, now_s: float) -> int:
         """How many more jobs it takes now; measures how fast they go once a second, or when all have gone."""
         seconds = now_s - self.measured_from_s
         if self.went and (seconds >= 1 or not self.in_hand):
             self.in_hand_max = in_hand_max(self.went, seconds)
             self.went, self.measured_from_s = 0, now_s
+        if self.put_off_until(now) is not None:
+            return PUT_OFF_MAX
+        if self.pace.probe_at is not None:
+            return 0 if self.in_hand or self.workers or now_s < self.full_until_s else 1
+        if not self.places and now_s < self.full_until_s:
+            return 0
         return max(0, self.in_hand_max - self.in_hand)
 
 
 class Destinations:
-    """Every destination there is a mail in hand for. begin: called before a host may have a job."""
+    """Every destination there is a mail in hand for.
+
+    begin: called before a host may have a job. give_back: ends the leases of jobs nobody has begun.
+    """
 
     def __init__(
         self,
         *,
         ways: Ways,
+        paces: Paces,
         content: ContentStore,
         outcomes: Outcomes,
         in_hand: InHand,
         clock: Clock,
         tasks: asyncio.TaskGroup,
         begin: Callable[[Job], None],
+        give_back: Callable[[Sequence[Job]], Awaitable[None]],
         connections_max: int,
     ) -> None:
-        self._ways, self._content, self._outcomes, self._in_hand = ways, content, outcomes, in_hand
-        self._clock, self._tasks, self._begin = clock, tasks, begin
-        self._connections_max = connections_max
+        self._ways, self._paces, self._content, self._outcomes = ways, paces, content, outcomes
+        self._in_hand, self._clock, self._tasks = in_hand, clock, tasks
+        self._begin, self._give_back, self._connections_max = begin, give_back, connections_max
         self._all: dict[str, Destination] = {}
+        self._places: dict[str, Place] = {}  # by token
 
     def assign(self, job: Job, goal: Goal, wanted: Wanted) -> None:
         destination = self._all.get(job.destination)
         if destination is None:
-            destination = Destination(job.destination, self._connections_max, self._clock.monotonic())
+            destination = Destination(job.destination, self._clock.monotonic())
             self._all[job.destination] = destination
+        until = destination.put_off_until(self._clock.now())
+        if until is not None:
+            self._tasks.create_task(self._put_off(job, destination.pace.why, until))
+            return
         destination.line(goal, wanted).jobs.put_nowait(job)
         self._staff(destination)
 
     def rooms(self) -> Rooms:
         """How many more mails each takes."""
-        now_s = self._clock.monotonic()
-        return Rooms({name: destination.room(now_s) for name, destination in self._all.items()})
+        now, now_s = self._clock.now(), self._clock.monotonic()
+        return Rooms({name: destination.room(now, now_s) for name, destination in self._all.items()})
 
     def take_unbegun(self, is_taken: Callable[[Job], bool]) -> list[Job]:
         """Such jobs that no connection has."""
-        taken = list[Job]()
-        for line in [line for destination in self._all.values() for line in destination.lines.values()]:
-            for _ in range(line.jobs.qsize()):
-                job = line.jobs.get_nowait()
-                taken.append(job) if is_taken(job) else line.jobs.put_nowait(job)
-        return taken
+        return [job for destination in self._all.values() for job in _unbegun(destination, is_taken)]
+
+    async def run(self) -> None:
+        """Ask again for those that had all connections they may have, and forget those nothing waits for."""
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            now, now_s = self._clock.now(), self._clock.monotonic()
+            for destination in list(self._all.values()):
+                self._staff(destination)
+                is_paused = destination.put_off_until(now) is not None or now_s < destination.full_until_s
+                if not (destination.in_hand or destination.workers or is_paused):
+                    del self._all[destination.name]
+
+    async def renew(self) -> None:
+        """Keep the places of connections. Raises Unavailable."""
+        await self._paces.renew(list(self._places.values()))
+
+    async def end(self) -> None:
+        """At the end, when all connections are closed. Raises Unavailable."""
+        await self._paces.release(list(self._places.values()))
 
     # --- connections ------------------------------------------------------------------------------------
 
     def _staff(self, destination: Destination) -> None:
         """One more connection, when jobs wait and nobody is free for them."""
         is_wanted = any(line.unattended for line in destination.lines.values())
-        if is_wanted and destination.workers < destination.connections_max:
+        window = min(int(destination.pace.window), self._connections_max)
+        may_be = window if destination.pace.probe_at is None else 1
+        is_full = destination.workers >= may_be or self._clock.monotonic() < destination.full_until_s
+        if is_wanted and not is_full:
             destination.workers += 1
             self._tasks.create_task(self._serve(destination), name=f"serve {destination.name}")
 
     async def _serve(self, destination: Destination) -> None:
         """One connection after the other, as long as there is something to send."""
+        place = None
         try:
-            is_welcome = True
-            while is_welcome and (line := destination.next_line()) is not None:
-                is_welcome = await self._bring(destination, line)
+            place = await self._take_place(destination)
+            is_welcome = place is not None
+            while place and is_welcome and (line := destination.next_line()) is not None:
+                is_welcome = await self._bring(destination, line, place)
+                is_welcome &= not destination.must_end(place, self._clock.monotonic())
         finally:
             destination.workers -= 1
-        if not destination.workers:
-            destination.connections_max = self._connections_max
-            if not destination.in_hand:
-                self._all.pop(destination.name, None)
+            destination.places -= place is not None
+            destination.leaving -= place is not None and place.is_leaving
+        if place is not None:
+            release = partial(self._paces.release, [place])
+            await patiently(self._clock, "end a connection", release)
+            del self._places[place.token]
         self._staff(destination)
 
-    async def _bring(self, destination: Destination, line: Line) -> bool:
+    async def _take_place(self, destination: Destination) -> Place | None:
+        """A place for a connection. None: it is not to be, and nobody waits for it here."""
+        take = partial(self._paces.take, destination.name)
+        answer, destination.pace = await patiently(self._clock, "take a place", take)
+        match answer:
+            case Place():
+                destination.places += 1
+                self._places[answer.token] = answer
+                return answer
+            case Full():
+                destination.full_until_s = self._clock.monotonic() + FULL_PAUSE_S
+                if not destination.places:  # relays that have connections may have the jobs too
+                    await self._give_back(_unbegun(destination))
+            case Suspended():
+                await self._put_off_all(destination, answer.why, answer.until)
+            case _:
+                assert_never(answer)
+        return None
+
+    async def _put_off_all(self, destination: Destination, why: str, until: datetime) -> None:
+        for job in _unbegun(destination):
+            await self._put_off(job, why, until)
+
+    async def _put_off(self, job: Job, why: str, until: datetime) -> None:
+        await self._outcomes.go_nowhere(job, suspended(why), not_before=until)
+
+    async def _bring(self, destination: Destination, line: Line, place: Place) -> bool:
         """Over one connection what waits in a line. False when it is one connection too many."""
-        opened = await self._ways.connect(line.goal, line.wanted)
-        if isinstance(opened, NoConnection):
-            return await self._refused(destination, line, opened)
-        try:
-            await self._send_all(destination, line, opened)
-        finally:
-            await opened.close()
+        with line.attended():
+            with line.opened():
+                opened = await self._ways.connect(line.goal, line.wanted)
+            if isinstance(opened, NoConnection):
+                return await self._refused(destination, line, place, opened)
+            try:
+                await self._heard(destination, partial(self._paces.opened, place))
+                await self._send_all(destination, line, place, opened)
+            finally:
+                await opened.close()
         return True
 
-    async def _refused(self, destination: Destination, line: Line, refused: NoConnection) -> bool:
-        """While there are other connections they have the jobs; when the last is refused, all wait."""
-        others = destination.workers - 1
+    async def _refused(
+        self, destination: Destination, line: Line, place: Place, refused: NoConnection
+    ) -> bool:
+        """While there are other connections they have the line's jobs; when the last is refused, all wait."""
+        why = " / ".join(refused.reply.text)
+        is_silent = not is_about_mail(refused) and refused.stage is not Stage.STARTTLS
+        tell = partial(self._paces.refused, place, why) if is_silent else partial(self._paces.opened, place)
+        await self._heard(destination, tell)
+        others = line.workers - 1
         if others:
-            destination.connections_max = others
+            line.workers_max = others
             return False
+        until = destination.put_off_until(self._clock.now())
         while not line.jobs.empty():
             job = line.jobs.get_nowait()
             opened = await self._outcomes.open(job)
             if opened is not None:
-                answers = refused_all(refused, opened.envelope)
-                host = str(refused.target or "")
-                await self._outcomes.conclude(job, opened, answers, host=host, tls=refused.tls)
+                answers, host = refused_all(refused, opened.envelope), str(refused.target or "")
+                await self._outcomes.conclude(
+                    job, opened, answers, host=host, tls=refused.tls, not_before=until
+                )
+        if until is not None:
+            await self._put_off_all(destination, destination.pace.why, until)
         return True
 
-    async def _send_all(self, destination: Destination, line: Line, connection: Connection) -> None:
+    async def _heard(
+        self, destination: Destination, tell: Callable[[], Awaitable[tuple[Pace, Pace]]]
+    ) -> None:
+        """Have all relays know of it, and know what they do."""
+        before, after = await patiently(self._clock, "tell of a destination", tell)
+        destination.pace = after
+        if before.suspended_at is None and after.probe_at is not None:
+            maillog.destination_suspended(
+                destination=destination.name, why=after.why, probe_at=after.probe_at
+            )
+        elif before.suspended_at is not None and after.suspended_at is None:
+            maillog.destination_resumed(destination=destination.name, suspended_at=before.suspended_at)
+
+    async def _count(self, destination: Destination, place: Place, conclusion: Conclusion) -> None:
+        """What became of a mail opens or closes the window, as soon as that makes a difference."""
+        is_deferred = any(isinstance(fact.event, MailDeferred) for fact in conclusion.facts)
+        untold, window = destination.untold, destination.pace.window
+        untold["deferred" if is_deferred else "went"] += 1
+        opens = untold["went"] >= window and window < self._connections_max
+        if opens or (untold["deferred"] and window > 1):
+            tell = partial(self._paces.told, place, untold["went"], untold["deferred"])
+            untold.clear()
+            await self._heard(destination, tell)
+            self._staff(destination)
+
+    async def _send_all(
+        self, destination: Destination, line: Line, place: Place, connection: Connection
+    ) -> None:
         sent, last = 0, None
-        while (job := await self._next_job(destination, line, sent)) is not None:
+        while (job := await self._next_job(destination, line, place, sent)) is not None:
             destination.busy += 1
             try:
                 opened = await self._outcomes.open(job)
@@ -185,7 +345,10 @@ class Destinations:
             finally:
                 destination.busy -= 1
                 destination.went += 1
-            if last is None or await connection.ready() is not None:
+            if last is None:
+                return
+            await self._count(destination, place, last)
+            if await connection.ready() is not None:
                 return
             sent += 1
 
@@ -223,12 +386,13 @@ class Destinations:
         line.jobs.put_nowait(parted[1])
         return parted[0], [answers[i] for i in tried]
 
-    async def _next_job(self, destination: Destination, line: Line, sent: int) -> Job | None:
-        """The next job that still has its lease; None when none came for a while, or another line waits."""
-        is_another_waiting = any(
-            other.unattended for other in destination.lines.values() if other is not line
-        )
+    async def _next_job(self, destination: Destination, line: Line, place: Place, sent: int) -> Job | None:
+        """The next job that still has its lease; None when none came for a while, or the connection ends."""
+        others = (other for other in destination.lines.values() if other is not line)
+        is_another_waiting = any(other.unattended for other in others)
         if is_another_waiting and (line.jobs.empty() or sent >= LINE_MAILS_MAX):
+            return None
+        if destination.must_end(place, self._clock.monotonic()):
             return None
         line.idle += 1
         try:
@@ -255,3 +419,13 @@ class Destinations:
 def _is_worn_out(answer: Answer) -> bool:
     """True when a host was done with the connection before it heard of the mail (RFC 5321 §3.8)."""
     return answer.stage is Stage.MAIL and (answer.reply == LOST or answer.reply.code == 421)
+
+
+def _unbegun(destination: Destination, is_taken: Callable[[Job], bool] = lambda _: True) -> list[Job]:
+    """Take such jobs out of its lines."""
+    taken = list[Job]()
+    for line in destination.lines.values():
+        for _ in range(line.jobs.qsize()):
+            job = line.jobs.get_nowait()
+            taken.append(job) if is_taken(job) else line.jobs.put_nowait(job)
+    return taken

@@ -39,6 +39,7 @@ from gateway.processes.relay.connection import Timeouts
 from gateway.processes.relay.destinations import Destinations
 from gateway.processes.relay.in_hand import TAKE_MAX, InHand
 from gateway.processes.relay.outcomes import Outcomes
+from gateway.processes.relay.paces import Paces
 from gateway.processes.relay.recording import Conclusion, Recorder
 from gateway.processes.relay.securing import Securing, Wanted, opportunistic_context
 from gateway.processes.relay.sights import Sights
@@ -76,6 +77,7 @@ class Relay:
         self,
         *,
         queue: Queue,
+        paces: Paces,
         lane: Lane,
         content: ContentStore,
         keys: KeyStore,
@@ -111,12 +113,14 @@ class Relay:
         )
         self._destinations = Destinations(
             ways=ways,
+            paces=paces,
             content=content,
             outcomes=self._outcomes,
             in_hand=self._in_hand,
             clock=clock,
             tasks=self._tasks,
             begin=queue.begin,
+            give_back=self._give_back,
             connections_max=means.connections_max,
         )
 
@@ -129,6 +133,7 @@ class Relay:
                 tasks.create_task(self._renew_all(), name="renew")
                 tasks.create_task(self._recorder.run(), name="record")
                 tasks.create_task(self._release_all(), name="release")
+                tasks.create_task(self._destinations.run(), name="destinations")
                 tasks.create_task(self._count_all(), name="count TLS")
         finally:
             with suppress(Deposed):
@@ -176,7 +181,11 @@ class Relay:
             await self._clock.sleep(RENEW_EVERY_S)
             renew = partial(self._queue.renew, self._in_hand.jobs())
             await patiently(self._clock, "renew leases", renew)
-            await self._give_back(lambda job: job.lease is not None and job.lease.is_wanted)
+            await patiently(self._clock, "renew places", self._destinations.renew)
+            wanted = self._destinations.take_unbegun(
+                lambda job: job.lease is not None and job.lease.is_wanted
+            )
+            await self._give_back(wanted)
 
     async def _release_all(self) -> None:
         """End the leases of what is concluded, once the rows know it."""
@@ -194,9 +203,8 @@ class Relay:
             for job in jobs:
                 self._in_hand.forget(job)
 
-    async def _give_back(self, is_given: Callable[[Job], bool]) -> None:
-        """End the leases of such jobs that nobody has begun, so that who else wants them need not wait."""
-        given = self._destinations.take_unbegun(is_given)
+    async def _give_back(self, given: Sequence[Job]) -> None:
+        """End the leases of jobs that nobody has begun, so that who else may have them need not wait."""
         if not given:
             return
         with suppress(Unavailable, TimeoutError):
@@ -215,6 +223,7 @@ class Relay:
         untouched = [job for job in jobs if job.recorded_at is None and not job.is_doubtful]
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                await self._destinations.end()
                 await self._queue.release(untouched, START.position)
                 reached = max((job.recorded_at or START.position for job in recorded), default=START.position)
                 await self._queue.release(recorded, reached)

@@ -12,8 +12,9 @@ from gateway.mail.ids import AgencyId, share_of
 from gateway.ports import Clock, EventLog, Position, WriteAhead
 from projections.checkpoint import position_of
 from projections.directory import routes
-from projections.queue import leases
+from projections.queue import leases, pacing
 from projections.queue import query as queue
+from projections.queue.pacing import Shown
 from projections.readmodel import Pool, ReadModel, Rows
 from projections.trace import query as trace
 from projections.trace.project import TraceModel
@@ -45,6 +46,8 @@ class Figures:
     waiting_at: Mapping[str, int] = field(default_factory=dict)
     bounced_at: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by destination and reason
     on_backup: tuple[AgencyId, ...] = ()  # whose mail goes by their backup now
+    suspended_destinations: int = 0  # nobody connects to them but for probes
+    suspended: Sequence[Shown] = ()  # of these the longest suspended
 
     @property
     def lag(self) -> int:
@@ -58,7 +61,7 @@ class Figures:
         """names_destinations: False for who is not known: with whom one writes is not everybody's to know."""
         shown = {**asdict(self), "lag": self.lag, "is_well": self.is_well}
         if not names_destinations:
-            del shown["waiting_at"], shown["bounced_at"], shown["on_backup"]
+            del shown["waiting_at"], shown["bounced_at"], shown["on_backup"], shown["suspended"]
         return shown
 
     def metrics(self, *, names_destinations: bool = True) -> str:
@@ -67,6 +70,7 @@ class Figures:
             "saraban_log_position": self.position,
             "saraban_queue_waiting_recipients": self.waiting,
             "saraban_relay_possible_doubles_total": self.possible_doubles,
+            "saraban_relay_suspended_destinations": self.suspended_destinations,
             "saraban_write_ahead_messages": self.write_ahead,
             "saraban_agencies_on_backup": len(self.on_backup),
             "saraban_disk_free_octets": self.disk_free_octets,
@@ -100,6 +104,11 @@ class Figures:
         yield "# TYPE saraban_agency_on_backup gauge"
         for agency_id in self.on_backup:
             yield f'saraban_agency_on_backup{{agency="{agency_id}"}} 1'
+        for name, at in (("suspended_since", "suspended_at"), ("probe", "probe_at")):
+            yield f"# TYPE saraban_relay_destination_{name}_seconds gauge"
+            for each in self.suspended:
+                label = f'{{destination="{_label(each.destination)}"}}'
+                yield f"saraban_relay_destination_{name}_seconds{label} {getattr(each, at).timestamp():.0f}"
 
 
 def _label(text: str) -> str:
@@ -144,6 +153,8 @@ class Gauge:
             doubles = await leases.ran_out(rows)
             bounced = await queue.bounced_by_reason(rows)
             waiting_at = await queue.waiting_by_destination(rows, limit=DESTINATIONS_MAX)
+            suspended = await pacing.suspended(rows, limit=DESTINATIONS_MAX)
+            suspended_destinations = await pacing.suspended_count(rows)
             bounced_at = await queue.bounced_by_destination(rows, limit=DESTINATIONS_MAX)
             on_backup = await routes.on_backup(rows)
             for share in range(self._shares):
@@ -167,6 +178,8 @@ class Gauge:
             waiting_at=waiting_at,
             bounced_at=bounced_at,
             on_backup=tuple(on_backup),
+            suspended_destinations=suspended_destinations,
+            suspended=suspended,
         )
 
     def _stuck(self, places: Mapping[str, int], lags: Mapping[str, int]) -> tuple[str, ...]:

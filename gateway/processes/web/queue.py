@@ -77,6 +77,7 @@ class DestinationShown(Struct):
     """What waits for one domain. next_attempt_at: null: all are held. code, status: said most often.
 
     way: main or backup, and since when; null: its agency has one server, or it is no agency's.
+    suspended_at: since when relays only probe it; null: it is not suspended.
     """
 
     domain: str
@@ -90,6 +91,9 @@ class DestinationShown(Struct):
     code: int
     status: str
     way: str | None
+    suspended_at: datetime | None
+    probe_at: datetime | None
+    why: str
 
 
 class DestinationList(Struct):
@@ -102,7 +106,8 @@ class DestinationList(Struct):
 class RecipientShown(Struct):
     """One recipient that was queued. agency_id: whose next hop; accepted_by: the agency it was accepted for.
 
-    attempt: attempts made. hop_host: what a person said; "": its agency's.
+    attempt: attempts made. hop_host: what a person said; "": its agency's. destination: for whom connections
+    are counted: that host, the agency or the domain.
     """
 
     mail_id: MailId
@@ -124,6 +129,7 @@ class RecipientShown(Struct):
     hop_host: str
     hop_port: int
     accepted_by: AgencyId
+    destination: str
 
 
 class RecipientList(Struct):

@@ -1,11 +1,22 @@
 """How the gateway is, through the API: for operators alone."""
 
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
 from gateway.mail.ids import AgencyId
 from gateway.processes.web.office import Asked, Operation
+
+
+class SuspendedShown(Struct):
+    """A destination nobody connects to until it is probed. probes: those that came to nothing."""
+
+    destination: str
+    suspended_at: datetime
+    probe_at: datetime
+    probes: int
+    why: str
 
 
 class StatusShown(Struct):
@@ -15,6 +26,7 @@ class StatusShown(Struct):
     behind and do not move. steps: events about mails by topic, since the process that answers began. bounced:
     recipients that were queued, by reason; waiting_at, bounced_at: of the destinations with most of them.
     on_backup: agencies whose mail goes by their backup now.
+    suspended: the longest suspended destinations.
     """
 
     position: int
@@ -31,12 +43,15 @@ class StatusShown(Struct):
     waiting_at: dict[str, int]
     bounced_at: dict[str, dict[str, int]]
     on_backup: list[AgencyId]
+    suspended_destinations: int
+    suspended: list[SuspendedShown]
     is_well: bool
 
 
 async def show_status(asked: Asked) -> StatusShown:
     figures = (await asked.office.figures()).as_dict()
-    lists = {name: list(figures[name]) for name in ("stuck", "on_backup")}
+    lists: dict[str, list[object]] = {name: list(figures[name]) for name in ("stuck", "on_backup")}
+    lists["suspended"] = [SuspendedShown(**each) for each in figures["suspended"]]
     return StatusShown(**{**figures, **lists})
 
 

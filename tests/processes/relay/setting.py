@@ -23,9 +23,11 @@ from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions
 from gateway.ports import START
 from gateway.processes.relay.connection import Timeouts
+from gateway.processes.relay.paces import Paces
 from gateway.processes.relay.relay import Means, Relay
 from gateway.processes.relay.securing import opportunistic_context
 from tests.processes.relay.host import Host
+from tests.processes.relay.paces import MemoryPaces
 from tests.processes.relay.queue import MemoryQueue
 from tests.processes.router.test_router import router, running
 from tests.processes.world import BY, DLD, MESSAGE, World
@@ -66,6 +68,10 @@ class Setting:
             tls_context=opportunistic_context(),
         )
 
+    def paces(self) -> Paces:
+        """For one relay; it has the destinations to itself."""
+        return MemoryPaces(self.clock, self.means.connections_max)
+
     async def queued(
         self,
         *rcpt_to: str,
@@ -88,6 +94,7 @@ class Setting:
         async with open_lane(self.world.log, "relay-test-0", clock=self.clock, actor=ACTOR, by=BY) as lane:
             relay = Relay(
                 queue=self.queue,
+                paces=self.paces(),
                 lane=lane,
                 content=self.world.contents,
                 keys=self.world.keys,

@@ -80,6 +80,7 @@ class Routed(Rows):
                 lane = open_lane(self.world.log, name, clock=self.clock, actor=ACTOR, by=BY)
                 relay = Relay(
                     queue=self.rows(),
+                    paces=self.paces(),
                     lane=await stack.enter_async_context(lane),
                     content=self.world.contents,
                     keys=self.world.keys,

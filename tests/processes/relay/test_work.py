@@ -19,6 +19,7 @@ from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.registry import Registry
 from gateway.processes.relay import work
 from gateway.processes.relay.opening import open_mail
+from gateway.processes.relay.paces import PaceRows
 from gateway.processes.relay.relay import Relay
 from gateway.processes.relay.work import Job, QueueRows
 from gateway.processes.router.directory import DirectoryRows
@@ -51,6 +52,9 @@ class Rows(Setting):
 
     def rows(self) -> QueueRows:
         return QueueRows(self.pool, self.world.log, self.clock, self.world.entropy, self.at_dot)
+
+    def paces(self) -> PaceRows:
+        return PaceRows(self.pool, self.clock, self.world.entropy, connections_max=self.means.connections_max)
 
     async def make_tables(self) -> None:
         await checkpoint.create(self.pool, self.models)
@@ -261,6 +265,7 @@ async def test_a_mail_goes_from_acceptance_to_the_next_hop_over_real_rows(settin
         async with open_lane(world.log, "relay-test-0", clock=setting.clock, actor=ACTOR, by=BY) as lane:
             relay = Relay(
                 queue=setting.rows(),
+                paces=setting.paces(),
                 lane=lane,
                 content=world.contents,
                 keys=world.keys,
