@@ -59,10 +59,11 @@ async def test_what_waits_is_seen_held_rerouted_and_cancelled(gateway: Gateway, 
     assert (held["changed"], held["unchanged"]) == (1, 0)
     assert [row["address"] for row in waiting(gateway, "--held")] == [f"c@{away}"]
 
+    before = {row["address"]: row["attempt"] for row in waiting(gateway)}
     drained = gateway.cli("queue", "drain", "--domain", away, "--reason", WHY)
     assert drained == {"deferred": 2}
-    attempts = {row["address"]: row["attempt"] for row in waiting(gateway)}
-    assert attempts == {f"a@{away}": 2, f"b@{away}": 2, f"c@{away}": 1}
+    after = {row["address"]: row["attempt"] for row in waiting(gateway)}
+    assert {address for address in after if after[address] > before[address]} == {f"a@{away}", f"b@{away}"}
 
     before = len(gateway.mailbox(SENDER))
     to_b = ("--to", f"b@{away}", "--reason", WHY)
