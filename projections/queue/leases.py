@@ -2,8 +2,9 @@
 
 A table of its own, no projection and never rebuilt (architecture §2). The database's clock decides when a
 lease is over; the holder counts from *before* it asked by its own monotonic clock, so it never believes
-longer than the database does. A lease that ran out while its recipient still waited may have been a delivery
-nobody could record: a possible double, written down.
+longer than the database does. A lease that ran out and was taken over while its recipient still waited may
+have been a delivery nobody could record: a possible double, written down until its holder, or who comes after
+it, says that no host had the mail.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,8 +42,8 @@ WITH taken AS (
     WHERE l.until <= statement_timestamp()
     RETURNING mail_id, recipient
 ), doubtful AS (
-    INSERT INTO leases.ran_out (mail_id, recipient, holder, until)
-    SELECT l.mail_id, l.recipient, l.holder, l.until
+    INSERT INTO leases.ran_out (mail_id, recipient, holder, until, is_certain)
+    SELECT l.mail_id, l.recipient, l.holder, l.until, false
     FROM leases.relay_lease AS l JOIN taken USING (mail_id, recipient)
     WHERE NOT starts_with(l.holder, 'person.')
 )
@@ -52,7 +53,6 @@ RENEW = """
 UPDATE leases.relay_lease AS l SET until = statement_timestamp() + $4
 FROM unnest($1::text[], $2::int[], $3::text[]) AS held (mail_id, recipient, holder)
 WHERE (l.mail_id, l.recipient, l.holder) = (held.mail_id, held.recipient, held.holder)
-    AND l.until > statement_timestamp()
 RETURNING l.mail_id, l.recipient, l.holder, l.is_wanted
 """
 WANT = """
@@ -65,8 +65,20 @@ DELETE FROM leases.relay_lease AS l
 USING unnest($1::text[], $2::int[], $3::text[]) AS held (mail_id, recipient, holder)
 WHERE (l.mail_id, l.recipient, l.holder) = (held.mail_id, held.recipient, held.holder)
 """
-
-
+# Of the leases that others took over: whether a host may have had the mail.
+SETTLE = """
+WITH told AS (
+    SELECT o.number, told.is_doubtful
+    FROM leases.ran_out AS o
+    JOIN unnest($1::text[], $2::int[], $3::text[], $4::boolean[])
+        AS told (mail_id, recipient, holder, is_doubtful)
+        USING (mail_id, recipient, holder)
+    WHERE NOT o.is_certain
+), cleared AS (
+    DELETE FROM leases.ran_out WHERE number IN (SELECT number FROM told WHERE NOT is_doubtful)
+)
+UPDATE leases.ran_out SET is_certain = true WHERE number IN (SELECT number FROM told WHERE is_doubtful)
+"""
 INHERIT = """
 WITH gone AS (
     DELETE FROM leases.relay_lease WHERE starts_with(holder, $1) RETURNING mail_id, recipient, holder, until
@@ -74,6 +86,14 @@ WITH gone AS (
     INSERT INTO leases.ran_out (mail_id, recipient, holder, until)
     SELECT gone.* FROM gone JOIN {schema}.recipient AS r USING (mail_id, recipient)
     WHERE r.outcome = 'waiting' AND ($2::bigint[] IS NULL OR r.position = ANY($2))
+), told AS (
+    SELECT o.number, $2::bigint[] IS NULL OR r.position = ANY($2) AS is_doubtful
+    FROM leases.ran_out AS o JOIN {schema}.recipient AS r USING (mail_id, recipient)
+    WHERE starts_with(o.holder, $1) AND NOT o.is_certain
+), cleared AS (
+    DELETE FROM leases.ran_out WHERE number IN (SELECT number FROM told WHERE NOT is_doubtful)
+), kept AS (
+    UPDATE leases.ran_out SET is_certain = true WHERE number IN (SELECT number FROM told WHERE is_doubtful)
 )
 SELECT count(*) FROM gone
 """
@@ -100,7 +120,7 @@ async def take(
 
 
 async def renew(rows: Rows, leases: Sequence[Lease], *, seconds: float, now_s: float) -> list[Lease | None]:
-    """Each lease with a new end; None: some of it has run out, stop before the final dot."""
+    """Each lease with a new end, also one that ran out; None: others have some of it, stop before the dot."""
     found = await rows.fetch(RENEW, *_columns(leases), timedelta(seconds=seconds))
     renewed = {(mail_id, recipient, holder): is_wanted for mail_id, recipient, holder, is_wanted in found}
 
@@ -119,6 +139,17 @@ async def want(rows: Rows, pairs: Sequence[tuple[MailId, int]]) -> None:
 async def release(rows: Rows, leases: Sequence[Lease]) -> None:
     """When the rows have the outcome, or nothing was tried. One that somebody else has by now stays."""
     await rows.execute(RELEASE, *_columns(leases))
+
+
+async def settle(rows: Rows, lost: Sequence[Lease], doubtful: Sequence[bool]) -> None:
+    """Say of leases that somebody else has by now whether a host may have had the mail, side by side."""
+    told = sorted(
+        (lease.mail_id, recipient, lease.holder, is_doubtful)
+        for lease, is_doubtful in zip(lost, doubtful, strict=True)
+        for recipient in lease.recipients
+    )
+    if told:
+        await rows.execute(SETTLE, *map(list, zip(*told, strict=True)))
 
 
 def _columns(leases: Sequence[Lease]) -> tuple[list[str], list[int], list[str]]:
@@ -141,7 +172,8 @@ async def inherit(rows: Rows, *, token: str, doubtful: Collection[int] | None, s
     """End the leases of holders that begin so, whose process is dead; how many there were.
 
     doubtful: positions of mail.queued that hosts may have; None: nobody can tell which. Of these, who still
-    waits is a possible double. The rows have reached all that the process has recorded.
+    waits is a possible double; and whom others took over meanwhile, but nobody else whom they did. The rows
+    have reached all that the process has recorded.
     """
     number: int = await rows.fetchval(
         INHERIT.format(schema=schema), f"{token}.", None if doubtful is None else list(doubtful)

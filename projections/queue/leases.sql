@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS leases.ran_out (
     holder    text        NOT NULL,
     until     timestamptz NOT NULL
 );
+-- False: who took it over cannot tell whether a host may have had the mail; its relay can, when it is back.
+ALTER TABLE leases.ran_out ADD COLUMN IF NOT EXISTS is_certain boolean NOT NULL DEFAULT true;
 -- How agencies' mail servers were when a relay connected to them last: what all relays together know.
 CREATE TABLE IF NOT EXISTS leases.hop (
     host      text        NOT NULL,

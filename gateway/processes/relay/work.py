@@ -127,7 +127,7 @@ class Queue(Protocol):
         mails as there is room for. None may mean that those come next whose turn it was not."""
 
     async def renew(self, jobs: Sequence[Job]) -> None:
-        """Keep the leases; a job whose lease has run out loses it. Sweeps what dead relays left over."""
+        """Keep the leases; a job loses its own to others alone. Sweeps what dead relays left over."""
 
     async def release(self, jobs: Sequence[Job], position: Position) -> bool:
         """End leases whose outcomes are in the log by a position, once the rows have it; False: not yet."""
@@ -185,6 +185,8 @@ class QueueRows:
         async with self._pool.rows() as rows:
             renewed = await leases.renew(rows, [lease for _, lease in held], seconds=LEASE_S, now_s=now_s)
             await leases.sweep(rows, schema=schema_of(QueueModel))
+            lost = [(job, lease) for (job, lease), kept in zip(held, renewed, strict=True) if kept is None]
+            await leases.settle(rows, [lease for _, lease in lost], [job.is_doubtful for job, _ in lost])
         for (job, _), lease in zip(held, renewed, strict=True):
             job.lease = lease
 

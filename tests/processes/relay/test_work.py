@@ -164,8 +164,11 @@ async def test_the_lease_of_a_dead_relay_runs_out_and_is_counted(
     assert recipients(again) == recipients([job])
     async with setting.pool.rows() as rows:
         assert await leases.ran_out(rows) == 2
+    job.is_doubtful = True
     await setting.rows().renew([job])
     assert job.lease is None
+    async with setting.pool.rows() as rows:
+        assert await leases.ran_out(rows) == 2
     assert not job.may_end(setting.clock.monotonic())
 
 
@@ -187,6 +190,61 @@ async def test_the_leases_of_a_relay_that_is_known_to_be_dead_end_at_once(settin
     assert recipients(await setting.rows().take(10)) == [(first.position, 0), (third.position, 0)]
     async with setting.pool.rows() as rows:
         assert await leases.ran_out(rows) == 1
+
+
+async def test_what_others_took_over_is_no_double_when_no_host_had_it(
+    setting: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that was killed and is away for longer than its leases: it tells when it is back."""
+    await setting.queued(mails=3)
+    await setting.fold()
+    monkeypatch.setattr(work, "LEASE_S", 0.05)
+    dead = setting.rows()
+    first, *_ = await dead.take(10)
+    dead.begin(first)
+    mine, setting.at_dot = setting.at_dot, AtDotInMemory("other")
+    taken = list[Job]()
+    while len(taken) < 3:
+        taken += await setting.rows().take(10)
+    async with setting.pool.rows() as rows:
+        assert await leases.ran_out(rows) == 3
+        setting.at_dot, mine.left = mine, mine.marked
+        await setting.rows().inherit()
+        assert await leases.ran_out(rows) == 1
+        setting.at_dot.left = ()  # and once more, with nothing left: what is certain stays
+        await setting.rows().inherit()
+        assert await leases.ran_out(rows) == 1
+
+
+async def test_a_relay_that_was_paused_says_which_of_its_mails_hosts_may_have(
+    setting: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await setting.queued(mails=3)
+    await setting.fold()
+    monkeypatch.setattr(work, "LEASE_S", 0.05)
+    paused = setting.rows()
+    jobs = await paused.take(10)
+    jobs[0].is_doubtful = True
+    taken = list[Job]()
+    while len(taken) < 3:
+        taken += await setting.rows().take(10)
+    await paused.renew(jobs)
+    assert [job.lease for job in jobs] == [None] * 3
+    async with setting.pool.rows() as rows:
+        assert await leases.ran_out(rows) == 1
+
+
+async def test_a_lease_that_ran_out_is_kept_where_nobody_took_it(
+    setting: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await setting.queued()
+    await setting.fold()
+    monkeypatch.setattr(work, "LEASE_S", 0.0)
+    (job,) = await setting.rows().take(10)
+    monkeypatch.undo()
+    await setting.rows().renew([job])
+    assert job.may_end(setting.clock.monotonic())
+    assert await setting.rows().take(10) == []
 
 
 async def test_when_nobody_can_tell_what_was_at_the_dot_all_that_waits_may_be_doubled(setting: Rows) -> None:
