@@ -31,7 +31,7 @@ from gateway.protocols.smtp.client import (
     SendContent,
 )
 from gateway.protocols.smtp.effects import Close, Send, StartTls
-from gateway.protocols.smtp.transaction import Answer, Stage
+from gateway.protocols.smtp.transaction import TOO_MANY_RECIPIENTS, Answer, Stage
 
 READ_OCTETS: Final = 64 * 1024
 OCTETS_PER_S_MIN: Final = 500  # Precedent: Postfix smtp_min_data_rate
@@ -62,7 +62,10 @@ class Timeouts:
 
 
 class Connection:
-    """Carries out what the client core wants. Opened by `connect`; one mail after the other."""
+    """Carries out what the client core wants. Opened by `connect`; one mail after the other.
+
+    is_last: no other host of the destination may take what this one does not.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Connection:
         self._is_unheard = False  # inside TLS, and the host has said nothing there yet
         self._mail_until = math.inf  # the loop's time when the mail under way has taken too long
         self.tls = NO_TLS_SEEN
+        self.is_last = True
 
     async def ready(self) -> HostRefused | None:
         """Wait until the host takes a mail; else why it does not."""
@@ -304,6 +308,15 @@ def is_about_mail(answer: Answer | HostRefused) -> bool:
     if answer.reply.code == 521:  # RFC 7504 §3: this host takes no mail, ever
         return True
     return answer.stage in (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.CONTENT, Stage.CONCLUSION)
+
+
+def another_may_take(answer: Answer) -> bool:
+    """True when the host does not take the mail now, and another one of its destination may (RFC 5321 §5.1).
+
+    Not when it may have taken it, nor when it was we who stopped.
+    """
+    is_stopped = answer.is_ours and answer.reply in (OUT_OF_TIME, UNREADABLE, TOO_MANY_RECIPIENTS)
+    return answer.reply.is_transient and not answer.is_uncertain and not is_stopped
 
 
 def refused_all(refused: HostRefused, envelope: Envelope) -> tuple[Answer, ...]:

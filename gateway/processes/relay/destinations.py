@@ -2,9 +2,10 @@
 
 A destination has lines: mails that may share a connection, because they go the same way and want the same of
 TLS. A connection serves one line at a time and the destination's lines in turn, so that none of them waits
-for ever. Several mails a connection, several recipients a transaction.
+for ever. Several mails a connection, several recipients a transaction. What a host does not take now, one
+other host is asked to take in the same attempt: such mails are a line of their own.
 
-Source: architecture §2.4; ADR 0021.
+Source: architecture §2.4; ADR 0021, 0022.
 """
 
 import asyncio
@@ -16,23 +17,32 @@ from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
 
+from gateway.domain.agency import NextHop
 from gateway.domain.delivery import suspended
 from gateway.domain.events import MailDeferred
 from gateway.domain.pace import Full, Pace, Suspended, in_hand_max
 from gateway.ports import Clock, ContentStore
 from gateway.processes import maillog
 from gateway.processes.patience import patiently
-from gateway.processes.relay.connection import Connection, NoConnection, is_about_mail, refused_all
+from gateway.processes.relay.connection import (
+    Connection,
+    NoConnection,
+    another_may_take,
+    is_about_mail,
+    refused_all,
+)
 from gateway.processes.relay.in_hand import InHand
 from gateway.processes.relay.opening import OpenMail, content_of
 from gateway.processes.relay.outcomes import Outcomes
 from gateway.processes.relay.paces import Paces, Place
 from gateway.processes.relay.recording import Conclusion
 from gateway.processes.relay.securing import Wanted
-from gateway.processes.relay.ways import Goal, Ways
-from gateway.processes.relay.work import Job, Rooms
+from gateway.processes.relay.ways import Goal, Ways, host_of
+from gateway.processes.relay.work import Job, Rooms, Said
 from gateway.protocols.smtp.client import LOST
 from gateway.protocols.smtp.transaction import TOO_MANY_RECIPIENTS, Answer, Stage
+
+Asked = tuple[Job, Sequence[Answer]]  # an answer for each recipient of the job
 
 CONNECTION_IDLE_S: Final = 2.0  # an idle connection waits so long for another mail
 FULL_PAUSE_S: Final = 1.0  # before a destination is asked again that has all connections it may have
@@ -47,10 +57,12 @@ class Line:
 
     workers: connections that bring them, of which some are opening, and some idle, without a mail.
     workers_max: goes down when the host refuses one more than it has, until there is none.
+    past: the host that said `not now` to all of them, and is not asked again.
     """
 
     goal: Goal
     wanted: Wanted
+    past: NextHop | None = None
     jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)  # JOBS_MAX at most
     workers: int = 0
     workers_max: int | None = None
@@ -92,7 +104,7 @@ class Destination:
     name: str
     measured_from_s: float
     pace: Pace = field(default_factory=Pace)
-    lines: dict[tuple[Goal, Wanted], Line] = field(default_factory=dict)
+    lines: dict[tuple[Goal, Wanted, NextHop | None], Line] = field(default_factory=dict)
     workers: int = 0  # connections, made or in the making, or asked for
     places: int = 0  # of these, those that may be
     leaving: int = 0  # of these, those that end because they are too many
@@ -102,8 +114,8 @@ class Destination:
     untold: Counter[str] = field(default_factory=Counter)  # mails that "went" or were "deferred"
     in_hand_max: int = field(default_factory=partial(in_hand_max, 0, 0.0))
 
-    def line(self, goal: Goal, wanted: Wanted) -> Line:
-        return self.lines.setdefault((goal, wanted), Line(goal, wanted))
+    def line(self, goal: Goal, wanted: Wanted, past: NextHop | None = None) -> Line:
+        return self.lines.setdefault((goal, wanted, past), Line(goal, wanted, past))
 
     def next_line(self) -> Line | None:
         """One with jobs that nobody attends to; the others come first the next time."""
@@ -265,13 +277,16 @@ class Destinations:
             await self._put_off(job, why, until)
 
     async def _put_off(self, job: Job, why: str, until: datetime) -> None:
-        await self._outcomes.go_nowhere(job, suspended(why), not_before=until)
+        if job.said is not None:
+            await self._as_said(job, not_before=until)
+        else:
+            await self._outcomes.go_nowhere(job, suspended(why), not_before=until)
 
     async def _bring(self, destination: Destination, line: Line, place: Place) -> bool:
         """Over one connection what waits in a line. False when it is one connection too many."""
         with line.attended():
             with line.opened():
-                opened = await self._ways.connect(line.goal, line.wanted)
+                opened = await self._ways.connect(line.goal, line.wanted, line.past)
             if isinstance(opened, NoConnection):
                 return await self._refused(destination, line, place, opened)
             try:
@@ -285,6 +300,8 @@ class Destinations:
         self, destination: Destination, line: Line, place: Place, refused: NoConnection
     ) -> bool:
         """While there are other connections they have the line's jobs; when the last is refused, all wait."""
+        if line.past is not None:
+            return await self._no_other(line)
         why = " / ".join(refused.reply.text)
         is_silent = not is_about_mail(refused) and refused.stage is not Stage.STARTTLS
         tell = partial(self._paces.refused, place, why) if is_silent else partial(self._paces.opened, place)
@@ -305,6 +322,23 @@ class Destinations:
         if until is not None:
             await self._put_off_all(destination, destination.pace.why, until)
         return True
+
+    async def _no_other(self, line: Line) -> bool:
+        """No other host is there now: what the first has said of the mails is what becomes of them."""
+        while not line.jobs.empty():
+            await self._as_said(line.jobs.get_nowait())
+        return True
+
+    async def _as_said(self, job: Job, *, not_before: datetime | None = None) -> None:
+        """What the host asked first has said is the outcome."""
+        said = job.said
+        assert said is not None, job
+        opened = await self._outcomes.open(job)
+        if opened is not None:
+            host = str(said.target)
+            await self._outcomes.conclude(
+                job, opened, said.answers, host=host, tls=said.tls, not_before=not_before
+            )
 
     async def _heard(
         self, destination: Destination, tell: Callable[[], Awaitable[tuple[Pace, Pace]]]
@@ -341,21 +375,27 @@ class Destinations:
                 opened = await self._outcomes.open(job)
                 if opened is None:
                     continue
-                last = await self._send(line, job, opened, connection, last)
+                concluded = await self._send(destination, line, job, opened, connection, last)
             finally:
                 destination.busy -= 1
                 destination.went += 1
-            if last is None:
-                return
-            await self._count(destination, place, last)
+            if concluded is not None:
+                last = concluded
+                await self._count(destination, place, last)
             if await connection.ready() is not None:
                 return
             sent += 1
 
     async def _send(
-        self, line: Line, job: Job, opened: OpenMail, connection: Connection, last: Conclusion | None
+        self,
+        destination: Destination,
+        line: Line,
+        job: Job,
+        opened: OpenMail,
+        connection: Connection,
+        last: Conclusion | None,
     ) -> Conclusion | None:
-        """Offer one mail. last: of the one before on this connection. None: the host had enough of it."""
+        """Offer one mail. last: of the one before on this connection. None: it is tried elsewhere."""
         started_s = self._clock.monotonic()
         answers = await connection.send(
             opened.envelope,
@@ -366,25 +406,62 @@ class Destinations:
             line.jobs.put_nowait(job)  # nothing was tried yet: over a new connection
             return None
         job, answers = self._leave_the_rest(line, job, answers)
+        if line.past is None and not connection.is_last:
+            job, answers = self._ask_another(destination, line, connection, job, answers)
+        elif line.past is not None:
+            job, answers = await self._overrule(job, answers)
+        if not answers:
+            return None
         return await self._outcomes.conclude(
             job, opened, answers, host=str(connection.target), tls=connection.tls, started_s=started_s
         )
 
-    def _leave_the_rest(
-        self, line: Line, job: Job, answers: Sequence[Answer]
-    ) -> tuple[Job, Sequence[Answer]]:
+    def _leave_the_rest(self, line: Line, job: Job, answers: Sequence[Answer]) -> Asked:
         """What was tried. Recipients above the host's LIMITS were not: they are its next mail."""
         rest = [
             i for i, answer in enumerate(answers) if answer.reply == TOO_MANY_RECIPIENTS and answer.is_ours
         ]
         if not rest or len(rest) == len(answers):
             return job, answers
-        tried = [i for i in range(len(answers)) if i not in set(rest)]
-        parted = job.part(tried), job.part(rest)
-        self._in_hand.replace(parted)
-        parted[1].is_doubtful = False  # of these the host has heard at RCPT, no more
-        line.jobs.put_nowait(parted[1])
-        return parted[0], [answers[i] for i in tried]
+        left, kept = self._part(job, answers, rest)
+        line.jobs.put_nowait(left)
+        return kept
+
+    def _ask_another(
+        self,
+        destination: Destination,
+        line: Line,
+        connection: Connection,
+        job: Job,
+        answers: Sequence[Answer],
+    ) -> Asked:
+        """What this host decides. Whom it does not take now, one other host is asked to take at once."""
+        not_now = [i for i, answer in enumerate(answers) if another_may_take(answer)]
+        if not not_now:
+            return job, answers
+        asked, kept = self._part(job, answers, not_now)
+        asked.said = Said(tuple(answers[i] for i in not_now), connection.target, connection.tls)
+        destination.line(line.goal, line.wanted, host_of(connection.target)).jobs.put_nowait(asked)
+        self._staff(destination)
+        return kept
+
+    async def _overrule(self, job: Job, answers: Sequence[Answer]) -> Asked:
+        """What the second host decides. The first is nearer to the mail's end and said `not now`: that the
+        second never takes it is not final."""
+        never = [i for i, answer in enumerate(answers) if answer.reply.is_permanent]
+        if not never:
+            return job, answers
+        overruled, kept = self._part(job, answers, never)
+        await self._as_said(overruled)
+        return kept
+
+    def _part(self, job: Job, answers: Sequence[Answer], places: Sequence[int]) -> tuple[Job, Asked]:
+        """Take some recipients out, whom no host has. No answers: they were all."""
+        others = [i for i in range(len(answers)) if i not in set(places)]
+        taken, kept = (job.part(places), job.part(others)) if others else (job, job)
+        self._in_hand.replace((taken, kept))
+        taken.is_doubtful = False  # of these the host has heard, no more
+        return taken, (kept, [answers[i] for i in others])
 
     async def _next_job(self, destination: Destination, line: Line, place: Place, sent: int) -> Job | None:
         """The next job that still has its lease; None when none came for a while, or the connection ends."""

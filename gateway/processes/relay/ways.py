@@ -1,10 +1,10 @@
 """The way to a destination: which hosts it leads to, and a connection to the first of them that takes mail.
 
 Hosts are tried in turn within one attempt as long as they say nothing about the mail: no connection, no
-greeting, no TLS where it is demanded (RFC 8461 §5.1, RFC 7672 §2.1.1, RFC 8689 §4.2.1). What a host says to a
-mail is its domain's word, and nobody else is asked.
+greeting, no TLS where it is demanded (RFC 8461 §5.1, RFC 7672 §2.1.1, RFC 8689 §4.2.1). A mail that one of
+them does not take now, one other host is asked to take.
 
-Source: RFC 5321 §5.1; ADR 0018.
+Source: RFC 5321 §5.1; ADR 0018, 0022.
 """
 
 import asyncio
@@ -112,9 +112,12 @@ class Silence:
     def __init__(self, clock: Clock) -> None:
         self._recent = Recent[tuple[str, int], bool](clock, holds_s=SILENT_S, known_max=SILENT_MAX)
 
+    def is_of(self, target: Target) -> bool:
+        return bool(self._recent.get((target.address, target.port)))
+
     def last(self, found: Sequence[Target]) -> Sequence[Target]:
         """The same, those that are silent behind the others."""
-        return sorted(found, key=lambda target: bool(self._recent.get((target.address, target.port))))
+        return sorted(found, key=self.is_of)
 
     def tell(self, target: Target, opened: Connection | NoConnection) -> None:
         is_silent = isinstance(opened, NoConnection) and opened.is_silence
@@ -144,20 +147,27 @@ class Ways:
         self._mail_hosts, self._sights = mail_hosts, sights
         self._silence = Silence(clock)
 
-    async def connect(self, goal: Goal, wanted: Wanted) -> Connection | NoConnection:
+    async def connect(
+        self, goal: Goal, wanted: Wanted, past: NextHop | None = None
+    ) -> Connection | NoConnection:
         """A connection whose host takes mail; else why the last one tried does not.
 
-        What is said for good is told only where no other host may take the mail in a minute.
+        What is said for good is told only where no other host may take the mail in a minute. past: a host
+        that is not asked, because it was.
         """
         opened = await (
-            self._to_one_of(goal, wanted) if isinstance(goal, Servers) else self._to_first(goal, wanted)
+            self._to_one_of(goal, wanted, past)
+            if isinstance(goal, Servers)
+            else self._to_first(goal, wanted, past)
         )
         if isinstance(opened, Connection):
             return opened
         passing = [refused for refused in opened if not is_about_mail(refused)]
         return (passing or opened)[-1]
 
-    async def _to_first(self, goal: NextHop | MailDomain, wanted: Wanted) -> Connection | list[NoConnection]:
+    async def _to_first(
+        self, goal: NextHop | MailDomain, wanted: Wanted, past: NextHop | None = None
+    ) -> Connection | list[NoConnection]:
         """The first target that takes mail; else why none does, in turn."""
         found = await self._targets(goal)
         if isinstance(found, Reply):
@@ -165,31 +175,39 @@ class Ways:
             stage = Stage.RCPT if found.is_permanent else Stage.GREETING
             return [NoConnection(found, stage, is_ours=True)]
         refusals = list[NoConnection]()
-        for target in self._silence.last(found):
+        in_turn = [target for target in self._silence.last(found) if host_of(target) != past]
+        for place, target in enumerate(in_turn, 1):
             opened = await self._try(target, wanted)
             self._silence.tell(target, opened)
             if isinstance(opened, Connection):
+                # Another address of the same host would say the same.
+                others = [other for other in in_turn[place:] if not self._silence.is_of(other)]
+                opened.is_last = all(host_of(other) == host_of(target) for other in others)
                 return opened
             refusals.append(opened)
-        return refusals
+        return refusals or [NoConnection(NO_CONNECTION, Stage.GREETING, is_ours=True)]
 
-    async def _to_one_of(self, servers: Servers, wanted: Wanted) -> Connection | list[NoConnection]:
+    async def _to_one_of(
+        self, servers: Servers, wanted: Wanted, past: NextHop | None
+    ) -> Connection | list[NoConnection]:
         """The same of several servers, by chance and weight; what was seen of them, others are told."""
         known: Health = {}
         if self._sights is not None:
             with suppress(Unavailable):
                 known = await self._sights.health([each.hop for each in servers.hops])
         seen, refusals = dict[NextHop, bool](), list[NoConnection]()
+        hops = [hop for hop in in_turn(servers.hops, known, self._entropy) if hop != past]
         try:
-            for hop in in_turn(servers.hops, known, self._entropy):
+            for place, hop in enumerate(hops, 1):
                 opened = await self._to_first(hop, wanted)
                 if isinstance(opened, Connection):
+                    opened.is_last = all(hop in known and known[hop].is_silent for hop in hops[place:])
                     if hop in known and known[hop].is_silent:
                         seen[hop] = False  # else it is nothing new
                     return opened
                 seen[hop] = all(refused.is_silence for refused in opened)
                 refusals += opened
-            return refusals
+            return refusals or [NoConnection(NO_CONNECTION, Stage.GREETING, is_ours=True)]
         finally:
             if self._sights is not None and seen:
                 with suppress(Unavailable):
@@ -211,6 +229,11 @@ class Ways:
                 return await hop_targets(goal, self._timeouts.connect)
             case _:
                 assert_never(goal)
+
+
+def host_of(target: Target) -> NextHop:
+    """The host, whichever its address."""
+    return NextHop(target.host, target.port)
 
 
 async def hop_targets(hop: NextHop, timeout_s: float) -> Sequence[Target] | Reply:

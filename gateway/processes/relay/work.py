@@ -7,16 +7,18 @@ look again, and only then connect; a lease ends when the rows have its outcome.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import MailQueued
 from gateway.domain.pace import IN_HAND_MAX, IN_HAND_MIN
 from gateway.domain.route import Servers
-from gateway.domain.targets import MailDomain
+from gateway.domain.targets import MailDomain, Target
+from gateway.domain.tls_policy import TlsSeen
 from gateway.mail.ids import AgencyId, MailId
 from gateway.ports import Clock, Entropy, EventLog, Position, Unavailable
+from gateway.protocols.smtp.transaction import Answer
 from projections.checkpoint import reached
 from projections.directory.routes import routes
 from projections.directory.tls import tls_policies
@@ -24,6 +26,8 @@ from projections.queue import leases, query, turns
 from projections.queue.leases import Lease
 from projections.queue.project import QueueModel
 from projections.readmodel import Pool, schema_of
+
+T = TypeVar("T")
 
 # Renewed long before it ends; it is only the time until another relay may try after this one died.
 LEASE_S: Final = 60.0
@@ -35,12 +39,24 @@ RELEASE_LOOK_S: Final = 0.05
 HOLDER_OCTETS: Final = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a host said to a mail that another host of its destination is asked to take.
+
+    answers: one for each recipient of the job, in its order.
+    """
+
+    answers: tuple[Answer, ...]
+    target: Target
+    tls: TlsSeen
+
+
 @dataclass
 class Job:
     """Recipients of one mail.queued that this relay has to itself. lease: None once it was lost.
 
     is_doubtful: a host may have it, or has said what is not in the log yet. recorded_at: where the log has
-    its outcome.
+    its outcome. said: by the host that was asked first, in this attempt.
     """
 
     position: int  # of mail.queued
@@ -55,6 +71,7 @@ class Job:
     mail_domain: MailDomain | None = None  # of all its recipients, where no agency has it
     is_doubtful: bool = False
     recorded_at: Position | None = None
+    said: Said | None = None
 
     def may_end(self, now_s: float) -> bool:
         """True when there is time left for the final dot. now_s: the monotonic clock."""
@@ -62,14 +79,19 @@ class Job:
 
     def part(self, places: Sequence[int]) -> "Job":
         """The job of some of its recipients, with their share of the lease."""
-        recipients = tuple(self.recipients[place] for place in places)
+        recipients = _at(places, self.recipients)
         return replace(
             self,
             recipients=recipients,
-            attempts=tuple(self.attempts[place] for place in places),
-            tried_at=tuple(self.tried_at[place] for place in places),
+            attempts=_at(places, self.attempts),
+            tried_at=_at(places, self.tried_at),
             lease=None if self.lease is None else replace(self.lease, recipients=recipients),
+            said=None if self.said is None else replace(self.said, answers=_at(places, self.said.answers)),
         )
+
+
+def _at(places: Sequence[int], each: Sequence[T]) -> tuple[T, ...]:
+    return tuple(each[place] for place in places)
 
 
 class AtDot(Protocol):

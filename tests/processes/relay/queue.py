@@ -10,6 +10,7 @@ from gateway.domain.agency import NextHop
 from gateway.domain.agency_tls import AgencyTls
 from gateway.domain.events import Attempted, EnvelopeSecret, MailDeferred, MailQueued
 from gateway.domain.pace import destination_name
+from gateway.domain.route import Servers
 from gateway.domain.routing import envelope_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.domain.targets import MailDomain
@@ -46,7 +47,7 @@ class MemoryQueue:
     """held: recipients under lease, by position of mail.queued."""
 
     world: World
-    hops: dict[AgencyId, NextHop] = field(default_factory=dict)
+    hops: dict[AgencyId, NextHop | Servers] = field(default_factory=dict)
     policies: dict[AgencyId, AgencyTls] = field(default_factory=dict)
     held: set[tuple[int, int]] = field(default_factory=set)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -126,7 +127,7 @@ class MemoryQueue:
         self.released.set()
         return True
 
-    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop]:
+    async def next_hops(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, NextHop | Servers]:
         return {agency_id: hop for agency_id, hop in self.hops.items() if agency_id in agencies}
 
     async def tls_policies(self, agencies: Sequence[AgencyId]) -> dict[AgencyId, AgencyTls]:

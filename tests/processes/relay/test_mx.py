@@ -128,12 +128,6 @@ async def test_the_next_address_of_one_host_has_it_too(setting: Setting, names: 
     assert (await setting.said(relayed)).remote_host == f"twice.example[{SECOND}]:{ready.hop.port}"
 
 
-async def test_what_a_host_says_to_a_mail_is_its_domains_word(setting: Setting, names: DnsServer) -> None:
-    first, second = Host(says={"RCPT": "450 4.2.1 greylisted"}), Host()
-    deferred = await outcome(setting, names, "example.org", first, second)
-    assert (type(deferred), deferred.status, second.connections) == (MailDeferred, "4.2.1", 0)
-
-
 async def test_a_host_that_was_away_is_asked_after_the_others_for_a_minute(
     setting: Setting, names: DnsServer
 ) -> None:
