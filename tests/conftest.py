@@ -7,26 +7,49 @@ and a test that kills one brings it back with `restart()`. Who destroys files ta
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import argon2
 import hypothesis
 import minio
 import pytest
 import urllib3
 
+from gateway.processes.signin import passwords
 from gateway.processes.up.children import Child
 from gateway.processes.up.credentials import Credentials
 from gateway.processes.up.nats_server import NatsServer
 from gateway.processes.up.postgres_server import PostgresServer
 from gateway.processes.up.s3_server import S3Server
 from gateway.processes.up.servers import Servers
+from projections.readmodel import Pool, open_pool
 
 # No time limit is an assertion, and CI's machine has its slow moments.
 hypothesis.settings.register_profile("saraban", deadline=None)
 hypothesis.settings.load_profile("saraban")
+
+# Who was connected is gone, and all tables are as they were made: those of partitions are made by rows.
+EMPTY = """
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend';
+SET session_replication_role = replica;  -- the order of tables does not matter
+DO $$
+DECLARE made record;
+BEGIN
+    FOR made IN
+        SELECT oid::regclass AS name, relispartition FROM pg_class
+        WHERE relkind = 'r' AND relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+          AND (relispartition OR pg_relation_size(oid) > 0)
+    LOOP
+        IF made.relispartition THEN EXECUTE 'DROP TABLE ' || made.name;
+        ELSE EXECUTE 'DELETE FROM ' || made.name;
+        END IF;
+    END LOOP;
+END $$
+"""
 
 _numbers = itertools.count(1)
 # Children die with the thread that started them (PR_SET_PDEATHSIG): one thread that lives as long as pytest.
@@ -117,6 +140,14 @@ class RunningPostgres(Running):
         self.server.run_sql(f"DROP DATABASE {dsn.rsplit('/', 1)[1]} WITH (FORCE)")
 
 
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords with the least work argon2id can be asked for; its price is a thing of test_passwords.py."""
+    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+    monkeypatch.setattr(passwords, "NOBODYS", hasher.hash("nobody's").encode())
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Servers:
     """The three servers of this run, not started."""
@@ -149,6 +180,24 @@ def postgres_dsn(postgres_server: RunningPostgres) -> Iterator[str]:
     dsn = postgres_server.fresh_database()
     yield dsn
     postgres_server.drop(dsn)
+
+
+@pytest.fixture(scope="session")
+def shared_dsn(postgres_server: RunningPostgres) -> str:
+    return postgres_server.fresh_database()
+
+
+@pytest.fixture
+async def emptied_pool(shared_dsn: str) -> AsyncIterator[Pool]:
+    """For one test a database without rows, where the tables of an earlier test may be already.
+
+    To make all tables takes longer than most tests: who looks at nothing but rows takes this one.
+    """
+    async with open_pool(shared_dsn) as pool:
+        async with pool.rows() as rows:
+            await rows.execute(EMPTY)
+            await rows.execute("RESET session_replication_role")
+        yield pool
 
 
 @pytest.fixture(scope="session")

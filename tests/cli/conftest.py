@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.processes.web.world import World, running
 
 
 @pytest.fixture
 async def remote_world(
-    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emptied_pool: Pool, cheap_hashes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SARABAN_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    async with open_pool(postgres_dsn) as pool, running(pool) as world:
+    async with running(emptied_pool) as world:
         yield world

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import main
 from gateway.cli.session import session_file
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.processes.web.world import PASSWORD, PEOPLE, World, running
 
 CLERK, MALEE = PEOPLE["clerk"][0], PEOPLE["malee"][0]
@@ -27,8 +27,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def world(postgres_dsn: str) -> AsyncIterator[World]:
-    async with open_pool(postgres_dsn) as pool, running(pool) as world:
+async def world(emptied_pool: Pool, cheap_hashes: None) -> AsyncIterator[World]:
+    async with running(emptied_pool) as world:
         yield world
 
 

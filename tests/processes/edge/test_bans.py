@@ -34,7 +34,7 @@ def trust(certificates: Certificates) -> ssl.SSLContext:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, certificates: Certificates) -> AsyncIterator[EdgeWorld]:
+async def world(tmp_path: Path, certificates: Certificates, cheap_hashes: None) -> AsyncIterator[EdgeWorld]:
     tls = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
     async with EdgeWorld(tmp_path, tls=tls, records_sessions=True).running() as world:
         await world.give_password(SUDA, PASSWORD)

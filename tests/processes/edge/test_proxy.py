@@ -53,7 +53,7 @@ def trust(certificates: Certificates) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def edge(tmp_path: Path, certificates: Certificates) -> EdgeWorld:
+def edge(tmp_path: Path, certificates: Certificates, cheap_hashes: None) -> EdgeWorld:
     tls = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
     return EdgeWorld(tmp_path, tls=tls, records_sessions=True, proxy_networks=LOOPBACK)
 

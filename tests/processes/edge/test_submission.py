@@ -54,7 +54,7 @@ def tls(certificates: Certificates) -> ServerContext:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, tls: ServerContext) -> AsyncIterator[EdgeWorld]:
+async def world(tmp_path: Path, tls: ServerContext, cheap_hashes: None) -> AsyncIterator[EdgeWorld]:
     async with EdgeWorld(tmp_path, tls=tls).running() as world:
         await world.give_password(SUDA, PASSWORD)
         yield world

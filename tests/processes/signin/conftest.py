@@ -16,7 +16,7 @@ from tests.processes.world import MovedClock
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
+async def door(cheap_hashes: None) -> AsyncIterator[Door]:
     clock, log, keys = MovedClock(), MemoryLog(), MemoryKeyStore(os.urandom)
     by = By("edge", "0", "")
     await keys.put("verifier.acc_suda", await asyncio.to_thread(make_verifier, OWN))

@@ -52,7 +52,7 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def house(cheap_hashes: None) -> AsyncIterator[House]:
     clock, log, keys, by = MovedClock(), MemoryLog(), MemoryKeyStore(os.urandom), By("edge", "0", "")
     async with open_lane(log, "edge-test-0", clock=clock, actor=Actor("system", "edge"), by=by) as lane:
         door = Door(None, keys, log, clock, [])  # type: ignore[arg-type]

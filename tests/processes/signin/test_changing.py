@@ -25,6 +25,8 @@ from gateway.protocols.sasl.exchange import PasswordClaim
 from projections.directory.query import EffectiveStatus, Person
 from tests.processes.world import MovedClock
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 SUDA = parse_address("Suda@opm.go.th")
 ACCOUNT, AGENCY = AccountId("acc_1"), AgencyId("ag_1")
 OPERATOR = Actor("operator", "root")
@@ -95,12 +97,6 @@ class Office:
         assert all(e.subject == "ev.access.ag_1" for e in events if e.topic == PasswordSet.TOPIC)
         assert not any(FIRST.encode() in event.state for event in events)
         return [event.event for event in events if isinstance(event.event, PasswordSet)]
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    hasher = passwords.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(passwords, "_hasher", hasher)
 
 
 async def test_another_password_signs_in_and_the_former_no_more() -> None:

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.processes.web.world import World, running
 
 
 @pytest.fixture
-async def world(postgres_dsn: str) -> AsyncIterator[World]:
-    async with open_pool(postgres_dsn) as pool, running(pool) as world:
+async def world(emptied_pool: Pool, cheap_hashes: None) -> AsyncIterator[World]:
+    async with running(emptied_pool) as world:
         yield world

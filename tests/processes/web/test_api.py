@@ -15,7 +15,7 @@ from gateway.ports import Deposed, Unavailable
 from gateway.processes.up.certificates import self_made
 from gateway.processes.web import peers
 from gateway.processes.web.api import BODY_OCTETS_MAX
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.processes.web.world import PASSWORD, PEOPLE, World, quoted, running
 
 CLERK = PEOPLE["clerk"][0]
@@ -171,12 +171,12 @@ async def test_a_mistake_of_ours_is_told_without_its_details(world: World) -> No
 # --- TLS ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_same_is_served_with_tls(postgres_dsn: str, tmp_path: Path) -> None:
+async def test_the_same_is_served_with_tls(emptied_pool: Pool, cheap_hashes: None, tmp_path: Path) -> None:
     files = self_made(tmp_path, tmp_path, "mail.saraban.example", datetime.now(UTC))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(files.chain, files.key)
     trusts = ssl.create_default_context(cafile=files.authority)
-    async with open_pool(postgres_dsn) as pool, running(pool, tls, trusts) as world:
+    async with running(emptied_pool, tls, trusts) as world:
         asked = {"username": CLERK, "password": PASSWORD}
         assert (await world.ask("", "POST", "/token", asked, base=world.https)).status == 201
         assert (await world.ask("clerk", "GET", "/me", base=world.https)).status == 200

@@ -18,7 +18,7 @@ from gateway.processes.web.pages import provider as way
 from gateway.processes.web.pages.provider import ASKED_AGAIN_AFTER, RETURN
 from gateway.processes.web.pages.sessions import COOKIE, Session, session_name
 from gateway.processes.web.pages.texts import TEXTS
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.identity.provider import IdentityProviderOfTests, free_port, running_provider
 from tests.processes.web.browser import Browser, Page, at_provider, provider_link, query_of
 from tests.processes.web.test_account_page import said, sign_in
@@ -69,9 +69,11 @@ def identity() -> Iterator[IdentityProviderOfTests]:
 
 
 @pytest.fixture
-async def site(postgres_dsn: str, identity: IdentityProviderOfTests) -> AsyncIterator[Site]:
+async def site(
+    emptied_pool: Pool, cheap_hashes: None, identity: IdentityProviderOfTests
+) -> AsyncIterator[Site]:
     clock = Clock()
-    async with open_pool(postgres_dsn) as pool, running(pool, clock=clock) as world:
+    async with running(emptied_pool, clock=clock) as world:
         agencies = world.office.deciding(Agencies, Actor("operator", "root"))
         site = Site(world, clock, identity, agencies)
         await site.enrol(refreshes=False)

@@ -56,7 +56,6 @@ from tests.processes.web.gauges import FakeGauge
 BY: Final = By("web", "0", "")
 PASSWORD: Final = "correct horse battery"
 MAIL_PORTS: Final = (2525, 2587)
-VERIFIER: Final = make_verifier(PASSWORD)
 
 # Who is here, by a short name: address and role. Those of opdc.go.th are strangers to the others.
 PEOPLE: Final[dict[str, tuple[str, Role | None]]] = {
@@ -178,7 +177,7 @@ async def _settle(world: World) -> None:
         "actor": Actor("operator", "root"),
         "by": BY,
     }
-    registry, roles = Registry(**made), Roles(**made)
+    registry, roles, verifier = Registry(**made), Roles(**made), make_verifier(PASSWORD)
     for name, domain in (("OPM", "opm.go.th"), ("OPDC", "opdc.go.th")):
         trial_days = 30 if name == "OPM" else None
         world.agencies[domain] = await registry.add_agency(name, [domain], trial_days=trial_days)
@@ -186,12 +185,12 @@ async def _settle(world: World) -> None:
         parsed = parse_address(address)
         agency_id = world.agencies[parsed.domain]
         account_id = await registry.add_account(agency_id, parsed, display_name=address.title())
-        await world.keys.put(f"verifier.{account_id}", VERIFIER)
+        await world.keys.put(f"verifier.{account_id}", verifier)
         if role is not None:
             await roles.grant(parsed, role, None if role == "operator" else agency_id, "test")
     appointed = OperatorAppointed(name="root", at=office.clock.now(), actor=Actor("operator", "root"), by=BY)
     world.log.store(encode_group([Fact(operator_history(), appointed)]))
-    await world.keys.put("verifier.operator.root", VERIFIER)
+    await world.keys.put("verifier.operator.root", verifier)
 
 
 @asynccontextmanager
