@@ -363,9 +363,9 @@ class KeyStore(Protocol):
     """Named secrets outside the log, encrypted under the master key, destroyable (architecture §7).
 
     Names: account.<id> agency.<id> transit.<agency_id>.<yyyymmdd> traffic.<agency_id>.<yyyymm>
-    srs.<yyyymm> site.address site.salt verifier.<account_id> verifier.operator.<name> app-password.<id>
-    identity.<agency_id> client-key.<SHA-256> token.<SHA-256> session.<SHA-256> invitation.<account_id>
-    import.unfinished. Cached in memory; a forgotten key is noticed within seconds.
+    srs.<yyyymm> site.address site.queue site.salt verifier.<account_id> verifier.operator.<name>
+    app-password.<id> identity.<agency_id> client-key.<SHA-256> token.<SHA-256> session.<SHA-256>
+    invitation.<account_id> import.unfinished. Cached in memory; a forgotten key is noticed within seconds.
     """
 
     async def get(self, name: str) -> bytes:

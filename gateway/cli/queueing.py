@@ -146,15 +146,33 @@ async def show(where: Where, mail_id: str) -> None:
 
 
 @queue.command("hold")
+@click.option("--standing", is_flag=True, help="What comes as well, for --domain or --agency alone.")
 @reason_option("Why is it held")
 @administering
 @choosing
-async def hold(where: Where, choice: Choice, reason: str) -> None:
+async def hold(where: Where, choice: Choice, standing: bool, reason: str) -> None:
     """Try no more, until released. What is held longer than it may wait goes back to its sender.
 
-    Example: saraban queue hold --domain dld.go.th --reason 'ย้ายเซิร์ฟเวอร์'
+    Example: saraban queue hold --domain dld.go.th --standing --reason 'ย้ายเซิร์ฟเวอร์'
     """
-    await _do(where, choice, Hold(), reason, "held")
+    if standing and choice.toward is None:
+        raise click.UsageError("a standing hold is of a domain or an agency: --domain or --agency, no more")
+    await _do(where, choice, Hold(), reason, "held", is_standing=standing)
+
+
+@queue.command("holds")
+@administering
+async def holds(where: Where) -> None:
+    """Which destinations are held, also what comes for them; by whom, since when and why.
+
+    Example: saraban queue holds
+    """
+    rows = [asdict(each) for each in await queue_at(where).standing_holds()]
+    for row in rows:
+        del row["position"]  # in the log: of no use to who reads this
+        if not as_json() and row["what"] == "domain":
+            row["name"] = shown_domain(row["name"])
+    print_rows(rows, ("what", "name", "since", "held_by", "why"))
 
 
 @queue.command("release")
@@ -162,7 +180,7 @@ async def hold(where: Where, choice: Choice, reason: str) -> None:
 @administering
 @choosing
 async def release(where: Where, choice: Choice, reason: str) -> None:
-    """Try again what was held, at once.
+    """Try again what was held, at once. By --domain or --agency alone it ends a standing hold too.
 
     Example: saraban queue release --domain dld.go.th --reason 'ย้ายเสร็จแล้ว'
     """
@@ -269,25 +287,39 @@ async def check(desk: Desk) -> None:
         raise SystemExit(1)
 
 
-async def _do(where: Where, choice: Choice, deed: Deed, reason: str, done: str) -> None:
+async def _do(
+    where: Where, choice: Choice, deed: Deed, reason: str, done: str, *, is_standing: bool = False
+) -> None:
     """Steer, and say what was done."""
     _check_chosen(choice)
-    await _steer(queue_at(where), choice, deed, reason, done)
+    await _steer(queue_at(where), choice, deed, reason, done, is_standing=is_standing)
 
 
 async def _steer(
-    here: DeskQueue | RemoteQueue, choice: Choice, deed: Deed, reason: str, done: str = ""
+    here: DeskQueue | RemoteQueue,
+    choice: Choice,
+    deed: Deed,
+    reason: str,
+    done: str = "",
+    *,
+    is_standing: bool = False,
 ) -> None:
-    steered = await here.steer(choice, deed, reason)
-    if done and not (steered.changed or steered.unchanged or steered.busy):
+    steered = await here.steer(choice, deed, reason, is_standing=is_standing)
+    is_of_something = steered.changed or steered.unchanged or steered.busy or steered.stands or is_standing
+    if done and not is_of_something:
         nothing("nothing that waits matches")
     parts = [f"{steered.changed} recipients are {done}"]
+    if is_standing:
+        parts.append("so is what comes" if steered.stands else "so was what comes")
+    elif steered.stands:
+        parts.append("and nothing that comes is held any more")
     if steered.unchanged:
         parts.append(f"for {steered.unchanged} there was nothing to change")
     if steered.busy:
         parts.append(f"{steered.busy} were being tried all the time: run it again")
     if done:
         numbers = {"changed": steered.changed, "unchanged": steered.unchanged, "busy": steered.busy}
+        numbers |= {"stands": steered.stands} if steered.stands or is_standing else {}
         say("; ".join(parts), **numbers)
     if steered.busy:
         raise SystemExit(1)
@@ -308,11 +340,13 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
             row["gives_up_in"] = length(max(each.expires_at - now, timedelta()))
             row["destination"] = shown_domain(each.domain)
             row["suspended"] = _suspended(each, now)
+            row["what_comes"] = f"held for {length(now - each.held_since)}" if each.held_since else ""
             row |= {name: f"{row[name]:>10,}" for name in ("recipients", "mails", "held")}
     columns = ("destination", "recipients", "mails", "held", "waits_for", "next_in", "gives_up_in")
     ways = ("way",) if any(each.way for each in found) else ()
     suspensions = ("suspended",) if any(each.suspended_at for each in found) else ()
-    print_rows(rows, (*columns, "last_reply", *ways, *suspensions))
+    standing = ("what_comes",) if any(each.held_since for each in found) else ()
+    print_rows(rows, (*columns, "last_reply", *ways, *suspensions, *standing))
 
 
 def _next(each: listing.Destination, now: datetime) -> str:

@@ -13,6 +13,7 @@ from gateway.mail.ids import MailId
 from gateway.processes.steering import Steered
 from projections.queue.listing import Choice, Destination, HostTried
 from projections.queue.project import Key, Recipient
+from projections.queue.standing import StandingHold
 
 PAGE: Final = 1_000  # what the API shows at once
 
@@ -74,14 +75,18 @@ class RemoteQueue:
             found |= {key: row for row in rows if (key := (row.mail_id, row.recipient)) in wanted}
         return list(found.values())
 
-    async def steer(self, choice: Choice, deed: Deed, reason: str) -> Steered:
+    async def standing_holds(self) -> list[StandingHold]:
+        told = await self._remote.ask("GET", "/queue/holds")
+        return [msgspec.convert({**hold, "position": 0}, StandingHold) for hold in told["holds"]]
+
+    async def steer(self, choice: Choice, deed: Deed, reason: str, *, is_standing: bool = False) -> Steered:
         """The API does as much as one request has time for; it is asked until all is done."""
         path, more = _deed(deed)
-        asked = {**_chosen(choice), **more, "reason": reason}
+        asked = {**_chosen(choice), **more, "reason": reason} | ({"standing": True} if is_standing else {})
         done = Steered()
         while True:
             told = await self._remote.ask("POST", f"/queue/{path}", asked)
-            done += Steered(told["changed"], told["unchanged"], told["busy"])
+            done += Steered(told["changed"], told["unchanged"], told["busy"], stands=told["stands"])
             if told["next"] is None:
                 return done
             asked["after"] = told["next"]

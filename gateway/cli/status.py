@@ -89,6 +89,8 @@ def _tell(figures: dict[str, Any]) -> None:
         f"\nwrite-ahead: {figures['write_ahead']} messages not purged yet"
         f"\ndisk: {figures['disk_free_octets'] / 1024**3:.1f} GiB free"
     )
+    if figures["held"]:
+        click.echo(f"what comes is held: {', '.join(figures['held'])} (saraban queue holds)")
     if figures["on_backup"]:
         click.echo(f"by their backup: {', '.join(figures['on_backup'])} (saraban agency route show)")
     if destinations := list(dict.fromkeys([*figures["waiting_at"], *figures["bounced_at"]])):

@@ -55,6 +55,11 @@ def operator_history() -> str:
     return "operator"
 
 
+def queue_history() -> str:
+    """What is decided about the queue as a whole."""
+    return "queue"
+
+
 def address_name(address: Address, site_key: bytes) -> str:
     """What stands for an address where it may not stand itself. site_key: SITE_ADDRESS_KEY's."""
     return mac(site_key, str(address.normalise()).encode())

@@ -15,9 +15,11 @@ from gateway.domain.agency import NextHop
 from gateway.domain.events import Fact, MailQueued, Stamp
 from gateway.domain.group import parts
 from gateway.domain.sealing import NONCE_OCTETS, unwrap
-from gateway.domain.steering import Deed, Waiting, changes, steered
+from gateway.domain.standing import Toward
+from gateway.domain.steering import Deed, Hold, Release, Waiting, changes, steered
 from gateway.mail.ids import MailId
 from gateway.ports import Clock, Entropy, EventLog, KeyForgotten, KeyStore, Lane, Position, Unavailable
+from gateway.processes.holding import Holding
 from projections.checkpoint import reached
 from projections.queue import leases, listing
 from projections.queue.leases import Lease
@@ -35,18 +37,21 @@ HOLDER_OCTETS: Final = 12
 class Steered:
     """How many recipients. busy: a relay was trying them all the time, and nothing was done to them.
 
-    next: after whom to go on; None: all that wait have been looked at.
+    next: after whom to go on; None: all that wait have been looked at. stands: a standing hold was begun or
+    ended with it.
     """
 
     changed: int = 0
     unchanged: int = 0  # it was so already
     busy: int = 0
     next: Key | None = None
+    stands: bool = False
 
     def __add__(self, other: "Steered") -> "Steered":
         """Of two parts, the second after the first."""
         changed, unchanged = self.changed + other.changed, self.unchanged + other.unchanged
-        return Steered(changed, unchanged, self.busy + other.busy, other.next)
+        stands = self.stands or other.stands
+        return Steered(changed, unchanged, self.busy + other.busy, other.next, stands)
 
 
 class Steering:
@@ -92,6 +97,18 @@ class Steering:
                 done, busy = done + some, busy + left
         is_cut = not goes_on and len(page) == listing.PAGE
         return replace(done, busy=len(busy), next=after if is_cut else None)
+
+    async def stand(self, toward: Toward, deed: Hold | Release, stamp: Stamp, *, why: str) -> bool:
+        """Hold what comes as well, or no longer; before the deed is done to what waits. False: it was so.
+
+        The rows know then whom relays have held until now: nobody is passed over by a release, which leaves
+        those that another standing hold is of (Choice.stands).
+        """
+        holding = Holding(self._log, self._keys, self._entropy)
+        do = holding.hold if isinstance(deed, Hold) else holding.release
+        position = await do(toward, stamp, why=why)
+        await self._reach(await self._log.last())
+        return position is not None
 
     async def _next_page(self, choice: Choice, after: Key) -> list[Recipient]:
         async with self._pool.rows() as rows:

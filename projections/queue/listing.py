@@ -7,16 +7,20 @@ from typing import Final
 
 from gateway.domain import codec
 from gateway.domain.events import MailQueued
+from gateway.domain.standing import Toward
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId, MailId
 from projections.directory.routes import routes
 from projections.queue.project import Key, QueueModel, Recipient
 from projections.queue.query import UNLEASED
+from projections.queue.standing import StandingHold, all_standing
 from projections.readmodel import Rows, schema_of
 from projections.trace.project import TraceModel
 
 _SCHEMA, _TRACE = schema_of(QueueModel), schema_of(TraceModel)
 _WITHIN: Final = "(r.agency_id = ANY({0}::text[]) OR r.accepted_by = ANY({0}::text[]))"
+_STANDS: Final = f"""EXISTS (SELECT FROM {_SCHEMA}.standing_hold AS h
+    WHERE (h.what, h.name) IN (('domain', r.domain), ('agency', r.agency_id)))"""
 PAGE: Final = 1_000
 START: Final[Key] = ("", -1)  # before the first recipient
 
@@ -32,6 +36,7 @@ class Choice:
     agency_id: AgencyId | None = None  # whose next hop they wait for
     is_held: bool | None = None
     within: frozenset[AgencyId] | None = None  # whose next hop they wait for, or whose people sent them
+    stands: bool | None = None  # whether what comes for their destination is held
 
     def where(self, first: int) -> tuple[str, list[object]]:
         """A condition on `recipient AS r`, and its arguments from $first on."""
@@ -43,10 +48,21 @@ class Choice:
             ("r.agency_id = {}", self.agency_id),
             ("r.is_held = {}", self.is_held),
             (_WITHIN, None if self.within is None else sorted(self.within)),
+            (f"{_STANDS} = {{}}", self.stands),
         ]
         wanted = [(term, value) for term, value in terms if value is not None]
         conditions = [term.format(f"${number}") for number, (term, _) in enumerate(wanted, first)]
         return " AND ".join(["r.outcome = 'waiting'", *conditions]), [value for _, value in wanted]
+
+    @property
+    def toward(self) -> Toward | None:
+        """What a standing hold of it would be of; None: it is narrower than a domain or an agency."""
+        whole = replace(self, within=None)
+        if self.domain is not None and whole == Choice(domain=self.domain):
+            return Toward("domain", self.domain)
+        if self.agency_id is not None and whole == Choice(agency_id=self.agency_id):
+            return Toward("agency", self.agency_id)
+        return None
 
 
 EVERYTHING: Final = Choice()
@@ -57,6 +73,7 @@ class Destination:
     """What waits for one domain. code, status: what was said most often; 0 and "": nothing yet.
 
     suspended_at: since when nobody connects to it but for probes; None: it is not suspended.
+    held_since: since when what comes is held as well; None: it is not.
     """
 
     domain: str
@@ -73,6 +90,7 @@ class Destination:
     probe_at: datetime | None
     why: str  # it was suspended: what its host said
     way: str | None = None  # that mail for its agency goes, and since when; None: it has one server, or none
+    held_since: datetime | None = None
 
 
 async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destination]:
@@ -118,6 +136,22 @@ async def with_ways(rows: Rows, found: Sequence[Destination]) -> list[Destinatio
     known = await routes(rows, [each.agency_id for each in found if each.agency_id is not None])
     ways = {agency_id: str(row) for agency_id, row in known.items() if len(row.route.hops) > 1}
     return [replace(each, way=ways.get(each.agency_id) if each.agency_id else None) for each in found]
+
+
+async def with_holds(rows: Rows, found: Sequence[Destination]) -> list[Destination]:
+    """The same with the standing holds that they are under."""
+    since = {hold.toward: hold.since for hold in await all_standing(rows, schema=_SCHEMA)}
+
+    def held_since(each: Destination) -> datetime | None:
+        both = Toward("domain", each.domain), Toward("agency", each.agency_id or "")
+        return min((since[toward] for toward in both if toward in since), default=None)
+
+    return [replace(each, held_since=held_since(each)) for each in found]
+
+
+async def standing_holds(rows: Rows, within: frozenset[AgencyId] | None = None) -> list[StandingHold]:
+    """The longest first. within: those of agencies' next hops alone; None: all there are."""
+    return await all_standing(rows, schema=_SCHEMA, agencies=within)
 
 
 async def count(rows: Rows, choice: Choice) -> int:

@@ -25,6 +25,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.pace import destination_name
 from gateway.domain.routing import envelope_label
+from gateway.domain.standing import DestinationSteered
 from gateway.domain.steering import (
     DeliveryHeld,
     DeliveryReleased,
@@ -37,6 +38,7 @@ from gateway.mail.address import normalise_domain
 from gateway.mail.ids import AgencyId
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
+from projections.queue import standing
 from projections.readmodel import ReadModel, Rows
 
 Key = tuple[str, int]  # mail_id, recipient
@@ -68,6 +70,7 @@ class Recipient:
     hop_port: int = 0
     accepted_by: str = ""
     destination: str = ""
+    released_at: int = 0
 
 
 READ = """
@@ -78,14 +81,14 @@ _COLUMNS = [field.name for field in fields(Recipient)]
 _VALUES = attrgetter(*_COLUMNS)
 _CHANGING = [
     "outcome", "attempt", "next_attempt_at", "code", "status", "changed_at", "tried_at",
-    "is_held", "hop_host", "hop_port", "destination",
+    "is_held", "hop_host", "hop_port", "destination", "released_at",
 ]  # fmt: skip
 WRITE = f"""
 INSERT INTO recipient ({", ".join(_COLUMNS)})
 SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::int[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::int[],
     $14::text[], $15::bigint[], $16::timestamptz[], $17::int[], $18::boolean[], $19::text[], $20::int[],
-    $21::text[], $22::text[])
+    $21::text[], $22::text[], $23::bigint[])
 ON CONFLICT (mail_id, recipient) DO UPDATE
 SET {", ".join(f"{column} = excluded.{column}" for column in _CHANGING)}
 """
@@ -111,23 +114,24 @@ ON CONFLICT (domain, reason) DO UPDATE SET recipients = b.recipients + excluded.
 
 class QueueModel(ReadModel):
     name = "queue"
-    version = 6  # since it knows destinations
+    version = 7  # since it knows standing holds
     outcomes = frozenset({MailRelayed.TOPIC, MailDeferred.TOPIC, MailBounced.TOPIC})
     deeds = frozenset(
         kind.TOPIC
         for kind in (DeliveryHeld, DeliveryReleased, DeliveryRetried, DeliveryRerouted, MailCancelled)
     )
-    topics = outcomes | deeds | {MailQueued.TOPIC, MailHeld.TOPIC, MailReleased.TOPIC}
+    topics = outcomes | deeds | standing.TOPICS | {MailQueued.TOPIC, MailHeld.TOPIC, MailReleased.TOPIC}
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
 
     async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
         queued = [event.event for event in batch if isinstance(event.event, MailQueued)]
-        return await self._ring.fetch(wrap for event in queued for wrap in event.keys)
+        names = {wrap.key for event in queued for wrap in event.keys}
+        return await self._ring.fetch_named(names | standing.key_names(batch))
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
-        batch = await self._hold(batch, rows)
+        batch = await self._hold(batch, rows, keys)
         touched = {key for event in batch for key in _touches(event)}
         found = await rows.fetch(READ, [key[0] for key in touched], [key[1] for key in touched])
         before = {(row["mail_id"], row["recipient"]): Recipient(*row.values()) for row in found}
@@ -146,8 +150,9 @@ class QueueModel(ReadModel):
         if ended:
             await _forget(ended, rows)
 
-    async def _hold(self, batch: Sequence[Recorded], rows: Rows) -> list[Recorded]:
-        """Fold what is about held mails; the rest. A mail.held is the fact right behind its mail.accepted."""
+    async def _hold(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> list[Recorded]:
+        """Fold what is about held mails and destinations; the rest. A mail.held is the fact right behind its
+        mail.accepted."""
         rest, held, released = list[Recorded](), list[tuple[int, str, datetime]](), list[int]()
         for recorded in batch:
             match recorded.event:
@@ -155,6 +160,8 @@ class QueueModel(ReadModel):
                     held.append((recorded.position - 1, mail_id, hold_until))
                 case MailReleased(accepted=accepted):
                     released.append(accepted)
+                case DestinationSteered():
+                    await standing.fold(recorded, rows, keys)
                 case _:
                     rest.append(recorded)
         if held:
@@ -268,7 +275,7 @@ def _steer(position: int, event: Steered, after: dict[Key, Recipient]) -> None:
             case DeliveryHeld():
                 row = replace(row, is_held=True, next_attempt_at=row.expires_at)
             case DeliveryReleased():
-                row = replace(row, is_held=False, next_attempt_at=event.at)
+                row = replace(row, is_held=False, next_attempt_at=event.at, released_at=position)
             case DeliveryRetried():
                 row = replace(row, next_attempt_at=event.at)
             case DeliveryRerouted(next_hop=hop):

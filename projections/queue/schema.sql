@@ -34,6 +34,7 @@ CREATE TABLE recipient (
     hop_port        int         NOT NULL,
     accepted_by     text        COLLATE "C" NOT NULL,  -- the agency it was accepted for: its sender's, when that is hosted
     destination     text        COLLATE "C" NOT NULL,  -- hop as host:port, else agency_id, else domain
+    released_at     bigint      NOT NULL,  -- position of the last delivery.released; 0: none
     PRIMARY KEY (mail_id, recipient)
 );
 -- Whose turn it is: turns.py goes from one (destination, accepted_by, priority) to the next.
@@ -42,6 +43,15 @@ CREATE INDEX recipient_turn ON recipient
 CREATE INDEX recipient_destination ON recipient (domain, mail_id, recipient) WHERE outcome = 'waiting';
 -- Those that wait, in the order of pages: the primary key holds all that ever were.
 CREATE INDEX recipient_waiting ON recipient (mail_id, recipient) WHERE outcome = 'waiting';
+CREATE TABLE standing_hold (
+    what     text        NOT NULL,  -- domain or agency
+    name     text        NOT NULL,  -- in A-labels, or the agency's id
+    position bigint      NOT NULL,  -- of destination.held
+    since    timestamptz NOT NULL,
+    held_by  text        NOT NULL,
+    why      text        NOT NULL,
+    PRIMARY KEY (what, name)
+);
 CREATE TABLE bounced (
     domain     text        NOT NULL,  -- as in recipient
     reason     text        NOT NULL,  -- as in mail.bounced

@@ -72,3 +72,23 @@ async def test_who_may_not_is_told_so(remote_world: World) -> None:
     assert (nothing.exit_code, nothing.stderr) == (3, "saraban: nothing that waits matches\n")
     here = await run("queue", "check", "--api")
     assert "on the data folder alone" in here.stderr
+
+
+async def test_what_comes_is_held_and_released(remote_world: World) -> None:
+    opm = remote_world.agencies["opm.go.th"]
+    await login(remote_world, "admin")
+    held = await run("queue", "hold", "--agency", opm, "--standing", *WHY)
+    assert held.stdout == "0 recipients are held; so is what comes\n"
+    (hold,) = await told("queue", "holds")
+    assert (hold["what"], hold["name"], hold["why"]) == ("agency", opm, "ทดสอบ")
+    await queue(remote_world, opm, opm, CLERK, ["farm@opm.go.th"])
+    shown = await run("queue", "list")
+    assert shown.stdout.splitlines()[0].rstrip().endswith("what comes")
+    assert "held for 0s" in shown.stdout.splitlines()[1]
+    again = await run("queue", "hold", "--agency", opm, "--standing", *WHY)
+    assert again.stdout == "1 recipients are held; so was what comes\n"
+    released = await told("queue", "release", "--agency", opm, *WHY)
+    assert released == {"changed": 1, "unchanged": 0, "busy": 0, "stands": True}
+    assert await told("queue", "holds") == []
+    narrow = await run("queue", "hold", "--standing", *HERE, "--from", CLERK, *WHY)
+    assert (narrow.exit_code, "--domain or --agency, no more" in narrow.stderr) == (2, True)

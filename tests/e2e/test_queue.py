@@ -96,6 +96,28 @@ async def test_what_waits_is_seen_held_rerouted_and_cancelled(gateway: Gateway, 
     assert checked["faults"] == []
 
 
+def test_what_comes_is_held_whatever_is_killed_until_its_destination_is_released(
+    gateway: Gateway, away: str
+) -> None:
+    here, mine = ("--domain", away, "--reason", WHY), ("--to", f"comes@{away}")
+    begun = gateway.cli("queue", "hold", *here, "--standing")
+    assert begun["stands"]
+    (hold,) = gateway.cli("queue", "holds")
+    assert (hold["what"], hold["name"], hold["why"]) == ("domain", away, WHY)
+    assert gateway.cli("status")["held"] == [away]
+    gateway.kill("relay")
+    gateway.kill("projector")
+    send(gateway, f"comes@{away}")
+    gateway.wait(lambda: [row["is_held"] for row in waiting(gateway, *mine)] == [True], "what came is held")
+    (destination,) = gateway.cli("queue", "list", "--domain", away)
+    assert destination["held_since"] == hold["since"]
+    assert gateway.cli("queue", "check")["faults"] == []
+    assert gateway.cli("queue", "release", *here) == {"changed": 1, "unchanged": 0, "busy": 0, "stands": True}
+    gateway.wait(lambda: [row["attempt"] > 0 for row in waiting(gateway, *mine)] == [True], "it is tried")
+    assert gateway.cli("queue", "holds") == []
+    assert gateway.cli("queue", "cancel", *here, "--silently", "--yes")["changed"] == 1
+
+
 def test_what_is_not_there_is_said(gateway: Gateway) -> None:
     for words, code, said in (
         (("hold", "--reason", WHY), 2, "say what"),

@@ -120,8 +120,8 @@ async def test_a_queued_mail_is_due_until_every_recipient_has_an_outcome(gateway
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         assert await waiting(rows) == 0
-        assert await rows.fetchval("SELECT count(*) FROM queue_v6.queued") == 0
-        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v6.recipient ORDER BY recipient")
+        assert await rows.fetchval("SELECT count(*) FROM queue_v7.queued") == 0
+        ended = await rows.fetch("SELECT outcome, attempt, code FROM queue_v7.recipient ORDER BY recipient")
     assert [tuple(row) for row in ended] == [("relayed", 1, 250), ("bounced", 2, 550)]
 
 
@@ -224,7 +224,7 @@ async def test_a_dead_relays_lease_on_an_ended_recipient_is_swept(gateway: Gatew
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
         await leases.take(rows, {mail.mail_id: [0, 1]}, holder="relay-a", seconds=0, now_s=0.0)
-        assert await leases.sweep(rows, schema="queue_v6") == 1
+        assert await leases.sweep(rows, schema="queue_v7") == 1
         assert await rows.fetchval("SELECT recipient FROM leases.relay_lease") == 1
         assert await leases.ran_out(rows) == 0
 

@@ -12,6 +12,7 @@ from gateway.domain.delivery import Attempt, Tried, erased_fact, outcome_facts
 from gateway.domain.events import Actor, By, Stamp
 from gateway.domain.retries import RetrySchedule
 from gateway.domain.sealing import NONCE_OCTETS
+from gateway.domain.steering import Hold, Waiting, steered
 from gateway.domain.tls_policy import NO_TLS_SEEN, TlsSeen
 from gateway.mail.reply import Reply
 from gateway.ports import Clock, Entropy, KeyForgotten, KeyStore
@@ -63,6 +64,22 @@ class Outcomes:
                 Answer(address, said, Stage.GREETING, is_ours=True) for address in opened.envelope.rcpt_to
             ]
             await self.conclude(job, opened, answers, host="", not_before=not_before)
+
+    async def hold(self, job: Job, why: str) -> None:
+        """Its destination is held: from now on it waits for its release, as if a person had held it."""
+        opened = await self.open(job)
+        if opened is None:
+            return
+        waiting = Waiting(job.queued, job.position, job.recipients, is_held=False, next_hop=job.next_hop)
+        held = steered(
+            Hold(),
+            waiting,
+            self.stamp(),
+            why=why,
+            data_key=opened.data_key,
+            nonce=partial(self._entropy, NONCE_OCTETS),
+        )
+        await self._recorder.add(Conclusion(job, [held], 0.0))
 
     async def conclude(
         self,

@@ -164,7 +164,9 @@ class Relay:
 
     def _assign(self, job: Job, hop: NextHop | Servers | None, policy: AgencyTls) -> None:
         goal = job.next_hop or hop or job.mail_domain
-        if job.is_held:
+        if job.standing is not None:
+            self._tasks.create_task(self._outcomes.hold(job, job.standing.why))
+        elif job.is_held:
             self._tasks.create_task(self._outcomes.go_nowhere(job, HELD))
         elif self._means.demo and not stays_here(goal):
             self._tasks.create_task(self._outcomes.go_nowhere(job, DEMO))
@@ -239,7 +241,8 @@ class Relay:
             self._queue.end(conclusion.job)
             self._concluded.put_nowait((conclusion.job, position))
             for fact in conclusion.facts:
-                _log_conclusion(fact, conclusion.took_s)
+                if isinstance(fact.event, Attempted):
+                    _log_conclusion(fact.event, conclusion.took_s)
 
     async def _count_all(self) -> None:
         """Tell each full hour how TLS with hosts went."""
@@ -256,9 +259,7 @@ class Relay:
                     await self._lane.append(part)
 
 
-def _log_conclusion(fact: Fact, took_s: float) -> None:
-    event = fact.event
-    assert isinstance(event, Attempted), event
+def _log_conclusion(event: Attempted, took_s: float) -> None:
     maillog.delivery_concluded(
         mail_id=event.mail_id,
         recipients=len(event.recipients),

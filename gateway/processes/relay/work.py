@@ -22,9 +22,10 @@ from gateway.protocols.smtp.transaction import Answer
 from projections.checkpoint import reached
 from projections.directory.routes import routes
 from projections.directory.tls import tls_policies
-from projections.queue import leases, query, turns
+from projections.queue import leases, query, standing, turns
 from projections.queue.leases import Lease
 from projections.queue.project import QueueModel
+from projections.queue.standing import StandingHold
 from projections.readmodel import Pool, schema_of
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ class Job:
     lease: Lease | None
     destination: str  # as in pace.py
     is_held: bool = False  # by a person, and its time is over
+    standing: StandingHold | None = None  # of its destination: it is to be held, and not tried
     next_hop: NextHop | None = None  # what a person said; None: the agency's own
     mail_domain: MailDomain | None = None  # of all its recipients, where no agency has it
     is_doubtful: bool = False
@@ -88,6 +90,16 @@ class Job:
             lease=None if self.lease is None else replace(self.lease, recipients=recipients),
             said=None if self.said is None else replace(self.said, answers=_at(places, self.said.answers)),
         )
+
+
+def _by_hold(job: Job, stand: Mapping[tuple[str, int], StandingHold]) -> list[Job]:
+    """The same in parts: those that no standing hold is of, and those of each."""
+    if not stand:
+        return [job]
+    places: dict[StandingHold | None, list[int]] = {}
+    for place, recipient in enumerate(job.recipients):
+        places.setdefault(stand.get((job.queued.mail_id, recipient)), []).append(place)
+    return [replace(job.part(some), standing=hold) for hold, some in places.items()]
 
 
 def _at(places: Sequence[int], each: Sequence[T]) -> tuple[T, ...]:
@@ -249,6 +261,8 @@ class QueueRows:
         """What is as it was, now that the rows know all that was in the log when we had the lease."""
         async with self._pool.rows() as rows:
             unchanged = await query.unchanged(rows, [due for due, _ in leased])
+            pairs = [(due.mail_id, recipient) for due, lease in leased for recipient in lease.recipients]
+            stand = await standing.hold_of(rows, pairs, schema=schema_of(QueueModel))
         jobs, over = [], []
         for due, lease in leased:
             seen = zip(due.recipients, due.attempts, due.tried_at, strict=True)
@@ -262,7 +276,8 @@ class QueueRows:
                 lease_kept = replace(lease, recipients=kept)
                 job = Job(due.position, due.queued, kept, attempts, tried_at, lease_kept, due.destination)
                 domain = MailDomain(due.domain) if due.domain else None
-                jobs.append(replace(job, is_held=due.is_held, next_hop=due.next_hop, mail_domain=domain))
+                job = replace(job, is_held=due.is_held, next_hop=due.next_hop, mail_domain=domain)
+                jobs += _by_hold(job, stand)
             if ended := set(lease.recipients) - {recipient for recipient, _, _ in waiting}:
                 over.append(replace(lease, recipients=tuple(sorted(ended))))
         await self._give_back(over)

@@ -12,7 +12,7 @@ from gateway.mail.ids import AgencyId, share_of
 from gateway.ports import Clock, EventLog, Position, WriteAhead
 from projections.checkpoint import position_of
 from projections.directory import routes
-from projections.queue import leases, pacing
+from projections.queue import leases, listing, pacing
 from projections.queue import query as queue
 from projections.queue.pacing import Shown
 from projections.readmodel import Pool, ReadModel, Rows
@@ -48,6 +48,8 @@ class Figures:
     on_backup: tuple[AgencyId, ...] = ()  # whose mail goes by their backup now
     suspended_destinations: int = 0  # nobody connects to them but for probes
     suspended: Sequence[Shown] = ()  # of these the longest suspended
+    standing_holds: int = 0  # destinations for which what comes is held
+    held: Sequence[str] = ()  # of these the longest held: domains, and ids of agencies
 
     @property
     def lag(self) -> int:
@@ -62,6 +64,7 @@ class Figures:
         shown = {**asdict(self), "lag": self.lag, "is_well": self.is_well}
         if not names_destinations:
             del shown["waiting_at"], shown["bounced_at"], shown["on_backup"], shown["suspended"]
+            del shown["held"]
         return shown
 
     def metrics(self, *, names_destinations: bool = True) -> str:
@@ -71,6 +74,7 @@ class Figures:
             "saraban_queue_waiting_recipients": self.waiting,
             "saraban_relay_possible_doubles_total": self.possible_doubles,
             "saraban_relay_suspended_destinations": self.suspended_destinations,
+            "saraban_queue_standing_holds": self.standing_holds,
             "saraban_write_ahead_messages": self.write_ahead,
             "saraban_agencies_on_backup": len(self.on_backup),
             "saraban_disk_free_octets": self.disk_free_octets,
@@ -157,6 +161,7 @@ class Gauge:
             suspended_destinations = await pacing.suspended_count(rows)
             bounced_at = await queue.bounced_by_destination(rows, limit=DESTINATIONS_MAX)
             on_backup = await routes.on_backup(rows)
+            holds = await listing.standing_holds(rows)
             for share in range(self._shares):
                 name = f"router-{share}"
                 places[name] = await self._decided(share)
@@ -180,6 +185,8 @@ class Gauge:
             on_backup=tuple(on_backup),
             suspended_destinations=suspended_destinations,
             suspended=suspended,
+            standing_holds=len(holds),
+            held=[hold.name for hold in holds[:DESTINATIONS_MAX]],
         )
 
     def _stuck(self, places: Mapping[str, int], lags: Mapping[str, int]) -> tuple[str, ...]:

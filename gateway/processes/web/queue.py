@@ -5,6 +5,7 @@ send is; operators everything. A deed answers in time with what it has done so f
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.domain.agency import NextHop
 from gateway.domain.events import Stamp
+from gateway.domain.standing import Toward, What
 from gateway.domain.steering import REASON_CHARACTERS_MAX, Cancel, Deed, Hold, Release, Reroute, Retry
 from gateway.mail.address import normalise_domain
 from gateway.mail.ids import AgencyId, MailId, is_id
@@ -61,6 +63,12 @@ class DeedWanted(Chosen, forbid_unknown_fields=True, kw_only=True):
     after: Place | UnsetType = UNSET
 
 
+class HoldWanted(DeedWanted, forbid_unknown_fields=True, kw_only=True):
+    """standing: what comes for the domain or the agency as well, until that is released."""
+
+    standing: bool = False
+
+
 class RerouteWanted(DeedWanted, forbid_unknown_fields=True, kw_only=True):
     """via: host:port to take; null: the agency's own next hop again."""
 
@@ -78,6 +86,7 @@ class DestinationShown(Struct):
 
     way: main or backup, and since when; null: its agency has one server, or it is no agency's.
     suspended_at: since when relays only probe it; null: it is not suspended.
+    held_since: since when what comes is held as well; null: it is not.
     """
 
     domain: str
@@ -94,6 +103,7 @@ class DestinationShown(Struct):
     suspended_at: datetime | None
     probe_at: datetime | None
     why: str
+    held_since: datetime | None
 
 
 class DestinationList(Struct):
@@ -158,19 +168,38 @@ class RecipientsOfMail(Struct):
 class Done(Struct):
     """Recipients so far. unchanged: it was so already; busy: being tried all the time, ask for them again.
 
-    next: `after` of the request that goes on; null: it is done.
+    next: `after` of the request that goes on; null: it is done. stands: a standing hold was begun or ended.
     """
 
     changed: int
     unchanged: int
     busy: int
     next: str | None
+    stands: bool = False
+
+
+class StandingShown(Struct):
+    """A destination for which what comes is held. name: a domain, or the id of an agency with a next hop.
+
+    held_by: kind and id of who did it.
+    """
+
+    what: What
+    name: str
+    since: datetime
+    held_by: str
+    why: str
+
+
+class StandingList(Struct):
+    holds: list[StandingShown]
 
 
 async def list_destinations(asked: Asked) -> DestinationList:
     choice, limit = _choice(asked, "see"), asked.query.limit
     async with asked.office.pool.rows() as rows:
         found = await listing.with_ways(rows, await listing.destinations(rows, choice, limit=limit))
+        found = await listing.with_holds(rows, found)
         whole = sum(each.recipients for each in found)
         waiting = whole if len(found) < limit else await listing.count(rows, choice)
     return DestinationList(waiting, [_shown(DestinationShown, each) for each in found])
@@ -183,6 +212,12 @@ async def list_recipients(asked: Asked) -> RecipientList:
         found = await listing.list_waiting(rows, choice, after=_place(asked.query.after), limit=limit)
     last = _text((found[-1].mail_id, found[-1].recipient)) if len(found) == limit else None
     return RecipientList(waiting, [_shown(RecipientShown, row) for row in found], last)
+
+
+async def list_holds(asked: Asked) -> StandingList:
+    async with asked.office.pool.rows() as rows:
+        found = await listing.standing_holds(rows, asked.caller.having("see"))
+    return StandingList([_shown(StandingShown, hold) for hold in found])
 
 
 async def show_mail(asked: Asked) -> RecipientsOfMail:
@@ -199,6 +234,41 @@ async def show_mail(asked: Asked) -> RecipientsOfMail:
         [_shown(RecipientShown, row) for row in found],
         [_shown(HostTried, each) for each in tried if each.recipient in seen],
     )
+
+
+async def hold(asked: Asked) -> Done:
+    stands = False
+    if asked.body.standing:
+        toward = _asked_for(asked.body).toward
+        if toward is None:
+            raise malformed("a standing hold is of a domain or of an agency, and of nothing narrower")
+        if not _may_stand(asked, toward):
+            raise forbidden("what comes for a domain is for operators to hold; for an agency, for its people")
+        stands = await _stand(asked, toward, Hold())
+    return await _steer(asked, "attend", Hold(), stands=stands)
+
+
+async def release(asked: Asked) -> Done:
+    """What another standing hold is of stays, unless it is named more closely."""
+    toward, stands = _asked_for(asked.body).toward, False
+    if toward is None:
+        return await _steer(asked, "attend", Release())
+    if _may_stand(asked, toward):
+        stands = await _stand(asked, toward, Release())
+    return await _steer(asked, "attend", Release(), stands=stands, of_standing=False)
+
+
+def _may_stand(asked: Asked, toward: Toward) -> bool:
+    """A domain may have the mail of any agency; what comes for an agency's next hop is its own."""
+    agencies = asked.caller.having("attend")
+    return agencies is None or (toward.what == "agency" and toward.name in agencies)
+
+
+async def _stand(asked: Asked, toward: Toward, deed: Hold | Release) -> bool:
+    """True when it was not so before; a request that goes on has done it."""
+    if asked.body.after is not UNSET:
+        return False
+    return await _steering(asked).stand(toward, deed, _stamp(asked), why=asked.body.reason)
 
 
 async def reroute(asked: Asked) -> Done:
@@ -224,24 +294,33 @@ def _doing(deed: Deed) -> Callable[[Asked], Awaitable[Done]]:
     return do
 
 
-async def _steer(asked: Asked, right: Right, deed: Deed) -> Done:
+async def _steer(
+    asked: Asked, right: Right, deed: Deed, *, stands: bool = False, of_standing: bool | None = None
+) -> Done:
     """The deed on all that is chosen and where the caller has the right. Raises Problem, Unavailable."""
     wanted: DeedWanted = asked.body
-    choice, office = _choice(asked, right), asked.office
+    choice = replace(_choice(asked, right), stands=of_standing)
     if _asked_for(wanted) == EVERYTHING:
         raise malformed("say what: mail_id, sender, recipient, domain or agency")
-    stamp = Stamp(at=office.clock.now(), actor=asked.caller.actor, by=office.by)
-    steering = Steering(office.pool, office.log, office.lane, office.keys, office.clock, office.entropy)
-    done = await steering.steer(
+    done = await _steering(asked).steer(
         choice,
         deed,
-        stamp,
+        _stamp(asked),
         why=wanted.reason,
         patience_s=PATIENCE_S,
         after=_place(wanted.after),
         pages_s=PAGES_S,
     )
-    return Done(done.changed, done.unchanged, done.busy, _text(done.next) if done.next else None)
+    return Done(done.changed, done.unchanged, done.busy, _text(done.next) if done.next else None, stands)
+
+
+def _steering(asked: Asked) -> Steering:
+    office = asked.office
+    return Steering(office.pool, office.log, office.lane, office.keys, office.clock, office.entropy)
+
+
+def _stamp(asked: Asked) -> Stamp:
+    return Stamp(at=asked.office.clock.now(), actor=asked.caller.actor, by=asked.office.by)
 
 
 def _choice(asked: Asked, right: Right) -> Choice:
@@ -310,6 +389,13 @@ OPERATIONS: Final = (
     ),
     Operation(
         "GET",
+        f"{_QUEUE}/holds",
+        "Destinations for which what comes is held, of what one may see; the longest held first.",
+        list_holds,
+        StandingList,
+    ),
+    Operation(
+        "GET",
         f"{_QUEUE}/mails/{{mail_id}}",
         "Each recipient of a mail that was queued, of what one may see, and what became of it.",
         show_mail,
@@ -319,16 +405,16 @@ OPERATIONS: Final = (
         "POST",
         f"{_QUEUE}/hold",
         "Try no more, until released.",
-        _doing(Hold()),
+        hold,
         Done,
-        DeedWanted,
+        HoldWanted,
         right="attend",
     ),
     Operation(
         "POST",
         f"{_QUEUE}/release",
         "Try again what was held, at once.",
-        _doing(Release()),
+        release,
         Done,
         DeedWanted,
         right="attend",

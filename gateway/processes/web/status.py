@@ -26,7 +26,8 @@ class StatusShown(Struct):
     behind and do not move. steps: events about mails by topic, since the process that answers began. bounced:
     recipients that were queued, by reason; waiting_at, bounced_at: of the destinations with most of them.
     on_backup: agencies whose mail goes by their backup now.
-    suspended: the longest suspended destinations.
+    suspended: the longest suspended destinations. held: domains and agencies for which what comes is held,
+    the longest first.
     """
 
     position: int
@@ -45,12 +46,14 @@ class StatusShown(Struct):
     on_backup: list[AgencyId]
     suspended_destinations: int
     suspended: list[SuspendedShown]
+    standing_holds: int
+    held: list[str]
     is_well: bool
 
 
 async def show_status(asked: Asked) -> StatusShown:
     figures = (await asked.office.figures()).as_dict()
-    lists: dict[str, list[object]] = {name: list(figures[name]) for name in ("stuck", "on_backup")}
+    lists: dict[str, list[object]] = {name: list(figures[name]) for name in ("stuck", "on_backup", "held")}
     lists["suspended"] = [SuspendedShown(**each) for each in figures["suspended"]]
     return StatusShown(**{**figures, **lists})
 

@@ -46,6 +46,27 @@ async def test_a_role_cannot_change_a_stream(nats_server: RunningNats) -> None:
     await edge.close()
 
 
+async def test_the_web_may_write_what_a_postmaster_decides(nats_server: RunningNats) -> None:
+    refused: asyncio.Queue[str] = asyncio.Queue()
+
+    async def on_error(error: Exception) -> None:
+        await refused.put(str(error))
+
+    web = await nats.connect(nats_server.url("web"), inbox_prefix=b"_INBOX_web", error_cb=on_error)
+    never_stored = {"Nats-Expected-Last-Sequence": "999999999"}
+    for subject in (
+        "in.1.mail.07",
+        "in.1.queue",
+        "in.1.route.0",
+    ):  # and a router's progress is not its to write
+        await web.publish(subject, b"", headers=never_stored)
+    said = (await asyncio.wait_for(refused.get(), 10)).lower()
+    assert "permissions violation" in said
+    assert "in.1.route.0" in said
+    assert refused.empty()
+    await web.close()
+
+
 async def test_a_wrong_password_is_refused_by_each_server(
     nats_server: RunningNats, postgres_dsn: str, s3_server: RunningS3
 ) -> None:

@@ -17,6 +17,8 @@ WELL = Figures(
     bounced={"mailbox": 4},
     waiting_at={"dld.go.th": 3},
     on_backup=(AgencyId("ag_1"),),
+    standing_holds=1,
+    held=("dld.go.th",),
     bounced_at={'a"b.example': {"mailbox": 4}},
 )
 

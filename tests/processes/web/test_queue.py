@@ -19,6 +19,7 @@ from tests.processes.web.world import PEOPLE, World
 
 DLD = AgencyId("ag_" + "7" * 26)
 CLERK, MALEE = PEOPLE["clerk"][0], PEOPLE["malee"][0]
+DONE = {"changed": 0, "unchanged": 0, "busy": 0, "next": None, "stands": False}
 OF_OPM = ("admin", "helpdesk", "auditor")
 
 
@@ -105,12 +106,12 @@ async def test_who_may_not_is_refused_and_nobody_reaches_what_is_anothers(
         if who in refused:
             assert foreign.status == refused[who]
         else:
-            assert foreign.body == {"changed": 0, "unchanged": 0, "busy": 0, "next": None}
+            assert foreign.body == DONE
     assert await waiting.world.topics() == before
     if deed == "release":
         await waiting.do("admin", "hold", domain="dld.go.th")
     done = await waiting.do("admin", deed, domain="dld.go.th", **more)
-    assert done.body == {"changed": 2, "unchanged": 0, "busy": 0, "next": None}, "not OPDC's"
+    assert done.body == {**DONE, "changed": 2}, "not OPDC's"
     event = await waiting.world.last_event()
     assert (event.mail_id, event.actor.kind) == (waiting.sent, "account")
 
@@ -120,6 +121,39 @@ async def test_helpdesk_holds_and_releases(waiting: Waiting) -> None:
     assert len(await waiting.seen_by("helpdesk", "&held=true")) == 2
     assert (await waiting.do("helpdesk", "hold", sender=CLERK)).body["unchanged"] == 2
     assert (await waiting.do("helpdesk", "release", sender=CLERK)).body["changed"] == 2
+
+
+async def test_what_comes_for_an_agency_is_its_peoples_to_hold(waiting: Waiting) -> None:
+    opm = waiting.world.agencies["opm.go.th"]
+    done = await waiting.do("helpdesk", "hold", agency=opm, standing=True)
+    assert done.body == {**DONE, "changed": 1, "stands": True}
+    assert (await waiting.do("helpdesk", "hold", agency=opm, standing=True)).body == {**DONE, "unchanged": 1}
+    (hold,) = (await waiting.world.ask("auditor", "GET", "/queue/holds")).body["holds"]
+    assert (hold["what"], hold["name"], hold["why"]) == ("agency", opm, WHY["reason"])
+    assert hold["held_by"].startswith("account acc_")
+    assert (await waiting.world.ask("stranger", "GET", "/queue/holds")).body == {"holds": []}
+    (row,) = (await waiting.world.ask("admin", "GET", "/queue/destinations?domain=opm.go.th")).body[
+        "destinations"
+    ]
+    assert row["held_since"] == hold["since"]
+    # Somebody else's hand: the mail is not theirs, and neither is the hold.
+    assert (await waiting.do("stranger", "release", agency=opm)).body == DONE
+    released = await waiting.do("admin", "release", agency=opm)
+    assert released.body == {**DONE, "changed": 1, "stands": True}
+    assert (await waiting.world.ask("auditor", "GET", "/queue/holds")).body == {"holds": []}
+
+
+async def test_what_comes_for_a_domain_is_for_operators_to_hold(waiting: Waiting) -> None:
+    refused = await waiting.do("admin", "hold", domain="dld.go.th", standing=True)
+    assert (refused.status, "for operators to hold" in refused.detail) == (403, True)
+    await waiting.world.token("operator")
+    done = await waiting.do("operator", "hold", domain="DLD.go.th", standing=True)
+    assert done.body == {**DONE, "changed": 3, "stands": True}
+    assert (await waiting.do("admin", "release", domain="dld.go.th")).body == DONE, "it stands"
+    assert (await waiting.do("admin", "release", mail_id=waiting.sent)).body["changed"] == 2, "said closely"
+    (hold,) = (await waiting.world.ask("root", "GET", "/queue/holds")).body["holds"]
+    assert (hold["what"], hold["name"]) == ("domain", "dld.go.th")
+    assert (await waiting.do("operator", "release", domain="dld.go.th")).body["stands"]
 
 
 async def test_a_cancellation_is_silent_where_it_is_said(waiting: Waiting) -> None:
@@ -141,6 +175,7 @@ async def test_a_cancellation_is_silent_where_it_is_said(waiting: Waiting) -> No
         ("hold", {}, "say what"),
         ("hold", {"domain": "a..b"}, "is no domain"),
         ("hold", {"sender": "nobody"}, "is no mail address"),
+        ("hold", {"domain": "dld.go.th", "sender": CLERK, "standing": True}, "of nothing narrower"),
         ("retry", {"domain": "dld.go.th", "after": "mail_1.x"}, "after is not"),
         ("reroute", {"domain": "dld.go.th", "via": "backup"}, "no host:port"),
         ("reroute", {"domain": "dld.go.th"}, "via"),
@@ -196,4 +231,4 @@ async def test_who_is_being_tried_is_counted_as_busy_within_the_time_of_a_reques
             waiting.sent,
         )
     done = await waiting.do("admin", "cancel", mail_id=waiting.sent)
-    assert done.body == {"changed": 1, "unchanged": 0, "busy": 1, "next": None}
+    assert done.body == {**DONE, "changed": 1, "busy": 1}

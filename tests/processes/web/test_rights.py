@@ -208,6 +208,7 @@ TABLE = [
     # What waits, and whose it is: test_queue.py. Where nothing matches, nothing is done.
     Row("GET", "/queue/destinations", LISTING),
     Row("GET", "/queue/recipients", LISTING),
+    Row("GET", "/queue/holds", LISTING),
     Row("GET", "/queue/mails/{mail_id}", LISTING, by_hand=True),
     Row("POST", "/queue/hold", STEERING, WAITING),
     Row("POST", "/queue/release", STEERING, WAITING),

@@ -116,6 +116,8 @@ async def test_metrics_are_prometheus_text(web: Web) -> None:
         "saraban_log_position": 42,
         "saraban_queue_waiting_recipients": 3,
         "saraban_relay_possible_doubles_total": 1,
+        "saraban_relay_suspended_destinations": 0,
+        "saraban_queue_standing_holds": 1,
         "saraban_write_ahead_messages": 5,
         "saraban_agencies_on_backup": 1,
         'saraban_agency_on_backup{agency="ag_1"}': 1,
@@ -157,7 +159,10 @@ async def test_destinations_are_named_to_nobody_who_is_not_known() -> None:
     assert "dld.go.th" not in WELL.metrics(names_destinations=False)
     assert "reason" in WELL.metrics(names_destinations=False)
     assert WELL.as_dict()["waiting_at"] == {"dld.go.th": 3}
-    assert not {"waiting_at", "bounced_at", "on_backup"} & WELL.as_dict(names_destinations=False).keys()
+    assert (
+        not {"waiting_at", "bounced_at", "on_backup", "suspended", "held"}
+        & WELL.as_dict(names_destinations=False).keys()
+    )
 
 
 async def test_nothing_else_is_served(web: Web) -> None:
