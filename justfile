@@ -12,7 +12,7 @@ up *ARGS:
 
 # every test, two files at a time: what README promises and CI runs
 test *ARGS:
-    python -m pytest -n 2 --dist loadfile "$@"
+    python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
 
 # format, ruff, mypy --strict, import contracts, schemas; and that every test can be read
 check:

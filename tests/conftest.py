@@ -140,6 +140,12 @@ class RunningPostgres(Running):
         self.server.run_sql(f"DROP DATABASE {dsn.rsplit('/', 1)[1]} WITH (FORCE)")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole gateways first: what takes minutes is no good end for a run on two cores."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.fixture
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords with the least work argon2id can be asked for; its price is a thing of test_passwords.py."""
