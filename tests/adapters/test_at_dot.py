@@ -9,7 +9,7 @@ from gateway.adapters.at_dot import kept_at_dot
 from gateway.adapters.system import entropy
 
 RELAY = """
-import sys, time
+import sys
 from pathlib import Path
 from gateway.adapters.at_dot import kept_at_dot
 from gateway.adapters.system import entropy
@@ -18,13 +18,15 @@ with kept_at_dot(Path(sys.argv[1]), entropy) as at_dot:
         at_dot.begin(position)
     at_dot.end(7)
     print(at_dot.token, flush=True)
-    time.sleep(600)
+    sys.stdin.read()
 """
 
 
 def killed_relay(file: Path) -> str:
     """It has mails 5 and 9 at the dot, and is killed: its token."""
-    with subprocess.Popen([sys.executable, "-c", RELAY, file], stdout=subprocess.PIPE, text=True) as relay:
+    with subprocess.Popen(
+        [sys.executable, "-c", RELAY, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as relay:
         assert relay.stdout is not None
         token = relay.stdout.readline().strip()
         relay.send_signal(signal.SIGKILL)
