@@ -45,7 +45,6 @@ EVENT_ROOMS: Final = (
     bans,
     catching,
     claims,
-    claims,
     credentials,
     forwarding,
     importing,
