@@ -1,6 +1,5 @@
 """`saraban queue check` on rows of a real PostgreSQL: what it says when log and rows are not one, or late."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from gateway.cli.checking import prove_queue
 from gateway.domain.books import BOOKED, LATE, Books
 from gateway.domain.events import MailDeferred
 from projections.queue.project import QueueModel
-from projections.readmodel import open_pool, schema_of
+from projections.readmodel import Pool, schema_of
 from tests.processes.relay.host import Host
 from tests.processes.relay.test_work import Rows
 
@@ -18,14 +17,13 @@ RECIPIENT = f"{schema_of(QueueModel)}.recipient"
 
 
 @pytest.fixture
-async def setting(postgres_dsn: str) -> AsyncIterator[Rows]:
+async def setting(emptied_pool: Pool) -> Rows:
     """Three mails that wait, and rows that know it."""
-    async with open_pool(postgres_dsn) as pool:
-        setting = Rows(pool)
-        await setting.make_tables()
-        await setting.queued(mails=3)
-        await setting.fold()
-        yield setting
+    setting = Rows(emptied_pool)
+    await setting.make_tables()
+    await setting.queued(mails=3)
+    await setting.fold()
+    return setting
 
 
 async def proved(setting: Rows) -> tuple[int, list[str]]:

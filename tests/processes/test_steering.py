@@ -1,7 +1,6 @@
 """A postmaster's deeds on what waits, on a real PostgreSQL: what the relay does afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -27,7 +26,7 @@ from gateway.processes.relay.work import Job
 from gateway.processes.steering import Steered, Steering
 from projections.queue import listing, query
 from projections.queue.listing import EVERYTHING, Choice
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.processes.relay.test_work import Rows, recipients
 from tests.processes.router.test_router import router, running
 from tests.processes.world import BY, DLD
@@ -37,11 +36,10 @@ BACKUP = NextHop("backup.example", 25)
 
 
 @pytest.fixture
-async def setting(postgres_dsn: str) -> AsyncIterator[Rows]:
-    async with open_pool(postgres_dsn) as pool:
-        setting = Rows(pool)
-        await setting.make_tables()
-        yield setting
+async def setting(emptied_pool: Pool) -> Rows:
+    setting = Rows(emptied_pool)
+    await setting.make_tables()
+    return setting
 
 
 async def steer(

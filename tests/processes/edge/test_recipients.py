@@ -1,7 +1,7 @@
 """What RCPT is answered, from the directory's real rows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -21,14 +21,14 @@ from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
 from projections.quota.project import QuotaModel
-from projections.readmodel import open_pool
+from projections.readmodel import Pool
 from tests.processes.edge.world import DirectoryRows, away
 from tests.processes.world import MovedClock
 from tests.projections.world import World
 
 
 @pytest.fixture
-async def recipients(postgres_dsn: str) -> AsyncIterator[tuple[Recipients, Mapping[str, str]]]:
+async def recipients(emptied_pool: Pool) -> tuple[Recipients, Mapping[str, str]]:
     """Two agencies folded into rows, and their ids by domain."""
     world = World(7)
     ids = {
@@ -37,10 +37,9 @@ async def recipients(postgres_dsn: str) -> AsyncIterator[tuple[Recipients, Mappi
     }
     world.account(ids["opm.go.th"], "สมหญิง@opm.go.th")
     model = DirectoryModel(Keyring(world.keys))
-    async with open_pool(postgres_dsn) as pool:
-        await checkpoint.create(pool, [model, QuotaModel()])
-        await Projection(model, pool).take(world.log)
-        yield Recipients(pool, MovedClock()), ids
+    await checkpoint.create(emptied_pool, [model, QuotaModel()])
+    await Projection(model, emptied_pool).take(world.log)
+    return Recipients(emptied_pool, MovedClock()), ids
 
 
 async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapping[str, str]]) -> None:
@@ -61,7 +60,7 @@ async def test_the_rows_say_who_has_mail_here(recipients: tuple[Recipients, Mapp
         assert asked.known(address) == answer
 
 
-async def test_rows_that_are_folded_anew_say_yes_but_not_no(postgres_dsn: str) -> None:
+async def test_rows_that_are_folded_anew_say_yes_but_not_no(emptied_pool: Pool) -> None:
     world = World(8)
     world.account(world.agency("OPM", "opm.go.th"), "suda@opm.go.th")
     opdc = world.agency("OPDC", "opdc.go.th")
@@ -69,18 +68,17 @@ async def test_rows_that_are_folded_anew_say_yes_but_not_no(postgres_dsn: str) -
     late = len(world.log)
     world.account(opdc, "bee@opdc.go.th")
     model = DirectoryModel(Keyring(world.keys))
-    async with open_pool(postgres_dsn) as pool:
-        await checkpoint.create(pool, [model, QuotaModel()])
-        projection = Projection(model, pool)
-        await projection.take(world.log[:late])
-        asked = Recipients(pool, MovedClock(), since=world.log[-1].position)
-        assert (await asked.check(suda)).verdict is RECIPIENT_OK
-        for address in (bee, ann):
-            assert await asked.check(address) == Checked(CANNOT_ANSWER, None)
-            assert asked.known(address) is None
-        await projection.take(world.log)
-        assert (await asked.check(bee)).verdict is RECIPIENT_OK
-        assert (await asked.check(ann)).verdict is NOT_OURS
+    await checkpoint.create(emptied_pool, [model, QuotaModel()])
+    projection = Projection(model, emptied_pool)
+    await projection.take(world.log[:late])
+    asked = Recipients(emptied_pool, MovedClock(), since=world.log[-1].position)
+    assert (await asked.check(suda)).verdict is RECIPIENT_OK
+    for address in (bee, ann):
+        assert await asked.check(address) == Checked(CANNOT_ANSWER, None)
+        assert asked.known(address) is None
+    await projection.take(world.log)
+    assert (await asked.check(bee)).verdict is RECIPIENT_OK
+    assert (await asked.check(ann)).verdict is NOT_OURS
 
 
 async def test_rows_that_are_away_are_no_answer_to_remember() -> None:

@@ -44,7 +44,7 @@ from projections.directory.query import AgencyRow, Hosted, UnknownHere, find_rec
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
 from projections.quota.project import QuotaModel
-from projections.readmodel import Pool, open_pool
+from projections.readmodel import Pool
 from tests.processes.web.world import Nobody
 from tests.projections.world import BY, Owner, World, stored
 
@@ -195,7 +195,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(emptied_pool: Pool, tmp_path: Path) -> AsyncIterator[Site]:
     world = World(7)
     dof = world.agency("กรมประมง", "dof.example", trial_days=30)
     began = world.now
@@ -205,15 +205,14 @@ async def site(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Site]:
         for number, owner in enumerate(owners):
             world.deliver(mail, owner, [number])
     log, clock = stored(world), Clock(began)
-    async with open_pool(postgres_dsn) as pool:
-        ring = Keyring(world.keys)
-        models = [DirectoryModel(ring), MailboxModel(ring), QuotaModel()]
-        await create(pool, models)
-        projections = [Projection(model, pool) for model in models]
-        task = asyncio.create_task(following.run(log, projections, Nobody(), clock))
-        yield Site(world, log, pool, clock, tmp_path / "exports", dof, owners, began)
-        task.cancel()
-        await asyncio.wait([task])
+    ring = Keyring(world.keys)
+    models = [DirectoryModel(ring), MailboxModel(ring), QuotaModel()]
+    await create(emptied_pool, models)
+    projections = [Projection(model, emptied_pool) for model in models]
+    task = asyncio.create_task(following.run(log, projections, Nobody(), clock))
+    yield Site(world, log, emptied_pool, clock, tmp_path / "exports", dof, owners, began)
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_trial_is_warned_ended_exported_and_closed_each_once(site: Site) -> None:
