@@ -57,7 +57,7 @@ _REASONS_BY_DETAIL: Final[Mapping[tuple[int, int], Reason]] = {
 _REASONS_BY_CODE: Final[Mapping[int, Reason]] = {
     521: "policy", 550: "mailbox", 551: "mailbox", 552: "full", 553: "mailbox", 556: "mailbox",
 }  # fmt: skip
-# And the status of what has only one meaning: RFC 7504 §4 (a host takes no mail), RFC 7505 §4.2 (a domain).
+# And the status of what has only one meaning: RFC 7504 §3 (a host takes no mail), RFC 7505 §4.1 (a domain).
 _STATUS_BY_CODE: Final[Mapping[int, str]] = {521: "3.2", 556: "1.10"}
 
 

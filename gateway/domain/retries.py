@@ -18,8 +18,8 @@ Hindrance = Literal["greylisting", "mailbox", "policy", "host", "network"]
 # A host that greylists takes the mail when it comes again after some minutes. One that says so an hour later
 # means something else. Precedent: Postgrey, 5 minutes.
 GREYLISTING_ATTEMPTS: Final = 8
-# RFC 6647 leaves codes to hosts: these two are what greylisting is said with, at RCPT, where it knows all it
-# goes by. Postfix puts 4.2.0 before what a policy server such as Postgrey says; others say 4.7.0 or 4.7.1.
+# What greylisting is said with at RCPT, where a host knows sender and recipient. Postfix puts 4.2.0 before
+# what a policy server such as Postgrey says; others say 4.7.0, 4.7.1 or no status.
 _GREYLISTING_CODES: Final = (450, 451)
 _GREYLISTING_DETAILS: Final = ((2, 0), (7, 0), (7, 1))
 _HINDRANCES: Final[Mapping[int, Hindrance]] = {2: "mailbox", 4: "network", 7: "policy"}

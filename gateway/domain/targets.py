@@ -3,7 +3,7 @@
 Pure: the DNS' answers and the entropy are arguments.
 
 Source: RFC 5321 §5.1 (MX, implicit MX, ourselves in the list) and §5.2 (IPv6); RFC 7505 (null MX);
-RFC 3463 §3.2, §3.5 and RFC 7505 §4.2 (status); RFC 5321 §4.1.3 (address literals); ADR 0018.
+RFC 3463 §3.2, §3.5 and RFC 7505 §4.1 (status); RFC 5321 §4.1.3 (address literals); ADR 0018.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """How TLS with other hosts went, counted by sessions, and the report of a day (RFC 8460).
 
-Source: RFC 8460 §3 (a day, UTC), §4.3 (result types), §4.4 (the report).
+Source: RFC 8460 §4.1 (a day, UTC), §4.3 (result types), §4.4 (the report).
 """
 
 from collections import Counter

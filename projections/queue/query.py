@@ -16,7 +16,7 @@ from projections.queue.turns import Turn
 from projections.readmodel import Rows, schema_of
 
 _SCHEMA = schema_of(QueueModel)
-# RFC 6710 §5: what is urgent goes first, and nothing waits for ever behind it. A level for so long.
+# RFC 6710 §5.1: what is urgent goes first, and nothing waits for ever behind it. A level for so long.
 LIFTED_AFTER: Final = timedelta(minutes=10)
 _MAIL_DOMAIN: Final = "CASE WHEN r.agency_id IS NULL THEN r.domain ELSE '' END"
 

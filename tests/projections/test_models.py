@@ -139,7 +139,7 @@ async def test_a_limit_counts_recipients_and_takes_the_longest_waiting(gateway: 
 
 
 async def test_what_is_urgent_is_taken_first_then_what_waits_longest(gateway: Gateway) -> None:
-    """RFC 6710 §5."""
+    """RFC 6710 §5.1 (expedited transfer)."""
     world = gateway.world
     mails = []
     for priority in (0, -4, 6, 0, 6):

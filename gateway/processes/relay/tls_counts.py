@@ -1,6 +1,6 @@
 """How TLS with hosts went, on its way into the log: counted, and told each full hour.
 
-Source: RFC 8460 §3, §4.3.
+Source: RFC 8460 §4.1 (a day, UTC), §4.3 (result types).
 """
 
 from collections import Counter
