@@ -168,6 +168,9 @@ class Settings:
     # Connections to one destination at most, of all relays together (ADR 0021). Precedent: Postfix
     # default_destination_concurrency_limit 20.
     relay_concurrency: int = _number(20, 1, 1000)
+    # Mails a minute to one destination at most, likewise, in even steps. Precedent: Postfix
+    # default_destination_rate_delay (0 s). 0: no limit.
+    relay_mails_a_minute: int = _number(0, 0, 100_000)
     # How long a next hop may take: to be connected to and to start TLS (Postfix smtp_connect_timeout 30 s),
     # for one reply (RFC 5321 §4.5.3.2.1 to §4.5.3.2.3: 5 minutes), to DATA (§4.5.3.2.4: 2), to take what we
     # send (§4.5.3.2.5: 3) and for its answer to the final dot (§4.5.3.2.6: 10).

@@ -154,7 +154,7 @@ async def show(desk: Where, agency_id: str) -> None:
         return
     for name, value in shown.items():
         if value not in (None, "", [], ()):
-            click.echo(f"{name + ':':<17}{', '.join(value) if isinstance(value, list | tuple) else value}")
+            click.echo(f"{name + ':':<23}{', '.join(value) if isinstance(value, list | tuple) else value}")
 
 
 @agency.command("trial")
@@ -309,6 +309,8 @@ _WHERE: Final = {"none": "nowhere", "inside": "to agencies of this gateway alone
 @click.option("--message", "message_octets_max", type=LIMIT, help="Size of one message, e.g. 30M.")
 @click.option("--attachment", "attachment_octets_max", type=LIMIT, help="Size of a message's attachments.")
 @click.option("--trace-days", "trace_days", type=LIMIT, help="How long its traffic log is kept, from 90.")
+@click.option("--relay-connections", "relay_connections_max", type=LIMIT, help="At once to its next hop.")
+@click.option("--relay-mails", "relay_mails_a_minute", type=LIMIT, help="A minute to its next hop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @administering
 async def limits(
@@ -319,6 +321,8 @@ async def limits(
     message_octets_max: int | None,
     attachment_octets_max: int | None,
     trace_days: int | None,
+    relay_connections_max: int | None,
+    relay_mails_a_minute: int | None,
     yes: bool,
 ) -> None:
     """Set what an agency may use, or show it; `none` stands for what the gateway allows.
@@ -331,6 +335,8 @@ async def limits(
         "message_octets_max": message_octets_max,
         "attachment_octets_max": attachment_octets_max,
         "trace_days": trace_days,
+        "relay_connections_max": relay_connections_max,
+        "relay_mails_a_minute": relay_mails_a_minute,
     }
     if trace_days is not None:
         kept = "as the gateway's" if trace_days == NO_LIMIT else f"for {trace_days} days"
@@ -341,5 +347,5 @@ async def limits(
     changed, identifier = agencies_at(desk), AgencyId(agency_id)
     holding = await (changed.set_limits(identifier, changes) if changes else changed.limits(identifier))
     shown = msgspec.structs.asdict(holding)
-    lines = [f"{name:<22}{'none' if limit is None else limit}" for name, limit in shown.items()]
+    lines = [f"{name:<23}{'none' if limit is None else limit}" for name, limit in shown.items()]
     say("\n".join(lines), agency_id=agency_id, **shown)

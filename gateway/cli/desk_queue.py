@@ -32,7 +32,7 @@ class DeskQueue:
         """How many recipients wait, and the destinations for which most of them do."""
         async with self._desk.pool.rows() as rows:
             found = await listing.destinations(rows, choice, limit=limit)
-            found = await listing.with_holds(rows, await listing.with_ways(rows, found))
+            found = await listing.with_holds(rows, await listing.with_agencies(rows, found))
             return await listing.count(rows, choice), found
 
     async def standing_holds(self) -> list[StandingHold]:

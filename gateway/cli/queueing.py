@@ -341,12 +341,14 @@ def _print_destinations(found: list[listing.Destination], now: datetime) -> None
             row["destination"] = shown_domain(each.domain)
             row["suspended"] = _suspended(each, now)
             row["what_comes"] = f"held for {length(now - each.held_since)}" if each.held_since else ""
+            row["limits"] = _limits(each)
             row |= {name: f"{row[name]:>10,}" for name in ("recipients", "mails", "held")}
     columns = ("destination", "recipients", "mails", "held", "waits_for", "next_in", "gives_up_in")
     ways = ("way",) if any(each.way for each in found) else ()
     suspensions = ("suspended",) if any(each.suspended_at for each in found) else ()
     standing = ("what_comes",) if any(each.held_since for each in found) else ()
-    print_rows(rows, (*columns, "last_reply", *ways, *suspensions, *standing))
+    limits = ("limits",) if any(each.connections_max or each.mails_a_minute for each in found) else ()
+    print_rows(rows, (*columns, "last_reply", *ways, *limits, *suspensions, *standing))
 
 
 def _next(each: listing.Destination, now: datetime) -> str:
@@ -361,6 +363,13 @@ def _suspended(each: listing.Destination, now: datetime) -> str:
         return ""
     probe = "probed now" if each.probe_at <= now else f"probed in {length(each.probe_at - now)}"
     return f"for {length(now - each.suspended_at)}, {probe}: {each.why}"
+
+
+def _limits(each: listing.Destination) -> str:
+    """What its agency's limits are, and how many connections there are; "": it has none of its own."""
+    connections = f"{each.connections} of {each.connections_max} connections" if each.connections_max else ""
+    mails = f"{each.mails_a_minute} mails a minute" if each.mails_a_minute else ""
+    return ", ".join(filter(None, (connections, mails)))
 
 
 def _print_recipients(found: list[Recipient], tried: list[HostTried] | None = None) -> None:

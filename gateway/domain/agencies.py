@@ -51,6 +51,8 @@ BOUNDS: Final = {
     "message_octets_max": ("octets of a message", 64 * 1024, 1024**3),
     "attachment_octets_max": ("octets of attachments", 0, 1024**3),
     "trace_days": ("days of its traffic log", TRACE_DAYS_MIN, TRACE_DAYS_MAX),
+    "relay_connections_max": ("connections to its next hop", 1, 1_000),
+    "relay_mails_a_minute": ("mails a minute to its next hop", 1, 100_000),
 }
 
 

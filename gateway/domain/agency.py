@@ -48,6 +48,8 @@ class Limits(Struct, frozen=True):
     message_octets_max: int | None = None  # of one message as sent
     attachment_octets_max: int | None = ATTACHMENT_OCTETS_MAX  # of one attachment, decoded
     trace_days: int | None = None  # how long its traffic log is kept; None: as long as the gateway's
+    relay_connections_max: int | None = None  # at once to its next hop, of all relays together
+    relay_mails_a_minute: int | None = None  # to its next hop, likewise
 
 
 class IdentityProvider(Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ the rows have reached it, look again, and only then append. So nobody is cancell
 nobody is tried who is cancelled. Whom a relay has not begun with it gives back when it is asked to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -16,12 +16,12 @@ from gateway.domain.events import Fact, MailQueued, Stamp
 from gateway.domain.group import parts
 from gateway.domain.sealing import NONCE_OCTETS, unwrap
 from gateway.domain.standing import Toward
-from gateway.domain.steering import Deed, Hold, Release, Waiting, changes, steered
+from gateway.domain.steering import Deed, Hold, Release, Retry, Waiting, changes, steered
 from gateway.mail.ids import MailId
 from gateway.ports import Clock, Entropy, EventLog, KeyForgotten, KeyStore, Lane, Position, Unavailable
 from gateway.processes.holding import Holding
 from projections.checkpoint import reached
-from projections.queue import leases, listing
+from projections.queue import leases, listing, pacing
 from projections.queue.leases import Lease
 from projections.queue.listing import Choice
 from projections.queue.project import Key, QueueModel, Recipient
@@ -129,6 +129,8 @@ class Steering:
             for part in parts(facts):
                 last = await self._lane.append(part)
             await self._reach(last)
+            if isinstance(deed, Retry | Release):
+                await self._probe_now({row.destination for row in page})
         finally:
             async with self._pool.rows() as rows:
                 await leases.release(rows, leased)
@@ -150,6 +152,11 @@ class Steering:
             if busy:
                 await leases.want(rows, list(map(_key, busy)))
         return leased, busy
+
+    async def _probe_now(self, destinations: Collection[str]) -> None:
+        """Who wants it tried knows more than we do: it does not wait until the next probe."""
+        async with self._pool.rows() as rows:
+            await pacing.probe_now(rows, destinations)
 
     async def _look_again(self, page: Sequence[Recipient]) -> tuple[list[Waiting], list[Recipient]]:
         """What is as it was, now that the rows know all that was in the log; and what has moved since."""

@@ -11,6 +11,7 @@ from gateway.adapters.resolver import DnsResolver
 from gateway.adapters.sts_policy import PolicyHosts
 from gateway.adapters.system import entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
+from gateway.domain.pace import Bounds
 from gateway.domain.retries import RetrySchedule
 from gateway.domain.targets import Reach
 from gateway.processes import maillog
@@ -38,7 +39,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         means = Means(
             hostname=settings.hostname,
             demo=settings.demo,
-            connections_max=settings.relay_concurrency,
+            bounds=bounds_of(settings),
             schedule=schedule_of(settings),
             timeouts=timeouts_of(settings),
             trusting=partial(verifying_context, settings.relay_ca_file),
@@ -59,7 +60,14 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         )
         relay = Relay(
             queue=QueueRows(pool, g.log, g.clock, entropy, at_dot),
-            paces=PaceRows(pool, g.clock, entropy, connections_max=settings.relay_concurrency),
+            paces=PaceRows(
+                pool,
+                g.clock,
+                entropy,
+                bounds=means.bounds,
+                holder=at_dot.token,
+                probe_first=means.schedule.first_delay,
+            ),
             lane=await enter(g.lane()),
             content=g.contents(pool, JetStreamWriteAhead(g.link), objects),
             keys=g.keys,
@@ -73,6 +81,10 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch.run(), name="watch")
             tasks.create_task(relay.run(), name="relay")
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    return Bounds(settings.relay_concurrency, settings.relay_mails_a_minute or None)
 
 
 def schedule_of(settings: Settings) -> RetrySchedule:

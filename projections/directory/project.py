@@ -165,9 +165,11 @@ FOLD: Final = {
         WHERE agency.agency_id = changed.agency_id""",
     AgencyLimitsSet.TOPIC: """UPDATE agency SET accounts_max = changed.accounts,
             recipients_max = changed.recipients, message_octets_max = changed.message,
-            attachment_octets_max = changed.attachment, trace_days = changed.trace
-        FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::int[])
-            AS changed (agency_id, accounts, recipients, message, attachment, trace)
+            attachment_octets_max = changed.attachment, trace_days = changed.trace,
+            relay_connections_max = changed.connections, relay_mails_a_minute = changed.mails
+        FROM unnest($1::text[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::int[], $7::int[],
+            $8::int[])
+            AS changed (agency_id, accounts, recipients, message, attachment, trace, connections, mails)
         WHERE agency.agency_id = changed.agency_id""",
     AccountSuspended.TOPIC: _ACCOUNT_STATUS,
     AccountActivated.TOPIC: _ACCOUNT_STATUS,
@@ -220,7 +222,7 @@ FOLD: Final = {
 
 class DirectoryModel(ReadModel):
     name = "directory"
-    version = 17  # since accounts are searched by pages
+    version = 18  # since agencies have limits of connections and mails to their next hops
     topics = frozenset(FOLD)
 
     def __init__(self, ring: Keyring) -> None:

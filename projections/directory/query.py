@@ -221,8 +221,8 @@ async def open_accounts(rows: Rows, agency_id: AgencyId) -> int:
 async def limits_of(rows: Rows, agency_id: AgencyId) -> Limits:
     """What an agency may use. Limits() where nobody has set any, and for an agency that is not here."""
     row = await rows.fetchrow(
-        f"""SELECT accounts_max, recipients_max, message_octets_max, attachment_octets_max, trace_days
-        FROM {_SCHEMA}.agency WHERE agency_id = $1""",
+        f"""SELECT accounts_max, recipients_max, message_octets_max, attachment_octets_max, trace_days,
+            relay_connections_max, relay_mails_a_minute FROM {_SCHEMA}.agency WHERE agency_id = $1""",
         agency_id,
     )
     return Limits(*row) if row else Limits()
@@ -265,6 +265,8 @@ class AgencyRow:
     plus_addressing: bool = True
     tls: str = "opportunistic"  # of mail to its next hop
     way: str | None = None  # that its mail goes to its servers, and since when; None: its mailboxes are here
+    relay_connections_max: int | None = None  # to its servers, at once; None: the gateway's limit
+    relay_mails_a_minute: int | None = None  # to its servers; None: likewise
 
 
 async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[AgencyRow]:
@@ -298,6 +300,8 @@ async def list_agencies(rows: Rows, agency_id: AgencyId | None = None) -> list[A
             row["plus_addressing"],
             str(AgencyTls(row["tls_use"], exception_until=row["tls_exception_until"])),
             str(route_in(row)) if row["relay_host"] is not None else None,
+            row["relay_connections_max"],
+            row["relay_mails_a_minute"],
         )
         for row in found
     ]

@@ -53,6 +53,27 @@ async def routes_set(rows: Rows) -> dict[AgencyId, RouteRow]:
     return {AgencyId(row["agency_id"]): route_in(row) for row in found}
 
 
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """The most that is asked of an agency's servers. None: the gateway's limit holds."""
+
+    connections_max: int | None
+    mails_a_minute: int | None
+
+
+async def relay_limits(rows: Rows, agencies: Sequence[AgencyId]) -> dict[AgencyId, RelayLimits]:
+    """Of those that have limits of their own."""
+    found = await rows.fetch(
+        f"""SELECT agency_id, relay_connections_max, relay_mails_a_minute FROM {_SCHEMA}.agency
+        WHERE agency_id = ANY($1::text[])
+            AND coalesce(relay_connections_max, relay_mails_a_minute) IS NOT NULL""",
+        list(agencies),
+    )
+    return {
+        AgencyId(agency_id): RelayLimits(*limits) for agency_id, *limits in (row.values() for row in found)
+    }
+
+
 async def on_backup(rows: Rows) -> list[AgencyId]:
     """The agencies whose mail goes by their backup now."""
     found = await rows.fetch(

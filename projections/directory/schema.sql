@@ -24,6 +24,8 @@ CREATE TABLE agency (
     message_octets_max    bigint,
     attachment_octets_max bigint DEFAULT 26214400,
     trace_days            int,
+    relay_connections_max int,
+    relay_mails_a_minute  int,
     -- Where its people prove who they are; NULL: nowhere.
     issuer    text,
     audience  text,

@@ -45,6 +45,10 @@ CREATE TABLE IF NOT EXISTS leases.destination (
     probes       int         NOT NULL,
     why          text        NOT NULL
 );
+ALTER TABLE leases.destination ADD COLUMN IF NOT EXISTS way text NOT NULL DEFAULT '';
+ALTER TABLE leases.destination ADD COLUMN IF NOT EXISTS next_mail_at timestamptz;
+-- When a relay did last.
+ALTER TABLE leases.destination ADD COLUMN IF NOT EXISTS asked_at timestamptz NOT NULL DEFAULT statement_timestamp();
 CREATE INDEX IF NOT EXISTS destination_suspended ON leases.destination (suspended_at) WHERE suspended_at IS NOT NULL;
 -- Connections there are, or are being made.
 CREATE TABLE IF NOT EXISTS leases.connection (

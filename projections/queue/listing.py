@@ -10,7 +10,7 @@ from gateway.domain.events import MailQueued
 from gateway.domain.standing import Toward
 from gateway.mail.address import Address
 from gateway.mail.ids import AgencyId, MailId
-from projections.directory.routes import routes
+from projections.directory.routes import relay_limits, routes
 from projections.queue.project import Key, QueueModel, Recipient
 from projections.queue.query import UNLEASED
 from projections.queue.standing import StandingHold, all_standing
@@ -72,7 +72,8 @@ EVERYTHING: Final = Choice()
 class Destination:
     """What waits for one domain. code, status: what was said most often; 0 and "": nothing yet.
 
-    suspended_at: since when nobody connects to it but for probes; None: it is not suspended.
+    suspended_at: since when nobody connects to it but for probes; None: it is not suspended. connections: of
+    all relays, those that are open or being made.
     held_since: since when what comes is held as well; None: it is not.
     """
 
@@ -89,8 +90,11 @@ class Destination:
     suspended_at: datetime | None
     probe_at: datetime | None
     why: str  # it was suspended: what its host said
+    connections: int
     way: str | None = None  # that mail for its agency goes, and since when; None: it has one server, or none
     held_since: datetime | None = None
+    connections_max: int | None = None  # its agency's limit; None: the gateway's
+    mails_a_minute: int | None = None  # likewise
 
 
 async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destination]:
@@ -119,7 +123,9 @@ async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destin
                 FILTER (WHERE a.is_tried))[1], 0) AS code,
             coalesce((array_agg(a.status ORDER BY a.recipients DESC, a.code, a.status)
                 FILTER (WHERE a.is_tried))[1], '') AS status,
-            d.suspended_at, d.probe_at, coalesce(d.why, '') AS why
+            d.suspended_at, d.probe_at, coalesce(d.why, '') AS why,
+            (SELECT count(*) FROM leases.connection AS c WHERE c.destination = coalesce(a.agency_id, a.domain)
+                AND c.until > statement_timestamp()) AS connections
         FROM alike AS a
         JOIN mail AS m ON m.domain = a.domain AND m.agency_id IS NOT DISTINCT FROM a.agency_id
         LEFT JOIN leases.destination AS d ON d.name = coalesce(a.agency_id, a.domain)
@@ -131,11 +137,21 @@ async def destinations(rows: Rows, choice: Choice, *, limit: int) -> list[Destin
     return [Destination(*row.values()) for row in found]
 
 
-async def with_ways(rows: Rows, found: Sequence[Destination]) -> list[Destination]:
-    """The same with the ways that their mail goes, as the directory has them."""
-    known = await routes(rows, [each.agency_id for each in found if each.agency_id is not None])
-    ways = {agency_id: str(row) for agency_id, row in known.items() if len(row.route.hops) > 1}
-    return [replace(each, way=ways.get(each.agency_id) if each.agency_id else None) for each in found]
+async def with_agencies(rows: Rows, found: Sequence[Destination]) -> list[Destination]:
+    """The same with the ways that their mail goes, and the limits of their agencies, as the directory has
+    them."""
+    agencies = [each.agency_id for each in found if each.agency_id is not None]
+    known, limits = await routes(rows, agencies), await relay_limits(rows, agencies)
+
+    def told(each: Destination) -> Destination:
+        if each.agency_id in known and len(known[each.agency_id].route.hops) > 1:
+            each = replace(each, way=str(known[each.agency_id]))
+        if each.agency_id in limits:
+            limit = limits[each.agency_id]
+            each = replace(each, connections_max=limit.connections_max, mails_a_minute=limit.mails_a_minute)
+        return each
+
+    return list(map(told, found))
 
 
 async def with_holds(rows: Rows, found: Sequence[Destination]) -> list[Destination]:
@@ -222,13 +238,16 @@ async def hosts_tried(rows: Rows, mail_id: MailId) -> list[HostTried]:
 async def late(rows: Rows, since: datetime) -> AsyncIterator[Recipient]:
     """Who was due before `since` and is not being tried, the longest first. Within a transaction.
 
-    Who waits for their turn while others of the destination are brought there is not late.
+    Who waits for their turn while others of the destination are brought there is not late, nor who waits
+    because it takes so many mails a minute.
     """
     found = rows.cursor(
         f"""SELECT r.* FROM {_SCHEMA}.recipient AS r
         WHERE r.outcome = 'waiting' AND r.next_attempt_at < $1 {UNLEASED} AND NOT EXISTS (
             SELECT FROM leases.connection AS c
-            WHERE c.destination = r.destination AND c.until > statement_timestamp())
+            WHERE c.destination = r.destination AND c.until > statement_timestamp()) AND NOT EXISTS (
+            SELECT FROM leases.destination AS d
+            WHERE d.name = r.destination AND d.next_mail_at > statement_timestamp() - interval '1 minute')
         ORDER BY r.next_attempt_at""",
         since,
         prefetch=PAGE,

@@ -3,20 +3,29 @@
 Beside the leases: no projection and never rebuilt, and time is the database's (architecture §2). Whoever
 changes a destination has its row to themselves until the transaction ends, so what is decided by the pure
 functions of pace.py holds over any number of relays. A connection has a place here before it is made and
-until it is closed; of a relay that died it is free again when its time has run out.
+until it is closed; of a relay that died it is free again when its time has run out, or its next process is
+there.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from gateway.domain.pace import Grant, Granted, Pace, ask
-from projections.readmodel import Rows
+import asyncpg
+
+from gateway.domain import pace
+from gateway.domain.pace import Bounds, Grant, Granted, Later, Pace, Standing
+from projections.directory.project import DirectoryModel
+from projections.queue.project import QueueModel
+from projections.readmodel import Rows, schema_of
+
+# Nobody has asked for it for so long: it begins anew. A mail is tried each four hours at least.
+FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 
 class Place(NamedTuple):
-    """A connection's. token: made for it (entropy)."""
+    """A connection's. token: made for it (entropy), behind that of its relay."""
 
     destination: str
     token: str
@@ -24,11 +33,22 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A destination as it was when its row was ours. others: open connections of all relays but one's own."""
+    """A destination as it was when its row was ours. known: as the row has it, for whatever way.
 
-    pace: Pace
+    others: open connections of all relays but one's own.
+    """
+
+    known: Pace
+    standing: Standing
     others: int
     at: datetime  # by the database's clock
+
+    @property
+    def pace(self) -> Pace:
+        return self.standing.pace
+
+
+What = Callable[[Seen], Pace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +62,37 @@ class Shown:
     why: str
 
 
-LOCK = """
-INSERT INTO leases.destination AS d (name, connections, failures, probes, why) VALUES ($1, $2, 0, 0, '')
-ON CONFLICT (name) DO UPDATE SET name = excluded.name
-RETURNING d.connections, d.failures, d.suspended_at, d.probe_at, d.probes, d.why
+_PACE: Final = "d.connections, d.failures, d.suspended_at, d.probe_at, d.probes, d.why, d.way, d.next_mail_at"
+# What is said of an agency: its bounds, and any text that is another when its mail goes another way.
+_SAID: Final = f"""LEFT JOIN LATERAL (
+    SELECT a.relay_connections_max, a.relay_mails_a_minute,
+        md5(concat_ws(' ', a.relay_host, a.relay_port, a.route, a.way)) AS way
+    FROM {schema_of(DirectoryModel)}.agency AS a WHERE a.agency_id = asked.name) AS said ON true"""
+_TAKEN: Final = """FROM leases.connection AS c
+    WHERE c.destination = asked.name AND c.until > statement_timestamp()"""
+
+LOCK = f"""
+INSERT INTO leases.destination AS d (name, connections, failures, probes, why, way, asked_at)
+VALUES ($1, $2, 0, 0, '', '', statement_timestamp())
+ON CONFLICT (name) DO UPDATE SET asked_at = excluded.asked_at
+RETURNING {_PACE}
 """
 # Only now, when whoever had the row has gone, is it seen what they did.
-COUNT = """
-SELECT count(*) AS taken, count(*) FILTER (WHERE is_open AND token <> $2) AS others,
-    statement_timestamp() AS at
-FROM leases.connection WHERE destination = $1 AND until > statement_timestamp()
+COUNT = f"""
+SELECT taken.*, statement_timestamp() AS at, said.relay_connections_max, said.relay_mails_a_minute,
+    coalesce(said.way, '') AS way
+FROM (VALUES ($1::text)) AS asked (name) CROSS JOIN LATERAL (
+    SELECT count(*) AS places, count(*) FILTER (WHERE is_open AND token <> $2) AS others {_TAKEN}
+) AS taken {_SAID}
+"""
+LOOK = f"""
+SELECT asked.name, {_PACE}, (SELECT count(*) {_TAKEN}) AS places, said.relay_connections_max,
+    said.relay_mails_a_minute, coalesce(said.way, '') AS way_now
+FROM unnest($1::text[]) AS asked (name) JOIN leases.destination AS d USING (name) {_SAID}
 """
 WRITE = """
 UPDATE leases.destination SET connections = $2, failures = $3, suspended_at = $4, probe_at = $5, probes = $6,
-    why = $7 WHERE name = $1
+    why = $7, way = $8, next_mail_at = $9 WHERE name = $1
 """
 TAKE = """
 INSERT INTO leases.connection (token, destination, is_open, until)
@@ -67,45 +104,59 @@ UPDATE leases.connection AS c SET until = statement_timestamp() + $2 FROM unnest
 WHERE c.token = held.token AND c.until > statement_timestamp() RETURNING c.token
 """
 RELEASE = "DELETE FROM leases.connection WHERE token = ANY($1::text[])"
+INHERIT = "DELETE FROM leases.connection WHERE starts_with(token, $1)"
+PROBE_NOW = """
+UPDATE leases.destination SET probe_at = statement_timestamp()
+WHERE name = ANY($1::text[]) AND probe_at > statement_timestamp()
+"""
 # What ran out is nobody's.
 SWEEP_CONNECTIONS = "DELETE FROM leases.connection WHERE until <= statement_timestamp()"
-SUSPENDED = """
-SELECT name, suspended_at, probe_at, probes, why FROM leases.destination
-WHERE suspended_at IS NOT NULL ORDER BY suspended_at, name LIMIT $1
-"""
+SWEEP_DESTINATIONS = "DELETE FROM leases.destination WHERE asked_at <= statement_timestamp() - $1::interval"
+_SUSPENDED: Final = f"""FROM leases.destination AS d WHERE d.suspended_at IS NOT NULL AND EXISTS (
+    SELECT FROM {schema_of(QueueModel)}.recipient AS r
+    WHERE r.destination = d.name AND r.outcome = 'waiting')"""
 
 
-async def take(rows: Rows, place: Place, *, connections_max: int, seconds: float) -> tuple[Grant, Pace]:
-    """A place for one more connection, for so long. Returns what is known of the destination, too. Within a
-    transaction."""
-    pace, (taken, _, at) = await _lock(rows, place)
-    grant = ask(pace, taken, at=at, connections_max=connections_max)
+async def take(rows: Rows, place: Place, bounds: Bounds, *, seconds: float) -> tuple[Grant, Standing]:
+    """A place for one more connection, for so long. bounds: the gateway's. Returns how the destination
+    stands, too. Within a transaction."""
+    seen = await _lock(rows, place, bounds)
+    grant, standing = pace.ask(seen.standing, at=seen.at), seen.standing
     if isinstance(grant, Granted):
         await rows.execute(TAKE, place.token, place.destination, timedelta(seconds=seconds))
-    return grant, pace
+        standing = replace(standing, pace=grant.pace, places=standing.places + 1)
+        await _write(rows, place.destination, seen.known, grant.pace)
+    return grant, standing
+
+
+async def next_mail(rows: Rows, place: Place, bounds: Bounds) -> Granted | Later:
+    """One mail more. Within a transaction."""
+    seen = await _lock(rows, place, bounds)
+    grant = pace.next_mail(seen.standing, at=seen.at)
+    if isinstance(grant, Granted):
+        await _write(rows, place.destination, seen.known, grant.pace)
+    return grant
 
 
 async def change(
-    rows: Rows, place: Place, what: Callable[[Seen], Pace], *, is_open: bool
-) -> tuple[Pace, Pace]:
-    """What is known of a destination, before and after. is_open: the place is that of an open connection from
-    here on. Within a transaction."""
-    before, (_, others, at) = await _lock(rows, place)
-    after = what(Seen(before, others, at))
+    rows: Rows, place: Place, bounds: Bounds, what: What, *, is_open: bool
+) -> tuple[Pace, Standing]:
+    """What is known of a destination before, and how it stands after. is_open: the place is that of an open
+    connection from here on. Within a transaction."""
+    seen = await _lock(rows, place, bounds)
+    after = what(seen)
     if is_open:
         await rows.execute(OPEN, place.token)
-    if after != before:
-        await rows.execute(
-            WRITE,
-            place.destination,
-            after.window,
-            after.failures,
-            after.suspended_at,
-            after.probe_at,
-            after.probes,
-            after.why,
-        )
-    return before, after
+    await _write(rows, place.destination, seen.known, after)
+    return seen.known, replace(seen.standing, pace=after)
+
+
+async def look(rows: Rows, destinations: Collection[str], bounds: Bounds) -> dict[str, Standing]:
+    """How they stand now; without those that no relay has ever connected to."""
+    found = await rows.fetch(LOOK, list(destinations))
+    return {
+        row["name"]: _standing(Pace(*list(row.values())[1:9]), row, row["way_now"], bounds) for row in found
+    }
 
 
 async def renew(rows: Rows, tokens: Sequence[str], *, seconds: float) -> set[str]:
@@ -118,25 +169,53 @@ async def release(rows: Rows, tokens: Sequence[str]) -> None:
     await rows.execute(RELEASE, list(tokens))
 
 
+async def inherit(rows: Rows, holder: str) -> None:
+    """Give up the places whose tokens begin so: the process that had them is dead."""
+    await rows.execute(INHERIT, f"{holder}.")
+
+
+async def probe_now(rows: Rows, destinations: Collection[str]) -> None:
+    """Of those that are suspended the next probe is due at once."""
+    await rows.execute(PROBE_NOW, sorted(destinations))
+
+
 async def sweep(rows: Rows) -> None:
-    """Remove the places of relays that died."""
+    """Remove the places of relays that died, and what is known of destinations nobody asks for any more."""
     await rows.execute(SWEEP_CONNECTIONS)
+    await rows.execute(SWEEP_DESTINATIONS, FORGOTTEN_AFTER)
 
 
 async def suspended(rows: Rows, *, limit: int) -> list[Shown]:
-    """Destinations that nobody connects to but to see whether they answer, the longest suspended first."""
-    return [Shown(*row.values()) for row in await rows.fetch(SUSPENDED, limit)]
+    """Destinations that mail waits for and nobody connects to but to see whether they answer, the longest
+    suspended first."""
+    found = await rows.fetch(
+        f"""SELECT d.name, d.suspended_at, d.probe_at, d.probes, d.why {_SUSPENDED}
+        ORDER BY d.suspended_at, d.name LIMIT $1""",
+        limit,
+    )
+    return [Shown(*row.values()) for row in found]
 
 
 async def suspended_count(rows: Rows) -> int:
     """How many of them there are."""
-    count: int = await rows.fetchval("SELECT count(*) FROM leases.destination WHERE suspended_at IS NOT NULL")
+    count: int = await rows.fetchval(f"SELECT count(*) {_SUSPENDED}")
     return count
 
 
-async def _lock(rows: Rows, place: Place) -> tuple[Pace, tuple[int, int, datetime]]:
-    found = await rows.fetchrow(LOCK, place.destination, Pace().window)
-    counted = await rows.fetchrow(COUNT, place.destination, place.token)
-    assert found is not None, place
-    assert counted is not None, place
-    return Pace(*found.values()), (counted["taken"], counted["others"], counted["at"])
+async def _lock(rows: Rows, place: Place, bounds: Bounds) -> Seen:
+    kept = await rows.fetchrow(LOCK, place.destination, Pace().window)
+    seen = await rows.fetchrow(COUNT, place.destination, place.token)
+    assert kept is not None, place
+    assert seen is not None, place
+    known = Pace(*kept.values())
+    return Seen(known, _standing(known, seen, seen["way"], bounds), seen["others"], seen["at"])
+
+
+def _standing(known: Pace, row: asyncpg.Record, way: str, bounds: Bounds) -> Standing:
+    said = bounds.within(row["relay_connections_max"], row["relay_mails_a_minute"])
+    return Standing(said, known.by(way), row["places"])
+
+
+async def _write(rows: Rows, destination: str, before: Pace, after: Pace) -> None:
+    if after != before:
+        await rows.execute(WRITE, destination, *astuple(after))

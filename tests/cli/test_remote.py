@@ -65,6 +65,11 @@ async def test_an_administrator_works_through_the_api(world: World) -> None:
     await told("alias", "remove", "office@opm.go.th", "--yes")
     limits = await told("agency", "limits", opm["agency_id"], "--recipients", "200")
     assert (limits["recipients_max"], (await told("agency", "limits", opm["agency_id"]))) == (200, limits)
+    servers = ("--relay-connections", "5", "--relay-mails", "600")
+    limits = await told("agency", "limits", opm["agency_id"], *servers)
+    assert (limits["relay_connections_max"], limits["relay_mails_a_minute"]) == (5, 600)
+    shown = await told("agency", "show", opm["agency_id"])
+    assert (shown["relay_connections_max"], shown["relay_mails_a_minute"]) == (5, 600)
     await told("agency", "contact", opm["agency_id"], "--account", CLERK)
     assert (await told("agency", "catch-all", opm["agency_id"], CLERK))["account_id"].startswith("acc_")
     assert (await told("agency", "catch-all", opm["agency_id"], "none", "--yes"))["account_id"] is None
@@ -132,7 +137,7 @@ async def test_an_operator_adds_a_trial_lets_it_end_later_and_lets_it_stay(world
     assert (shown["status"], shown["domains"]) == ("trial", ["dld.go.th"])
     extended = await told("agency", "trial", dld, "--days", "60", *WHY)
     assert extended["trial_ends_at"] > shown["trial_ends_at"]
-    assert "status:          trial\n" in (await run("agency", "show", dld)).stdout
+    assert f"{'status:':<23}trial\n" in (await run("agency", "show", dld)).stdout
     assert (await told("agency", "activate", dld, *WHY))["status"] == "active"
     assert (await told("agency", "show", dld))["trial_ends_at"] is None
     absent = await run("agency", "show", "ag_" + "0" * 26)

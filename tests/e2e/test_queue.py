@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.gateway import CommandFailed, Gateway
+from tests.e2e.gateway import CommandFailed, Gateway, eventually
 from tests.e2e.messages import new_message_id
 from tests.e2e.sink import running_sink
 
@@ -116,6 +116,29 @@ def test_what_comes_is_held_whatever_is_killed_until_its_destination_is_released
     gateway.wait(lambda: [row["attempt"] > 0 for row in waiting(gateway, *mine)] == [True], "it is tried")
     assert gateway.cli("queue", "holds") == []
     assert gateway.cli("queue", "cancel", *here, "--silently", "--yes")["changed"] == 1
+
+
+async def test_a_retry_has_a_destination_asked_that_was_suspended(gateway: Gateway) -> None:
+    here = ("--domain", "suspended.example.org", "--reason", WHY)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        gateway.cli("agency", "add", "Suspended", *here[:2], "--relay-to", f"127.0.0.1:{port}")
+        send(gateway, f"a@{here[1]}")
+
+        def is_suspended() -> bool:
+            (found,) = gateway.cli("queue", "list", *here[:2])
+            if found["suspended_at"] is None:
+                gateway.cli("queue", "drain", *here)  # one connection more that comes to nothing
+            return found["suspended_at"] is not None
+
+        gateway.wait(is_suspended, "nobody connects any more")
+    async with running_sink(port=port) as sink:
+        await asyncio.to_thread(gateway.cli, "queue", "retry", *here)
+        await eventually(lambda: len(sink.receptions) == 1, "the mail came")
+    gateway.wait_idle()
+    (mail,) = gateway.trace("--to", f"a@{here[1]}")
+    assert [step["topic"] for step in mail["steps"]][-2:] == ["delivery.retried/1", "mail.relayed/1"]
 
 
 def test_what_is_not_there_is_said(gateway: Gateway) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gateway.adapters.memory.log import open_lane
 from gateway.domain.agency import NextHop
 from gateway.domain.events import Actor, MailBounced, MailQueued, Stamp
+from gateway.domain.pace import FAILURES_MAX, Suspended
 from gateway.domain.sealing import unseal, unwrap
 from gateway.domain.steering import (
     Cancel,
@@ -22,6 +23,7 @@ from gateway.domain.steering import (
     steering_label,
 )
 from gateway.mail.address import parse_address
+from gateway.processes.relay.paces import Place
 from gateway.processes.relay.work import Job
 from gateway.processes.steering import Steered, Steering
 from projections.queue import listing, query
@@ -73,6 +75,23 @@ async def test_what_is_held_is_not_tried_until_released(setting: Rows) -> None:
     assert await steer(setting, Retry()) == Steered(unchanged=6)
     assert await steer(setting, Release()) == Steered(changed=6)
     assert len(recipients(await due(setting))) == 6
+
+
+@pytest.mark.parametrize("deed", [Retry(), Release()])
+async def test_what_a_person_wants_tried_does_not_wait_for_the_next_probe(setting: Rows, deed: Deed) -> None:
+    await setting.queued()
+    await setting.fold()
+    if deed == Release():
+        await steer(setting, Hold())
+    paces = setting.paces()
+    for _ in range(FAILURES_MAX):
+        place, _ = await paces.take(DLD)
+        assert isinstance(place, Place)
+        await paces.refused(place, "The host does not answer")
+        await paces.release([place])
+    assert isinstance((await paces.take(DLD))[0], Suspended)
+    assert await steer(setting, deed) == Steered(changed=1)
+    assert isinstance((await paces.take(DLD))[0], Place)
 
 
 async def test_the_reason_is_sealed_and_says_who_did_it(setting: Rows) -> None:

@@ -245,12 +245,12 @@ async def test_the_limits_of_an_agency_are_the_last_that_were_set(gateway: Gatew
     async with gateway.pool.rows() as rows:
         assert await limits_of(rows, opm) == await limits_of(rows, AgencyId("ag_nobody")) == Limits()
     world.limit(opm, accounts_max=500, recipients_max=100)
-    world.limit(opm, trace_days=120)
+    world.limit(opm, trace_days=120, relay_connections_max=5, relay_mails_a_minute=600)
     world.limit(opm, recipients_max=None, message_octets_max=10**7, attachment_octets_max=None)
     world.close(world.account(opm, "zoe@opm.go.th"))
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        assert await limits_of(rows, opm) == Limits(500, None, 10**7, None, 120)
+        assert await limits_of(rows, opm) == Limits(500, None, 10**7, None, 120, 5, 600)
         assert await trace_days_of(rows) == {opm: 120}
         assert await limits_of(rows, gateway.opdc) == Limits()
         assert await open_accounts(rows, opm) == 1

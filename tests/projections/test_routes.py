@@ -9,7 +9,7 @@ from gateway.domain.route import AgencyRouteSwitched, Route, Switch, WeightedHop
 from gateway.mail.ids import AgencyId
 from projections.directory.query import list_agencies, sending_hosts
 from projections.directory.routes import RouteRow, on_backup, route_row, routes, routes_set
-from projections.queue.listing import EVERYTHING, destinations, with_ways
+from projections.queue.listing import EVERYTHING, destinations, with_agencies
 from tests.projections.gateway import DLD, Gateway
 from tests.projections.governing import send_by, switch
 
@@ -60,7 +60,7 @@ async def test_mail_goes_by_the_way_it_was_switched_to_until_the_route_is_set_an
     world.queue(mail, None, [1])
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        waiting = await with_ways(rows, await destinations(rows, EVERYTHING, limit=10))
+        waiting = await with_agencies(rows, await destinations(rows, EVERYTHING, limit=10))
     assert {each.domain: each.way for each in waiting} == {"dld.go.th": shown[dld], "example.org": None}
     assert switch(world, dld, "main")
     assert (await known(gateway))[dld].way == "main"

@@ -80,6 +80,7 @@ ACCEPTANCE: Final = {
         ("1: what an attempt means, and when the next one is", "tests/domain/test_delivery.py"),
         ("2: next hops that fail at random, and kills", "tests/e2e/test_storm.py"),
         ("2: relays and everything else killed", "tests/e2e/test_kills.py"),
+        ("2: three relays, five connections, none more", "tests/e2e/test_throttles.py"),
         ("2: the invariant, and each violation of it", "tests/domain/test_books.py"),
         ("3: 2,000 to 200,000 deferred recipients", f"{BENCH} queue"),
         ("3: the rows of the queue, kept and built anew", "tests/projections/test_models.py"),

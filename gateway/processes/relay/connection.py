@@ -286,7 +286,11 @@ async def connect(
             return NoConnection(NO_CONNECTION, Stage.GREETING, is_ours=True, tls=seen, target=target)
         client = Client(ClientConfig(hostname, way.use))
         connection = Connection(client, streams, target=target, way=way, timeouts=timeouts)
-        why_not = await connection.ready()
+        try:
+            why_not = await connection.ready()
+        except BaseException:  # cancelled: nobody else knows of the connection
+            streams[1].close()
+            raise
         if why_not is None:
             connection.tls = replace(connection.tls, failure=failure)
             return connection

@@ -10,9 +10,9 @@ Source: architecture §2.4; ADR 0021, 0022.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
@@ -20,7 +20,7 @@ from typing import Final, assert_never
 from gateway.domain.agency import NextHop
 from gateway.domain.delivery import suspended
 from gateway.domain.events import MailDeferred
-from gateway.domain.pace import Full, Pace, Suspended, in_hand_max
+from gateway.domain.pace import Bounds, Full, Later, Pace, Standing, Suspended, in_hand_max
 from gateway.ports import Clock, ContentStore
 from gateway.processes import maillog
 from gateway.processes.patience import patiently
@@ -99,17 +99,19 @@ class Line:
 
 @dataclass
 class Destination:
-    """Lines, connections, its pace, and how fast mails go. Seconds are of the monotonic clock."""
+    """Lines, connections, how it stands with all relays, and how fast mails go. Seconds are of the monotonic
+    clock."""
 
     name: str
+    standing: Standing
     measured_from_s: float
-    pace: Pace = field(default_factory=Pace)
     lines: dict[tuple[Goal, Wanted, NextHop | None], Line] = field(default_factory=dict)
     workers: int = 0  # connections, made or in the making, or asked for
     places: int = 0  # of these, those that may be
     leaving: int = 0  # of these, those that end because they are too many
     busy: int = 0  # jobs on a connection
     full_until_s: float = 0.0  # it is not asked for another connection until then
+    later_until_s: float = 0.0  # and has had its mails until then
     went: int = 0  # jobs concluded since measured_from_s
     untold: Counter[str] = field(default_factory=Counter)  # mails that "went" or were "deferred"
     in_hand_max: int = field(default_factory=partial(in_hand_max, 0, 0.0))
@@ -127,10 +129,19 @@ class Destination:
 
     def must_end(self, place: Place, now_s: float) -> bool:
         """True for a connection that is one too many by now, or whose place was lost."""
-        if not place.is_leaving and self.places - self.leaving > int(self.pace.window):
+        if not place.is_leaving and self.leaving < self.standing.to_end(self.places):
             place.is_leaving = True
             self.leaving += 1
         return place.is_leaving or place.ends_s <= now_s
+
+    @property
+    def pace(self) -> Pace:
+        return self.standing.pace
+
+    @property
+    def asked_from_s(self) -> float:
+        """Nobody asks for another connection before."""
+        return max(self.full_until_s, self.later_until_s)
 
     @property
     def in_hand(self) -> int:
@@ -150,8 +161,8 @@ class Destination:
         if self.put_off_until(now) is not None:
             return PUT_OFF_MAX
         if self.pace.probe_at is not None:
-            return 0 if self.in_hand or self.workers or now_s < self.full_until_s else 1
-        if not self.places and now_s < self.full_until_s:
+            return 0 if self.in_hand or self.workers or now_s < self.asked_from_s else 1
+        if not self.places and now_s < self.asked_from_s:
             return 0
         return max(0, self.in_hand_max - self.in_hand)
 
@@ -174,18 +185,18 @@ class Destinations:
         tasks: asyncio.TaskGroup,
         begin: Callable[[Job], None],
         give_back: Callable[[Sequence[Job]], Awaitable[None]],
-        connections_max: int,
+        bounds: Bounds,
     ) -> None:
         self._ways, self._paces, self._content, self._outcomes = ways, paces, content, outcomes
         self._in_hand, self._clock, self._tasks = in_hand, clock, tasks
-        self._begin, self._give_back, self._connections_max = begin, give_back, connections_max
+        self._begin, self._give_back, self._bounds = begin, give_back, bounds
         self._all: dict[str, Destination] = {}
         self._places: dict[str, Place] = {}  # by token
 
     def assign(self, job: Job, goal: Goal, wanted: Wanted) -> None:
         destination = self._all.get(job.destination)
         if destination is None:
-            destination = Destination(job.destination, self._clock.monotonic())
+            destination = Destination(job.destination, Standing(self._bounds), self._clock.monotonic())
             self._all[job.destination] = destination
         until = destination.put_off_until(self._clock.now())
         if until is not None:
@@ -203,14 +214,19 @@ class Destinations:
         """Such jobs that no connection has."""
         return [job for destination in self._all.values() for job in _unbegun(destination, is_taken)]
 
+    async def look(self, names: Iterable[str]) -> None:
+        """How those stand that are suspended, as far as is known here: others may have learnt more."""
+        await self._look({name for name in names if name in self._all and self._all[name].pace.probe_at})
+
     async def run(self) -> None:
         """Ask again for those that had all connections they may have, and forget those nothing waits for."""
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
+            await self._look([name for name, each in self._all.items() if each.places or each.pace.probe_at])
             now, now_s = self._clock.now(), self._clock.monotonic()
             for destination in list(self._all.values()):
                 self._staff(destination)
-                is_paused = destination.put_off_until(now) is not None or now_s < destination.full_until_s
+                is_paused = destination.put_off_until(now) is not None or now_s < destination.asked_from_s
                 if not (destination.in_hand or destination.workers or is_paused):
                     del self._all[destination.name]
 
@@ -222,14 +238,22 @@ class Destinations:
         """At the end, when all connections are closed. Raises Unavailable."""
         await self._paces.release(list(self._places.values()))
 
+    async def _look(self, names: Collection[str]) -> None:
+        """See what other relays and people have done."""
+        if not names:
+            return
+        look = partial(self._paces.look, names)
+        for name, standing in (await patiently(self._clock, "look at destinations", look)).items():
+            if name in self._all:
+                self._all[name].standing = standing
+
     # --- connections ------------------------------------------------------------------------------------
 
     def _staff(self, destination: Destination) -> None:
         """One more connection, when jobs wait and nobody is free for them."""
         is_wanted = any(line.unattended for line in destination.lines.values())
-        window = min(int(destination.pace.window), self._connections_max)
-        may_be = window if destination.pace.probe_at is None else 1
-        is_full = destination.workers >= may_be or self._clock.monotonic() < destination.full_until_s
+        most, now_s = destination.standing.places_max, self._clock.monotonic()
+        is_full = destination.workers >= most or now_s < destination.asked_from_s
         if is_wanted and not is_full:
             destination.workers += 1
             self._tasks.create_task(self._serve(destination), name=f"serve {destination.name}")
@@ -242,7 +266,8 @@ class Destinations:
             is_welcome = place is not None
             while place and is_welcome and (line := destination.next_line()) is not None:
                 is_welcome = await self._bring(destination, line, place)
-                is_welcome &= not destination.must_end(place, self._clock.monotonic())
+                now_s = self._clock.monotonic()
+                is_welcome &= not destination.must_end(place, now_s) and now_s >= destination.later_until_s
         finally:
             destination.workers -= 1
             destination.places -= place is not None
@@ -251,19 +276,22 @@ class Destinations:
             release = partial(self._paces.release, [place])
             await patiently(self._clock, "end a connection", release)
             del self._places[place.token]
+            standing = destination.standing
+            destination.standing = replace(standing, places=max(0, standing.places - 1))
         self._staff(destination)
 
     async def _take_place(self, destination: Destination) -> Place | None:
         """A place for a connection. None: it is not to be, and nobody waits for it here."""
         take = partial(self._paces.take, destination.name)
-        answer, destination.pace = await patiently(self._clock, "take a place", take)
+        answer, destination.standing = await patiently(self._clock, "take a place", take)
         match answer:
             case Place():
                 destination.places += 1
                 self._places[answer.token] = answer
                 return answer
-            case Full():
-                destination.full_until_s = self._clock.monotonic() + FULL_PAUSE_S
+            case Full() | Later():
+                pause_s = answer.seconds if isinstance(answer, Later) else FULL_PAUSE_S
+                destination.full_until_s = self._clock.monotonic() + pause_s
                 if not destination.places:  # relays that have connections may have the jobs too
                     await self._give_back(_unbegun(destination))
             case Suspended():
@@ -341,11 +369,11 @@ class Destinations:
             )
 
     async def _heard(
-        self, destination: Destination, tell: Callable[[], Awaitable[tuple[Pace, Pace]]]
+        self, destination: Destination, tell: Callable[[], Awaitable[tuple[Pace, Standing]]]
     ) -> None:
         """Have all relays know of it, and know what they do."""
-        before, after = await patiently(self._clock, "tell of a destination", tell)
-        destination.pace = after
+        before, destination.standing = await patiently(self._clock, "tell of a destination", tell)
+        after = destination.pace
         if before.suspended_at is None and after.probe_at is not None:
             maillog.destination_suspended(
                 destination=destination.name, why=after.why, probe_at=after.probe_at
@@ -358,7 +386,7 @@ class Destinations:
         is_deferred = any(isinstance(fact.event, MailDeferred) for fact in conclusion.facts)
         untold, window = destination.untold, destination.pace.window
         untold["deferred" if is_deferred else "went"] += 1
-        opens = untold["went"] >= window and window < self._connections_max
+        opens = untold["went"] >= window and window < destination.standing.bounds.connections
         if opens or (untold["deferred"] and window > 1):
             tell = partial(self._paces.told, place, untold["went"], untold["deferred"])
             untold.clear()
@@ -370,6 +398,9 @@ class Destinations:
     ) -> None:
         sent, last = 0, None
         while (job := await self._next_job(destination, line, place, sent)) is not None:
+            if not await self._may_go(destination, place):
+                line.jobs.put_nowait(job)
+                return
             destination.busy += 1
             try:
                 opened = await self._outcomes.open(job)
@@ -481,6 +512,19 @@ class Destinations:
             return None
         finally:
             line.idle -= 1
+
+    async def _may_go(self, destination: Destination, place: Place) -> bool:
+        """Wait until a mail more may go to it. False: that is not soon, and nobody connects until then."""
+        may_bring, place.may_bring = place.may_bring, False
+        if may_bring or destination.standing.bounds.mails_a_minute is None:
+            return True
+        ask = partial(self._paces.next_mail, place)
+        answer = await patiently(self._clock, "ask for a mail's turn", ask)
+        if isinstance(answer, Later):
+            destination.later_until_s = self._clock.monotonic() + answer.seconds
+            return False
+        await self._clock.sleep(answer.in_s)
+        return True
 
     async def _may_end(self, job: Job, last: Conclusion | None) -> bool:
         """Whether the host may have it now. last: of the same connection; first the log has that."""

@@ -3,46 +3,57 @@
 Source: ADR 0021.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Protocol
 
 from gateway.domain import pace
-from gateway.domain.pace import Full, Granted, Pace, Suspended
+from gateway.domain.pace import PROBE_FIRST, Bounds, Full, Granted, Later, Pace, Standing, Suspended
 from gateway.ports import Clock, Entropy
 from projections.queue import pacing
 from projections.readmodel import Pool
 
-# Renewed long before it ends; so long a relay that was killed still counts.
+# Renewed long before it ends; so long a relay that was killed still counts, unless it is started again.
 PLACE_S: Final = 60.0
 TOKEN_OCTETS: Final = 12
 
 
 @dataclass
 class Place:
-    """A connection's. ends_s: by the monotonic clock; 0.0: it was lost. is_leaving: the connection ends."""
+    """A connection's. ends_s: by the monotonic clock; 0.0: it was lost. may_bring: the mail that it was given
+    with has not gone yet. is_leaving: the connection ends."""
 
     destination: str
     token: str
     ends_s: float
+    may_bring: bool = True
     is_leaving: bool = False
 
 
 class Paces(Protocol):
-    """All raise Unavailable. What is known of the destination is told by the first four; by three of them as
-    it was before, and after."""
+    """All raise Unavailable. Where a pace is told, it is told as it was before, and how all stands after."""
 
-    async def take(self, destination: str) -> tuple[Place | Full | Suspended, Pace]:
-        """A place for one more connection, and what is known of the destination."""
+    async def inherit(self) -> None:
+        """Give up the places of the process before, which is dead. Once: none is taken yet."""
 
-    async def opened(self, place: Place) -> tuple[Pace, Pace]:
+    async def take(self, destination: str) -> tuple[Place | Full | Later | Suspended, Standing]:
+        """A place for one more connection, with a first mail."""
+
+    async def next_mail(self, place: Place) -> Granted | Later:
+        """One mail more, by a connection there is."""
+
+    async def opened(self, place: Place) -> tuple[Pace, Standing]:
         """Its host takes mail."""
 
-    async def refused(self, place: Place, why: str) -> tuple[Pace, Pace]:
+    async def refused(self, place: Place, why: str) -> tuple[Pace, Standing]:
         """It came to nothing."""
 
-    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Pace]:
+    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Standing]:
         """What became of mails on it."""
+
+    async def look(self, destinations: Collection[str]) -> Mapping[str, Standing]:
+        """How they stand now, of those that anybody knows."""
 
     async def renew(self, places: Sequence[Place]) -> None:
         """Keep them; one that ran out is lost."""
@@ -52,40 +63,60 @@ class Paces(Protocol):
 
 
 class PaceRows:
-    """The port above, on the rows."""
+    """The port above, on the rows.
 
-    def __init__(self, pool: Pool, clock: Clock, entropy: Entropy, *, connections_max: int) -> None:
+    bounds: the gateway's, for every destination. holder: this process and the ones before it (AtDot.token).
+    probe_first: from the first suspension to the first probe.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        bounds: Bounds,
+        holder: str,
+        probe_first: timedelta = PROBE_FIRST,
+    ) -> None:
         self._pool, self._clock, self._entropy = pool, clock, entropy
-        self._connections_max = connections_max
+        self._bounds, self._holder, self._probe_first = bounds, holder, probe_first
 
-    async def take(self, destination: str) -> tuple[Place | Full | Suspended, Pace]:
+    async def inherit(self) -> None:
+        async with self._pool.rows() as rows:
+            await pacing.inherit(rows, self._holder)
+
+    async def take(self, destination: str) -> tuple[Place | Full | Later | Suspended, Standing]:
         ends_s = self._clock.monotonic() + PLACE_S
-        asked = pacing.Place(destination, self._entropy(TOKEN_OCTETS).hex())
+        token = f"{self._holder}.{self._entropy(TOKEN_OCTETS).hex()}"
         async with self._pool.transaction() as rows:
-            grant, known = await pacing.take(
-                rows, asked, connections_max=self._connections_max, seconds=PLACE_S
-            )
-        if isinstance(grant, Granted):
-            return Place(destination, asked.token, ends_s), known
-        return grant, known
+            asked = pacing.Place(destination, token)
+            grant, standing = await pacing.take(rows, asked, self._bounds, seconds=PLACE_S)
+        return (Place(destination, token, ends_s) if isinstance(grant, Granted) else grant), standing
 
-    async def opened(self, place: Place) -> tuple[Pace, Pace]:
+    async def next_mail(self, place: Place) -> Granted | Later:
         async with self._pool.transaction() as rows:
-            return await pacing.change(rows, _key(place), lambda seen: pace.opened(seen.pace), is_open=True)
+            return await pacing.next_mail(rows, _key(place), self._bounds)
 
-    async def refused(self, place: Place, why: str) -> tuple[Pace, Pace]:
+    async def opened(self, place: Place) -> tuple[Pace, Standing]:
+        return await self._change(place, lambda seen: pace.opened(seen.pace), is_open=True)
+
+    async def refused(self, place: Place, why: str) -> tuple[Pace, Standing]:
         def what(seen: pacing.Seen) -> Pace:
-            return pace.refused(seen.pace, seen.others, at=seen.at, why=why)
+            return pace.refused(seen.pace, seen.others, at=seen.at, why=why, first=self._probe_first)
 
-        async with self._pool.transaction() as rows:
-            return await pacing.change(rows, _key(place), what, is_open=False)
+        return await self._change(place, what, is_open=False)
 
-    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Pace]:
+    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Standing]:
         def what(seen: pacing.Seen) -> Pace:
-            return pace.told(seen.pace, went, deferred, connections_max=self._connections_max)
+            most = seen.standing.bounds.connections
+            return pace.told(seen.pace, went, deferred, connections_max=most)
 
-        async with self._pool.transaction() as rows:
-            return await pacing.change(rows, _key(place), what, is_open=True)
+        return await self._change(place, what, is_open=True)
+
+    async def look(self, destinations: Collection[str]) -> Mapping[str, Standing]:
+        async with self._pool.rows() as rows:
+            return await pacing.look(rows, destinations, self._bounds)
 
     async def renew(self, places: Sequence[Place]) -> None:
         ends_s = self._clock.monotonic() + PLACE_S
@@ -98,6 +129,10 @@ class PaceRows:
     async def release(self, places: Sequence[Place]) -> None:
         async with self._pool.rows() as rows:
             await pacing.release(rows, [place.token for place in places])
+
+    async def _change(self, place: Place, what: pacing.What, *, is_open: bool) -> tuple[Pace, Standing]:
+        async with self._pool.transaction() as rows:
+            return await pacing.change(rows, _key(place), self._bounds, what, is_open=is_open)
 
 
 def _key(place: Place) -> pacing.Place:

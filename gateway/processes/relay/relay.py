@@ -19,6 +19,7 @@ from gateway.domain.agency_tls import NO_TLS_POLICY, AgencyTls
 from gateway.domain.delivery import DEMO, HELD, NO_ROUTE
 from gateway.domain.events import Attempted, By, Fact
 from gateway.domain.group import parts
+from gateway.domain.pace import Bounds
 from gateway.domain.retries import RetrySchedule
 from gateway.domain.route import Servers
 from gateway.domain.targets import MailDomain
@@ -60,7 +61,7 @@ class Means:
 
     hostname: str
     demo: bool  # mail stays on this machine
-    connections_max: int  # per destination
+    bounds: Bounds  # of a destination, over all relays
     schedule: RetrySchedule = field(default_factory=RetrySchedule)
     timeouts: Timeouts = field(default_factory=Timeouts)
     tls_context: ssl.SSLContext = field(default_factory=opportunistic_context, repr=False)
@@ -87,7 +88,7 @@ class Relay:
         means: Means,
     ) -> None:
         self._queue, self._lane, self._content, self._clock = queue, lane, content, clock
-        self._means = means
+        self._means, self._paces = means, paces
         self._tls_counts = TlsCounts(clock.now())
         self._in_hand = InHand()
         self._concluded: asyncio.Queue[tuple[Job, Position]] = asyncio.Queue()
@@ -121,12 +122,13 @@ class Relay:
             tasks=self._tasks,
             begin=queue.begin,
             give_back=self._give_back,
-            connections_max=means.connections_max,
+            bounds=means.bounds,
         )
 
     async def run(self) -> None:
         """Raises Deposed when another relay has the lane."""
         await patiently(self._clock, "inherit leases", self._queue.inherit)
+        await patiently(self._clock, "inherit places", self._paces.inherit)
         try:
             async with self._tasks as tasks:
                 tasks.create_task(self._take_all(), name="take")
@@ -154,6 +156,7 @@ class Relay:
             agencies = list({job.queued.agency_id for job in jobs if job.queued.agency_id is not None})
             hops = await patiently(self._clock, "take", partial(self._queue.next_hops, agencies))
             policies = await patiently(self._clock, "take", partial(self._queue.tls_policies, agencies))
+            await self._destinations.look(job.destination for job in jobs)
             await self._content.read_ahead([job.queued.message.content for job in jobs])
             for job in jobs:
                 if self._in_hand.add(job):

@@ -133,4 +133,6 @@ def _agency(row: directory.AgencyRow) -> bodies.Agency:
         plus_addressing=row.plus_addressing,
         tls=row.tls,
         way=row.way,
+        relay_connections_max=row.relay_connections_max,
+        relay_mails_a_minute=row.relay_mails_a_minute,
     )

@@ -78,6 +78,8 @@ class Agency(Struct):
     plus_addressing: bool
     tls: str  # of mail to its own server: opportunistic, required, pinned, mutual; and an exception
     way: str | None  # that mail to its own servers goes: main, backup; and since when it was switched
+    relay_connections_max: int | None  # to its own servers at once; null: as many as the gateway allows
+    relay_mails_a_minute: int | None  # to its own servers; null: likewise
 
 
 class AgencyList(Struct):
@@ -219,6 +221,8 @@ class LimitsChange(Struct, forbid_unknown_fields=True):
     message_octets_max: Limit | UnsetType | None = UNSET
     attachment_octets_max: Limit | UnsetType | None = UNSET
     trace_days: Limit | UnsetType | None = UNSET
+    relay_connections_max: Limit | UnsetType | None = UNSET
+    relay_mails_a_minute: Limit | UnsetType | None = UNSET
 
 
 # --- accounts ---------------------------------------------------------------------------------------------

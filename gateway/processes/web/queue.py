@@ -85,7 +85,8 @@ class DestinationShown(Struct):
     """What waits for one domain. next_attempt_at: null: all are held. code, status: said most often.
 
     way: main or backup, and since when; null: its agency has one server, or it is no agency's.
-    suspended_at: since when relays only probe it; null: it is not suspended.
+    suspended_at: since when relays only probe it; null: it is not suspended. connections: of all relays, now.
+    connections_max, mails_a_minute: its agency's limits; null: the gateway's.
     held_since: since when what comes is held as well; null: it is not.
     """
 
@@ -103,6 +104,9 @@ class DestinationShown(Struct):
     suspended_at: datetime | None
     probe_at: datetime | None
     why: str
+    connections: int
+    connections_max: int | None
+    mails_a_minute: int | None
     held_since: datetime | None
 
 
@@ -198,7 +202,7 @@ class StandingList(Struct):
 async def list_destinations(asked: Asked) -> DestinationList:
     choice, limit = _choice(asked, "see"), asked.query.limit
     async with asked.office.pool.rows() as rows:
-        found = await listing.with_ways(rows, await listing.destinations(rows, choice, limit=limit))
+        found = await listing.with_agencies(rows, await listing.destinations(rows, choice, limit=limit))
         found = await listing.with_holds(rows, found)
         whole = sum(each.recipients for each in found)
         waiting = whole if len(found) < limit else await listing.count(rows, choice)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -49,9 +50,9 @@ def application(
                 figures = await gauge.read()
         except (Unavailable, TimeoutError) as error:
             return JSONResponse({"is_well": False, "reason": str(error) or "no answer in time"}, 503)
-        return JSONResponse(
-            figures.as_dict(names_destinations=is_loopback(request)), 200 if figures.is_well else 503
-        )
+        shown = figures.as_dict(names_destinations=is_loopback(request))
+        status = 200 if figures.is_well else 503
+        return Response(msgspec.json.encode(shown), status, media_type="application/json")
 
     async def metrics(request: Request) -> Response:
         try:

@@ -211,6 +211,8 @@ OUT_OF_BOUNDS = [
     ("recipients_max", 99, "a limit of recipients is from 100 to 1000, not 99"),
     ("message_octets_max", 65_535, "a limit of octets of a message is from 65536 to 1073741824"),
     ("attachment_octets_max", 2**30 + 1, "a limit of octets of attachments is from 0 to 1073741824"),
+    ("relay_connections_max", 0, "a limit of connections to its next hop is from 1 to 1000, not 0"),
+    ("relay_mails_a_minute", 0, "a limit of mails a minute to its next hop is from 1 to 100000, not 0"),
 ]
 
 

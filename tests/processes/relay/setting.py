@@ -17,6 +17,7 @@ from gateway.domain.events import (
     MailQueued,
     MailRelayed,
 )
+from gateway.domain.pace import Bounds
 from gateway.domain.retries import RetrySchedule
 from gateway.domain.routing import attempt_label
 from gateway.domain.sealing import unseal, unwrap
@@ -62,7 +63,7 @@ class Setting:
         self.means = Means(
             hostname="mail.opm.go.th",
             demo=False,
-            connections_max=4,
+            bounds=Bounds(4),
             schedule=RetrySchedule(),
             timeouts=Timeouts(connect=5, reply=5, block=5, conclusion=5),
             tls_context=opportunistic_context(),
@@ -70,7 +71,7 @@ class Setting:
 
     def paces(self) -> Paces:
         """For one relay; it has the destinations to itself."""
-        return MemoryPaces(self.clock, self.means.connections_max)
+        return MemoryPaces(self.clock, self.means.bounds)
 
     async def queued(
         self,

@@ -172,7 +172,7 @@ async def test_many_mails_for_a_domain_share_connections(setting: Setting, names
     async with by_dns(setting, names, host):
         outcomes = await setting.outcomes(30)
     assert [type(outcome) for outcome in outcomes] == [MailRelayed] * 30
-    assert host.connections <= setting.means.connections_max
+    assert host.connections <= setting.means.bounds.connections
 
 
 # --- it does not -------------------------------------------------------------------------------------------

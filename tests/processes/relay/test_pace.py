@@ -4,13 +4,24 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from gateway.adapters.system import SystemClock
 from gateway.domain.delivery import suspended
 from gateway.domain.events import Attempted, MailDeferred, MailRelayed
-from gateway.domain.pace import FAILURES_MAX, IN_HAND_MIN, PROBE_FIRST, Full, Suspended
+from gateway.domain.pace import (
+    CONNECTIONS_START,
+    FAILURES_MAX,
+    IN_HAND_MIN,
+    PROBE_FIRST,
+    Bounds,
+    Full,
+    Granted,
+    Later,
+    Suspended,
+)
 from gateway.domain.targets import MailDomain, Target
 from gateway.mail.reply import Reply
 from gateway.processes.relay import paces
@@ -27,6 +38,7 @@ from tests.processes.relay.test_work import Rows
 from tests.processes.world import DLD
 
 MOST = 5
+BOUNDS = Bounds(MOST)
 WHY = NO_CONNECTION.text[0]
 
 
@@ -43,8 +55,9 @@ def setting() -> Setting:
     return Setting()
 
 
-def relays(pool: Pool, number: int) -> list[PaceRows]:
-    return [PaceRows(pool, SystemClock(), os.urandom, connections_max=MOST) for _ in range(number)]
+def relays(pool: Pool, number: int, bounds: Bounds = BOUNDS) -> list[PaceRows]:
+    names = [f"relay-{n}" for n in range(number)]
+    return [PaceRows(pool, SystemClock(), os.urandom, bounds=bounds, holder=name) for name in names]
 
 
 async def test_many_relays_that_ask_at_once_have_no_more_places_than_one_would(pool: Pool) -> None:
@@ -83,10 +96,7 @@ async def test_what_one_relay_learns_of_a_destination_all_know(pool: Pool) -> No
         _, after = await one.refused(place, WHY)
         await one.release([place])
     answer, known = await other.take("ag_dld")
-    assert (answer, known) == (Suspended(after.probe_at, WHY), after)
-    async with pool.rows() as rows:
-        (shown,) = await pacing.suspended(rows, limit=10)
-    assert (shown.destination, shown.suspended_at, shown.why) == ("ag_dld", after.suspended_at, WHY)
+    assert (answer, known) == (Suspended(after.pace.probe_at, WHY), replace(after, places=0))
 
 
 async def test_a_refusal_while_others_have_connections_is_one_too_many(pool: Pool) -> None:
@@ -97,8 +107,56 @@ async def test_a_refusal_while_others_have_connections_is_one_too_many(pool: Poo
     assert isinstance(refused, Place)
     await one.opened(there)
     _, after = await other.refused(refused, "421 too many")
-    assert (after.window, after.failures) == (1.0, 0)
-    assert (await one.told(there, 1, 0))[1].window == 2.0
+    assert (after.pace.window, after.pace.failures) == (1.0, 0)
+    assert (await one.told(there, 1, 0))[1].pace.window == 2.0
+
+
+async def test_a_relay_that_is_started_again_gives_up_the_places_of_the_one_that_was_killed(
+    pool: Pool,
+) -> None:
+    one, other = relays(pool, 2)
+    for _ in range(MOST - 1):
+        await one.take("ag_dld")
+    kept, _ = await other.take("ag_dld")
+    assert isinstance(kept, Place)
+    assert (await other.take("ag_dld"))[0] == Full()
+    (again, _) = relays(pool, 2)
+    await again.inherit()
+    answers = [(await again.take("ag_dld"))[0] for _ in range(MOST)]
+    assert [type(answer) for answer in answers] == [Place] * (MOST - 1) + [Full]
+    await other.renew([kept])
+    assert kept.ends_s > 0
+
+
+async def test_many_relays_that_ask_at_once_have_the_mails_of_a_minute_between_them(pool: Pool) -> None:
+    some = relays(pool, 3, Bounds(20, mails_a_minute=30))
+    answers = [answer for answer, _ in await asyncio.gather(*(relay.take("ag_dld") for relay in some))]
+    (place,) = (answer for answer in answers if isinstance(answer, Place))
+    assert sum(isinstance(answer, Later) for answer in answers) == 2
+    more = await asyncio.gather(*(relay.next_mail(place) for relay in some))
+    (granted,) = (answer for answer in more if isinstance(answer, Granted))
+    assert 0 < granted.in_s <= 2
+    assert sum(isinstance(answer, Later) for answer in more) == 2
+
+
+async def test_when_fewer_connections_are_allowed_each_relay_ends_its_share(pool: Pool) -> None:
+    wide, narrow = relays(pool, 1, Bounds(20)), relays(pool, 1, Bounds(2))
+    for _ in range(CONNECTIONS_START):
+        await wide[0].take("ag_dld")
+    standing = (await narrow[0].look(["ag_dld", "unknown.example"]))["ag_dld"]
+    assert (standing.places, standing.places_max) == (5, 2)
+    assert (standing.to_end(5), standing.to_end(2)) == (3, 2)
+
+
+async def test_what_nobody_has_asked_for_is_forgotten(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    (relay,) = relays(pool, 1)
+    place, _ = await relay.take("example.net")
+    assert isinstance(place, Place)
+    await relay.renew([place])
+    assert "example.net" in await relay.look(["example.net"])
+    monkeypatch.setattr(pacing, "FORGOTTEN_AFTER", timedelta())
+    await relay.renew([place])
+    assert await relay.look(["example.net"]) == {}
 
 
 async def deferred(setting: Setting, number: int) -> list[Attempted]:
@@ -159,7 +217,7 @@ async def test_a_slow_destination_with_many_mails_leaves_room_for_a_good_one(set
 
 async def test_a_host_that_puts_mails_off_is_left_one_connection(setting: Setting) -> None:
     await setting.queued(mails=40)
-    known = MemoryPaces(setting.clock, setting.means.connections_max)
+    known = MemoryPaces(setting.clock, setting.means.bounds)
     setting.paces = lambda: known  # type: ignore[method-assign]
     async with Host(says={"RCPT": "451 4.7.1 greylisted"}).listening() as host, setting.relay(host):
         await deferred(setting, 40)
@@ -168,12 +226,25 @@ async def test_a_host_that_puts_mails_off_is_left_one_connection(setting: Settin
 
 
 async def test_a_fast_host_gets_more_connections_than_it_began_with(setting: Setting) -> None:
-    setting.means = replace(setting.means, connections_max=8)
+    setting.means = replace(setting.means, bounds=Bounds(8))
     await setting.queued(mails=300)
-    known = MemoryPaces(setting.clock, 8)
+    known = MemoryPaces(setting.clock, Bounds(8))
     setting.paces = lambda: known  # type: ignore[method-assign]
     async with Host().listening() as host, setting.relay(host):
         outcomes = await setting.outcomes(300)
     assert {type(outcome) for outcome in outcomes} == {MailRelayed}
     assert known.known[DLD].window == 8.0
     assert host.connections <= 8
+
+
+async def test_mails_go_at_even_steps_to_a_destination_that_takes_so_many_a_minute(setting: Setting) -> None:
+    known = MemoryPaces(setting.clock, Bounds(4, mails_a_minute=600))
+    setting.paces = lambda: known  # type: ignore[method-assign]
+    await setting.queued(mails=12)
+    begun = setting.clock.now()
+    async with Host().listening() as host, setting.relay(host):
+        outcomes = await setting.outcomes(12)
+    assert {type(outcome) for outcome in outcomes} == {MailRelayed}
+    next_mail_at = known.known[DLD].next_mail_at
+    assert next_mail_at is not None
+    assert next_mail_at - begun >= timedelta(minutes=1) * 12 / 600

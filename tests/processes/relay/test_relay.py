@@ -23,6 +23,7 @@ from gateway.domain.events import (
     MailRelayed,
 )
 from gateway.domain.group import GROUP_FACTS_MAX
+from gateway.domain.pace import Bounds
 from gateway.ports import Position, Unavailable
 from gateway.processes.relay.connection import Timeouts
 from tests.processes.relay.host import Host
@@ -60,7 +61,7 @@ async def test_many_mails_share_a_few_connections(setting: Setting) -> None:
         outcomes = await setting.outcomes(60)
     assert all(isinstance(outcome, MailRelayed) for outcome in outcomes)
     assert len(host.taken) == 60
-    assert host.connections <= setting.means.connections_max
+    assert host.connections <= setting.means.bounds.connections
 
 
 async def test_a_host_that_takes_one_mail_a_connection_gets_them_all(setting: Setting) -> None:
@@ -274,7 +275,7 @@ async def test_what_a_host_said_is_recorded_when_the_log_comes_back(setting: Set
 
 async def test_a_host_has_one_mail_a_connection_that_the_log_does_not_know(setting: Setting) -> None:
     """What nobody knows of would be sent twice by a crash: the dot of the next mail waits for the log."""
-    mails, connections = 20, setting.means.connections_max
+    mails, connections = 20, setting.means.bounds.connections
     await setting.queued(mails=mails)
     async with Host().listening() as host, setting.relay(host) as lane:
         append, is_back = lane.append, asyncio.Event()
@@ -326,7 +327,7 @@ async def test_what_a_host_said_is_recorded_by_a_relay_told_to_stop(setting: Set
 
 async def test_a_relay_told_to_stop_gives_back_what_it_has_not_begun(setting: Setting) -> None:
     await setting.queued(mails=5)
-    setting.means = replace(setting.means, connections_max=1)
+    setting.means = replace(setting.means, bounds=Bounds(1))
     async with Host(dot=["…"]).listening() as host, setting.relay(host):
         await host.at_dot.wait()
         assert len(setting.queue.held) == 5

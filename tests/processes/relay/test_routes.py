@@ -14,14 +14,19 @@ from typing import TypeVar
 import pytest
 
 from gateway.adapters.memory.log import open_lane
+from gateway.domain.agencies import switch_route
 from gateway.domain.agency import NextHop
-from gateway.domain.events import Actor, MailDeferred, MailRelayed
-from gateway.domain.route import AgencyRouteSwitched, Route, WeightedHop
+from gateway.domain.events import Actor, MailDeferred, MailRelayed, Stamp
+from gateway.domain.pace import CONNECTIONS_START, FAILURES_MAX, Bounds, Full, Granted, Later, Suspended
+from gateway.domain.route import AgencyRouteSwitched, Route, Switch, WeightedHop
 from gateway.mail.ids import AgencyId
+from gateway.ports import Position
 from gateway.processes.registry.agencies import Agencies
 from gateway.processes.registry.counting import count_accounts
 from gateway.processes.registry.deciding import Deciding
+from gateway.processes.registry.reading import Reading
 from gateway.processes.registry.registry import Registry
+from gateway.processes.relay.paces import PaceRows, Place
 from gateway.processes.relay.relay import Relay
 from gateway.processes.relay.securing import opportunistic_context
 from gateway.processes.relay.sights import SightRows
@@ -128,6 +133,57 @@ async def setting(postgres_dsn: str) -> AsyncIterator[Routed]:
         setting = Routed(pool)
         await setting.begin()
         yield setting
+
+
+async def fails(paces: PaceRows, destination: str, times: int = FAILURES_MAX) -> None:
+    """Connections come to nothing, one after the other."""
+    for _ in range(times):
+        place, _ = await paces.take(destination)
+        assert isinstance(place, Place)
+        await paces.refused(place, "The host does not answer")
+        await paces.release([place])
+
+
+async def test_a_suspension_is_over_when_mail_goes_another_way(setting: Routed) -> None:
+    paces, dld = setting.paces(), setting.dld
+    main, backup = WeightedHop(NextHop("192.0.2.1", 25)), WeightedHop(NextHop("192.0.2.2", 25))
+    for route in (Route((main,)), Route((main,), backup=(backup,))):
+        await fails(paces, dld)
+        assert isinstance((await paces.take(dld))[0], Suspended)
+        await setting.send_by(route)
+        assert (await paces.look([dld]))[dld].pace.suspended_at is None
+
+    await fails(paces, dld)
+    found = await Reading(setting.world.log, setting.world.keys).agency(dld)
+    stamp = Stamp(at=setting.clock.now(), actor=ACTOR, by=BY)
+    switched = switch_route(found.agency, found.position, route, Switch("backup", 900), stamp)
+    assert switched is not None
+    expected = {history: Position(at) for history, at in switched.expected.items()}
+    await setting.world.log.append_guarded(switched.facts, expected, switched.versions)
+    await setting.fold()
+    place, standing = await paces.take(dld)
+    assert isinstance(place, Place)
+    assert (standing.pace.window, standing.places) == (CONNECTIONS_START, 1)
+
+
+async def test_an_agency_says_how_many_connections_and_mails_its_servers_bear(setting: Routed) -> None:
+    paces, dld = setting.paces(), setting.dld
+    agencies = setting.registry(Agencies)
+    await agencies.set_limits(dld, {"relay_connections_max": 2, "relay_mails_a_minute": 1})
+    await setting.fold()
+    place, standing = await paces.take(dld)
+    assert isinstance(place, Place)
+    assert standing.bounds == Bounds(2, 1)
+    later, _ = await paces.take(dld)
+    assert isinstance(later, Later)
+    assert 0 < later.seconds <= 60
+    assert isinstance(await paces.next_mail(place), Later)
+
+    await agencies.set_limits(dld, {"relay_mails_a_minute": None})
+    await setting.fold()
+    assert await paces.next_mail(place) == Granted(standing.pace)
+    assert [type(answer) for answer, _ in [await paces.take(dld) for _ in range(2)]] == [Place, Full]
+    assert (await paces.look([dld]))[dld].bounds == Bounds(2)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.domain.agency import NextHop
 from gateway.domain.events import MailDeferred
+from gateway.domain.pace import Bounds
 from gateway.mail.ids import AgencyId
 from gateway.processes.relay.work import QueueRows
 from projections.queue import leases
@@ -81,7 +82,7 @@ async def test_a_mail_that_a_host_may_have_stays_under_lease(setting: Rows) -> N
 
 async def test_the_next_relay_takes_up_at_once_what_a_host_may_have_and_counts_it(setting: Rows) -> None:
     await setting.queued(mails=3)
-    setting.means = replace(setting.means, connections_max=1)
+    setting.means = replace(setting.means, bounds=Bounds(1))
     async with setting.folding(), Host(dot=["…"]).listening() as host:
         async with setting.relay(host):
             await host.at_dot.wait()

@@ -54,7 +54,8 @@ class Rows(Setting):
         return QueueRows(self.pool, self.world.log, self.clock, self.world.entropy, self.at_dot)
 
     def paces(self) -> PaceRows:
-        return PaceRows(self.pool, self.clock, self.world.entropy, connections_max=self.means.connections_max)
+        bounds, holder = self.means.bounds, self.at_dot.token
+        return PaceRows(self.pool, self.clock, self.world.entropy, bounds=bounds, holder=holder)
 
     async def make_tables(self) -> None:
         await checkpoint.create(self.pool, self.models)

@@ -2,10 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from gateway.mail.ids import AgencyId
 from gateway.processes.web.figures import Figures
+from projections.queue.pacing import Shown
 
+SUSPENDED_AT = datetime(2026, 11, 28, 9, tzinfo=UTC)
 WELL = Figures(
     position=42,
     lags={"mailbox": 0, "router-0": 7},
@@ -20,6 +23,8 @@ WELL = Figures(
     standing_holds=1,
     held=("dld.go.th",),
     bounced_at={'a"b.example': {"mailbox": 4}},
+    suspended_destinations=1,
+    suspended=(Shown("away.example", SUSPENDED_AT, SUSPENDED_AT + timedelta(minutes=7), 3, "421 away"),),
 )
 
 

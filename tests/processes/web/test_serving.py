@@ -16,7 +16,7 @@ from gateway.ports import Unavailable
 from gateway.processes.listening import hold
 from gateway.processes.web import serving
 from gateway.processes.web.figures import LAG_MAX, Figures
-from tests.processes.web.gauges import WELL, FakeGauge
+from tests.processes.web.gauges import SUSPENDED_AT, WELL, FakeGauge
 
 # Prometheus' text format: a comment, or name, labels and a number.
 LINE = re.compile(r"# TYPE \w+ (gauge|counter)|(\w+(?:\{\w+=\"[^{}]+\"\})?) (-?[0-9.]+)")
@@ -111,13 +111,16 @@ async def test_metrics_are_prometheus_text(web: Web) -> None:
     matches = [LINE.fullmatch(line) for line in body.decode().splitlines()]
     assert all(matches), body
     samples = {found[2]: float(found[3]) for found in matches if found and found[2]}
+    since_s = SUSPENDED_AT.timestamp()
     assert samples == {
         "saraban_up": 1,
         "saraban_log_position": 42,
         "saraban_queue_waiting_recipients": 3,
         "saraban_relay_possible_doubles_total": 1,
-        "saraban_relay_suspended_destinations": 0,
         "saraban_queue_standing_holds": 1,
+        "saraban_relay_suspended_destinations": 1,
+        'saraban_relay_destination_suspended_since_seconds{destination="away.example"}': since_s,
+        'saraban_relay_destination_probe_seconds{destination="away.example"}': since_s + 420,
         "saraban_write_ahead_messages": 5,
         "saraban_agencies_on_backup": 1,
         'saraban_agency_on_backup{agency="ag_1"}': 1,
@@ -154,15 +157,14 @@ async def test_destinations_are_named_to_nobody_who_is_not_known() -> None:
     """Who asks from elsewhere than this machine."""
     for client, is_named in (("127.0.0.1", True), ("192.0.2.7", False)):
         for path in ("/healthz", "/metrics"):
-            assert (b"dld.go.th" in await ask(path, client)) == is_named
+            said = await ask(path, client)
+            assert (b"dld.go.th" in said, b"away.example" in said) == (is_named, is_named)
     assert "dld.go.th" in WELL.metrics()
     assert "dld.go.th" not in WELL.metrics(names_destinations=False)
     assert "reason" in WELL.metrics(names_destinations=False)
     assert WELL.as_dict()["waiting_at"] == {"dld.go.th": 3}
-    assert (
-        not {"waiting_at", "bounced_at", "on_backup", "suspended", "held"}
-        & WELL.as_dict(names_destinations=False).keys()
-    )
+    named = {"waiting_at", "bounced_at", "on_backup", "suspended", "held"}
+    assert not named & WELL.as_dict(names_destinations=False).keys()
 
 
 async def test_nothing_else_is_served(web: Web) -> None:
