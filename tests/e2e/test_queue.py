@@ -29,6 +29,7 @@ def closed_port() -> Iterator[int]:
 def away(gateway: Gateway, closed_port: int) -> str:
     """An agency whose next hop does not answer."""
     gateway.cli("agency", "add", "Away", "--domain", AWAY, "--relay-to", f"127.0.0.1:{closed_port}")
+    gateway.wait_idle()  # RCPT is answered by rows
     return AWAY
 
 
