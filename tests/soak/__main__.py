@@ -84,6 +84,7 @@ ACCEPTANCE: Final = {
         ("2: the invariant, and each violation of it", "tests/domain/test_books.py"),
         ("3: 2,000 to 200,000 deferred recipients", f"{BENCH} queue"),
         ("3: the rows of the queue, kept and built anew", "tests/projections/test_models.py"),
+        ("1: a backup has the mail of a server that is away", "tests/e2e/test_routes.py"),
         ("4: MX and MTA-STS through a whole gateway", "tests/e2e/test_mx.py"),
         ("5: Postfix, Exim and OpenSMTPD, both ways", "tests/e2e/test_interop.py"),
         ("6: mail on to the next host, beside Postfix", f"{BENCH} relay"),
