@@ -1,4 +1,4 @@
-"""An empty database, and one with the tables of all models and a world folded into them."""
+"""A database without rows, and one with the tables of all models and a world folded into them."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,13 @@ from tests.projections.rows import all_models
 
 
 @pytest.fixture
-async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
+def pool(emptied_pool: Pool) -> Pool:
+    return emptied_pool
+
+
+@pytest.fixture
+async def untouched_pool(postgres_dsn: str) -> AsyncIterator[Pool]:
+    """A database of its own, for modules that look at which tables there are: they call it `pool`."""
     async with open_pool(postgres_dsn) as pool:
         yield pool
 

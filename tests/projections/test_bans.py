@@ -145,8 +145,8 @@ async def test_a_ban_goes_with_the_traffic_log_of_its_day(pool: Pool, log: Log) 
     assert await tables(pool, log.model.schema) == live
 
 
-async def test_tables_that_are_not_there_cannot_answer(pool: Pool, log: Log) -> None:
-    async with pool.rows() as rows:
+async def test_tables_that_are_not_there_cannot_answer(untouched_pool: Pool) -> None:
+    async with untouched_pool.rows() as rows:
         with pytest.raises(Unavailable, match="bans_v1 are not there"):
             await last_change(rows)
 

@@ -20,6 +20,11 @@ from tests.projections.rows import fold, tables
 from tests.projections.world import World, stored
 
 
+@pytest.fixture
+def pool(untouched_pool: Pool) -> Pool:
+    return untouched_pool
+
+
 class Fragile(QuotaModel):
     """A fold that fails in the middle of its transaction, after it has written."""
 

@@ -34,6 +34,11 @@ AT: Final = Position(100)  # where the older one stopped
 
 
 @pytest.fixture
+def pool(untouched_pool: Pool) -> Pool:
+    return untouched_pool
+
+
+@pytest.fixture
 async def world(pool: Pool) -> World:
     """An older quota that stopped, a newer one that went on, and a trace of a build that is yet to come."""
     world = busy_world(61, 60)
