@@ -10,6 +10,7 @@ from projections.trace.project import TraceModel
 from tests.projections.banning import ban_some
 from tests.projections.busy import busy_world
 from tests.projections.forwarding import forward_some
+from tests.projections.holding import hold_some
 from tests.projections.rows import Table, all_models, fold, tables
 from tests.projections.world import World
 from tests.sizes import size
@@ -31,6 +32,7 @@ async def test_dropped_and_rebuilt_rows_are_the_same(pool: Pool) -> None:
     world = busy_world(1, MAILS)
     ban_some(world, 20)
     forward_some(world)
+    hold_some(world)
     await create(pool, all_models(world.keys))
     rows = await _rows(pool, world)
     trace = schema_of(TraceModel)
@@ -43,6 +45,7 @@ async def test_how_the_log_is_cut_into_batches_does_not_matter(pool: Pool, batch
     world = busy_world(2, 60)
     ban_some(world, 20)
     forward_some(world)
+    hold_some(world)
     await create(pool, all_models(world.keys))
     assert await _rows(pool, world, batch) == await _rows(pool, world)
 
@@ -51,6 +54,7 @@ async def test_the_same_events_twice_change_nothing(pool: Pool) -> None:
     world, chance = busy_world(3, 80), random.Random(3)
     ban_some(world, 20)
     forward_some(world)
+    hold_some(world)
     models = all_models(world.keys)
     await create(pool, models)
     once = await _rows(pool, world)
