@@ -61,6 +61,7 @@ class Host:
     rejected: set[str] = field(default_factory=set)  # recipients that got 550
     dropped: int = 0  # mails that came whole and got no answer
     _server: asyncio.Server | None = None
+    _sessions: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(
@@ -72,6 +73,13 @@ class Host:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    async def end(self) -> None:
+        """Hang up on everybody too."""
+        self.close()
+        for session in self._sessions:
+            session.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
 
     async def be_fickle(self, chance: random.Random, moods: Moods, told: dict[Failing, int]) -> None:
         """Fail now and then, until cancelled. told: counts how often which way."""
@@ -90,9 +98,17 @@ class Host:
             await self.open()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await self._converse(reader, writer)
-        writer.close()
+        session = asyncio.current_task()
+        assert session is not None
+        self._sessions.add(session)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._converse(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._sessions.discard(session)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.failing is Failing.IS_BUSY:
@@ -192,7 +208,7 @@ async def running_hosts(number: int, moods: Moods, chance: random.Random) -> Asy
     finally:
         await hosts.be_well()
         for host in found:
-            host.close()
+            await host.end()
 
 
 def _free_port() -> int:
