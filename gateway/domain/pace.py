@@ -87,7 +87,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Situation:
     """A destination as it is now. places: connections that are open or being made, of all relays."""
 
     bounds: Bounds
@@ -138,21 +138,21 @@ class Suspended:
 Grant = Granted | Full | Later | Suspended
 
 
-def ask(standing: Standing, *, at: datetime) -> Grant:
+def ask(situation: Situation, *, at: datetime) -> Grant:
     """May there be one more connection, and a mail by it?"""
-    pace = standing.pace
-    if pace.probe_at is not None and at < pace.probe_at and not standing.places:
+    pace = situation.pace
+    if pace.probe_at is not None and at < pace.probe_at and not situation.places:
         return Suspended(pace.probe_at, pace.why)
-    if standing.places >= standing.places_max:  # of a suspended one: a probe is under way, or who was there
+    if situation.places >= situation.places_max:  # of a suspended one: a probe is under way, or who was there
         return Full()
-    return next_mail(standing, at=at, patience_s=0)
+    return next_mail(situation, at=at, patience_s=0)
 
 
-def next_mail(standing: Standing, *, at: datetime, patience_s: float = KEPT_S) -> Granted | Later:
+def next_mail(situation: Situation, *, at: datetime, patience_s: float = KEPT_S) -> Granted | Later:
     """May a mail more go, by a connection there is? They follow each other in even steps, so that there are
     never more in a minute, whoever brings them. A step that is near is kept for a connection there is, and no
     other one is made for it."""
-    pace, most = standing.pace, standing.bounds.mails_a_minute
+    pace, most = situation.pace, situation.bounds.mails_a_minute
     if most is None:
         return Granted(pace)
     mail_at = max(pace.next_mail_at or at, at)

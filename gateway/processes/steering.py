@@ -19,7 +19,7 @@ from gateway.domain.standing import Toward
 from gateway.domain.steering import Deed, Hold, Release, Retry, Waiting, changes, steered
 from gateway.mail.ids import MailId
 from gateway.ports import Clock, Entropy, EventLog, KeyForgotten, KeyStore, Lane, Position, Unavailable
-from gateway.processes.holding import Holding
+from gateway.processes.standing import StandingHolds
 from projections.checkpoint import reached
 from projections.queue import leases, listing, pacing
 from projections.queue.leases import Lease
@@ -104,8 +104,8 @@ class Steering:
         The rows know then whom relays have held until now: nobody is passed over by a release, which leaves
         those that another standing hold is of (Choice.stands).
         """
-        holding = Holding(self._log, self._keys, self._entropy)
-        do = holding.hold if isinstance(deed, Hold) else holding.release
+        holds = StandingHolds(self._log, self._keys, self._entropy)
+        do = holds.hold if isinstance(deed, Hold) else holds.release
         position = await do(toward, stamp, why=why)
         await self._reach(await self._log.last())
         return position is not None

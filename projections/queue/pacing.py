@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from gateway.domain import pace
-from gateway.domain.pace import Bounds, Grant, Granted, Later, Pace, Standing
+from gateway.domain.pace import Bounds, Grant, Granted, Later, Pace, Situation
 from projections.directory.project import DirectoryModel
 from projections.queue.project import QueueModel
 from projections.readmodel import Rows, schema_of
@@ -24,7 +24,7 @@ from projections.readmodel import Rows, schema_of
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 
-class Place(NamedTuple):
+class PlaceKey(NamedTuple):
     """A connection's. token: made for it (entropy), behind that of its relay."""
 
     destination: str
@@ -39,16 +39,16 @@ class Seen:
     """
 
     known: Pace
-    standing: Standing
+    situation: Situation
     others: int
     at: datetime  # by the database's clock
 
     @property
     def pace(self) -> Pace:
-        return self.standing.pace
+        return self.situation.pace
 
 
-What = Callable[[Seen], Pace]
+Change = Callable[[Seen], Pace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +117,30 @@ _SUSPENDED: Final = f"""FROM leases.destination AS d WHERE d.suspended_at IS NOT
     WHERE r.destination = d.name AND r.outcome = 'waiting')"""
 
 
-async def take(rows: Rows, place: Place, bounds: Bounds, *, seconds: float) -> tuple[Grant, Standing]:
+async def take(rows: Rows, place: PlaceKey, bounds: Bounds, *, seconds: float) -> tuple[Grant, Situation]:
     """A place for one more connection, for so long. bounds: the gateway's. Returns how the destination
     stands, too. Within a transaction."""
     seen = await _lock(rows, place, bounds)
-    grant, standing = pace.ask(seen.standing, at=seen.at), seen.standing
+    grant, situation = pace.ask(seen.situation, at=seen.at), seen.situation
     if isinstance(grant, Granted):
         await rows.execute(TAKE, place.token, place.destination, timedelta(seconds=seconds))
-        standing = replace(standing, pace=grant.pace, places=standing.places + 1)
+        situation = replace(situation, pace=grant.pace, places=situation.places + 1)
         await _write(rows, place.destination, seen.known, grant.pace)
-    return grant, standing
+    return grant, situation
 
 
-async def next_mail(rows: Rows, place: Place, bounds: Bounds) -> Granted | Later:
+async def next_mail(rows: Rows, place: PlaceKey, bounds: Bounds) -> Granted | Later:
     """One mail more. Within a transaction."""
     seen = await _lock(rows, place, bounds)
-    grant = pace.next_mail(seen.standing, at=seen.at)
+    grant = pace.next_mail(seen.situation, at=seen.at)
     if isinstance(grant, Granted):
         await _write(rows, place.destination, seen.known, grant.pace)
     return grant
 
 
 async def change(
-    rows: Rows, place: Place, bounds: Bounds, what: What, *, is_open: bool
-) -> tuple[Pace, Standing]:
+    rows: Rows, place: PlaceKey, bounds: Bounds, what: Change, *, is_open: bool
+) -> tuple[Pace, Situation]:
     """What is known of a destination before, and how it stands after. is_open: the place is that of an open
     connection from here on. Within a transaction."""
     seen = await _lock(rows, place, bounds)
@@ -148,14 +148,14 @@ async def change(
     if is_open:
         await rows.execute(OPEN, place.token)
     await _write(rows, place.destination, seen.known, after)
-    return seen.known, replace(seen.standing, pace=after)
+    return seen.known, replace(seen.situation, pace=after)
 
 
-async def look(rows: Rows, destinations: Collection[str], bounds: Bounds) -> dict[str, Standing]:
+async def look(rows: Rows, destinations: Collection[str], bounds: Bounds) -> dict[str, Situation]:
     """How they stand now; without those that no relay has ever connected to."""
     found = await rows.fetch(LOOK, list(destinations))
     return {
-        row["name"]: _standing(Pace(*list(row.values())[1:9]), row, row["way_now"], bounds) for row in found
+        row["name"]: _situation(Pace(*list(row.values())[1:9]), row, row["way_now"], bounds) for row in found
     }
 
 
@@ -202,18 +202,18 @@ async def suspended_count(rows: Rows) -> int:
     return count
 
 
-async def _lock(rows: Rows, place: Place, bounds: Bounds) -> Seen:
+async def _lock(rows: Rows, place: PlaceKey, bounds: Bounds) -> Seen:
     kept = await rows.fetchrow(LOCK, place.destination, Pace().window)
     seen = await rows.fetchrow(COUNT, place.destination, place.token)
     assert kept is not None, place
     assert seen is not None, place
     known = Pace(*kept.values())
-    return Seen(known, _standing(known, seen, seen["way"], bounds), seen["others"], seen["at"])
+    return Seen(known, _situation(known, seen, seen["way"], bounds), seen["others"], seen["at"])
 
 
-def _standing(known: Pace, row: asyncpg.Record, way: str, bounds: Bounds) -> Standing:
+def _situation(known: Pace, row: asyncpg.Record, way: str, bounds: Bounds) -> Situation:
     said = bounds.within(row["relay_connections_max"], row["relay_mails_a_minute"])
-    return Standing(said, known.by(way), row["places"])
+    return Situation(said, known.by(way), row["places"])
 
 
 async def _write(rows: Rows, destination: str, before: Pace, after: Pace) -> None:

@@ -20,7 +20,7 @@ from gateway.domain.pace import (
     Granted,
     Later,
     Pace,
-    Standing,
+    Situation,
     Suspended,
     ask,
     destination_name,
@@ -36,8 +36,8 @@ NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
 WHY = "The host does not answer"
 
 
-def standing(pace: Pace, places: int = 0, most: int = 20, mails: int | None = None) -> Standing:
-    return Standing(Bounds(most, mails), pace, places)
+def situation(pace: Pace, places: int = 0, most: int = 20, mails: int | None = None) -> Situation:
+    return Situation(Bounds(most, mails), pace, places)
 
 
 def silent(pace: Pace, times: int, *, at: datetime = NOW) -> Pace:
@@ -49,13 +49,13 @@ def silent(pace: Pace, times: int, *, at: datetime = NOW) -> Pace:
 @given(st.integers(0, 50), st.integers(1, 30))
 def test_there_are_never_more_connections_than_the_most(connections: int, most: int) -> None:
     wide = Pace(1_000.0)
-    assert isinstance(ask(standing(wide, connections, most), at=NOW), Granted) == (connections < most)
+    assert isinstance(ask(situation(wide, connections, most), at=NOW), Granted) == (connections < most)
 
 
 def test_a_new_destination_begins_with_some_and_each_window_of_mails_opens_one_more() -> None:
     pace = Pace()
-    assert isinstance(ask(standing(pace, CONNECTIONS_START - 1), at=NOW), Granted)
-    assert ask(standing(pace, CONNECTIONS_START), at=NOW) == Full()
+    assert isinstance(ask(situation(pace, CONNECTIONS_START - 1), at=NOW), Granted)
+    assert ask(situation(pace, CONNECTIONS_START), at=NOW) == Full()
     assert told(pace, CONNECTIONS_START, 0, connections_max=20).window == CONNECTIONS_START + 1
     assert told(pace, 1_000, 0, connections_max=20).window == 20
 
@@ -68,7 +68,7 @@ def test_whatever_becomes_of_mails_one_connection_is_left_and_no_more_than_the_m
     for went, deferred in mails:
         pace = told(pace, went, deferred, connections_max=most)
         assert 1 <= pace.window <= max(1, most)
-    assert isinstance(ask(standing(pace, 0, most), at=NOW), Granted)
+    assert isinstance(ask(situation(pace, 0, most), at=NOW), Granted)
 
 
 def test_deferrals_close_the_window_down_to_one_connection() -> None:
@@ -88,13 +88,13 @@ def test_one_connection_too_many_is_no_sign_of_a_host_that_is_away() -> None:
 
 def test_a_destination_that_does_not_answer_is_suspended_and_probed_by_one_connection() -> None:
     almost = silent(Pace(), FAILURES_MAX - 1)
-    assert isinstance(ask(standing(almost), at=NOW), Granted)
+    assert isinstance(ask(situation(almost), at=NOW), Granted)
     pace = silent(almost, 1)
     assert (pace.suspended_at, pace.why) == (NOW, WHY)
-    assert ask(standing(pace), at=NOW) == Suspended(NOW + PROBE_FIRST, WHY)
+    assert ask(situation(pace), at=NOW) == Suspended(NOW + PROBE_FIRST, WHY)
     then = NOW + PROBE_FIRST
-    assert isinstance(ask(standing(pace), at=then), Granted)
-    assert ask(standing(pace, 1), at=then) == Full()
+    assert isinstance(ask(situation(pace), at=then), Granted)
+    assert ask(situation(pace, 1), at=then) == Full()
 
 
 def test_pauses_between_probes_grow_up_to_the_longest() -> None:
@@ -138,7 +138,7 @@ def test_of_another_way_nothing_is_known_but_when_the_next_mail_may_go() -> None
 def test_relays_end_no_fewer_connections_than_are_too_many_and_each_ends_its_own(
     ours: list[int], most: int
 ) -> None:
-    stands = standing(Pace(1_000.0), sum(ours), most)
+    stands = situation(Pace(1_000.0), sum(ours), most)
     ended = [stands.to_end(each) for each in ours]
     assert all(0 <= end <= own for end, own in zip(ended, ours, strict=True))
     excess = max(0, sum(ours) - most)
@@ -169,7 +169,7 @@ def test_there_are_never_more_mails_in_a_minute_than_the_most_whoever_asks(
     pace, at, gone = Pace(), NOW, list[datetime]()
     for after_ms, is_connection in asked:
         at += timedelta(milliseconds=after_ms)
-        stands = standing(pace, 0, mails=most)
+        stands = situation(pace, 0, mails=most)
         grant = ask(stands, at=at) if is_connection else next_mail(stands, at=at)
         if isinstance(grant, Granted):
             pace = grant.pace
@@ -178,16 +178,16 @@ def test_there_are_never_more_mails_in_a_minute_than_the_most_whoever_asks(
 
 
 def test_a_step_that_is_near_is_for_a_connection_there_is() -> None:
-    first = next_mail(standing(Pace(), mails=60), at=NOW)
+    first = next_mail(situation(Pace(), mails=60), at=NOW)
     assert isinstance(first, Granted)
-    stands = standing(first.pace, 1, mails=60)
+    stands = situation(first.pace, 1, mails=60)
     assert ask(stands, at=NOW) == Later(1.0)
     assert next_mail(stands, at=NOW) == Granted(
         replace(first.pace, next_mail_at=NOW + timedelta(seconds=2)), 1.0
     )
-    slow = next_mail(standing(Pace(), mails=10), at=NOW)
+    slow = next_mail(situation(Pace(), mails=10), at=NOW)
     assert isinstance(slow, Granted)
-    assert next_mail(standing(slow.pace, 1, mails=10), at=NOW) == Later(6.0)
+    assert next_mail(situation(slow.pace, 1, mails=10), at=NOW) == Later(6.0)
 
 
 @given(st.lists(st.sampled_from(["opened", "silent", "full", "went", "deferred", "minute"]), max_size=60))
@@ -207,7 +207,7 @@ def test_whatever_happens_a_destination_is_asked_again_within_the_longest_pause(
                 pace = told(pace, 0, 3, connections_max=20)
             case _:
                 at += timedelta(minutes=1)
-        grant = ask(standing(pace), at=at)
+        grant = ask(situation(pace), at=at)
         assert isinstance(grant, Granted | Suspended)
         assert isinstance(grant, Granted) or at < grant.until <= at + PROBE_LAST
 

@@ -20,7 +20,7 @@ from typing import Final, assert_never
 from gateway.domain.agency import NextHop
 from gateway.domain.delivery import suspended
 from gateway.domain.events import MailDeferred
-from gateway.domain.pace import Bounds, Full, Later, Pace, Standing, Suspended, in_hand_max
+from gateway.domain.pace import Bounds, Full, Later, Pace, Situation, Suspended, in_hand_max
 from gateway.ports import Clock, ContentStore
 from gateway.processes import maillog
 from gateway.processes.patience import patiently
@@ -103,7 +103,7 @@ class Destination:
     clock."""
 
     name: str
-    standing: Standing
+    situation: Situation
     measured_from_s: float
     lines: dict[tuple[Goal, Wanted, NextHop | None], Line] = field(default_factory=dict)
     workers: int = 0  # connections, made or in the making, or asked for
@@ -129,14 +129,14 @@ class Destination:
 
     def must_end(self, place: Place, now_s: float) -> bool:
         """True for a connection that is one too many by now, or whose place was lost."""
-        if not place.is_leaving and self.leaving < self.standing.to_end(self.places):
+        if not place.is_leaving and self.leaving < self.situation.to_end(self.places):
             place.is_leaving = True
             self.leaving += 1
         return place.is_leaving or place.ends_s <= now_s
 
     @property
     def pace(self) -> Pace:
-        return self.standing.pace
+        return self.situation.pace
 
     @property
     def asked_from_s(self) -> float:
@@ -196,7 +196,7 @@ class Destinations:
     def assign(self, job: Job, goal: Goal, wanted: Wanted) -> None:
         destination = self._all.get(job.destination)
         if destination is None:
-            destination = Destination(job.destination, Standing(self._bounds), self._clock.monotonic())
+            destination = Destination(job.destination, Situation(self._bounds), self._clock.monotonic())
             self._all[job.destination] = destination
         until = destination.put_off_until(self._clock.now())
         if until is not None:
@@ -243,16 +243,16 @@ class Destinations:
         if not names:
             return
         look = partial(self._paces.look, names)
-        for name, standing in (await patiently(self._clock, "look at destinations", look)).items():
+        for name, situation in (await patiently(self._clock, "look at destinations", look)).items():
             if name in self._all:
-                self._all[name].standing = standing
+                self._all[name].situation = situation
 
     # --- connections ------------------------------------------------------------------------------------
 
     def _staff(self, destination: Destination) -> None:
         """One more connection, when jobs wait and nobody is free for them."""
         is_wanted = any(line.unattended for line in destination.lines.values())
-        most, now_s = destination.standing.places_max, self._clock.monotonic()
+        most, now_s = destination.situation.places_max, self._clock.monotonic()
         is_full = destination.workers >= most or now_s < destination.asked_from_s
         if is_wanted and not is_full:
             destination.workers += 1
@@ -276,14 +276,14 @@ class Destinations:
             release = partial(self._paces.release, [place])
             await patiently(self._clock, "end a connection", release)
             del self._places[place.token]
-            standing = destination.standing
-            destination.standing = replace(standing, places=max(0, standing.places - 1))
+            situation = destination.situation
+            destination.situation = replace(situation, places=max(0, situation.places - 1))
         self._staff(destination)
 
     async def _take_place(self, destination: Destination) -> Place | None:
         """A place for a connection. None: it is not to be, and nobody waits for it here."""
         take = partial(self._paces.take, destination.name)
-        answer, destination.standing = await patiently(self._clock, "take a place", take)
+        answer, destination.situation = await patiently(self._clock, "take a place", take)
         match answer:
             case Place():
                 destination.places += 1
@@ -369,10 +369,10 @@ class Destinations:
             )
 
     async def _heard(
-        self, destination: Destination, tell: Callable[[], Awaitable[tuple[Pace, Standing]]]
+        self, destination: Destination, tell: Callable[[], Awaitable[tuple[Pace, Situation]]]
     ) -> None:
         """Have all relays know of it, and know what they do."""
-        before, destination.standing = await patiently(self._clock, "tell of a destination", tell)
+        before, destination.situation = await patiently(self._clock, "tell of a destination", tell)
         after = destination.pace
         if before.suspended_at is None and after.probe_at is not None:
             maillog.destination_suspended(
@@ -386,7 +386,7 @@ class Destinations:
         is_deferred = any(isinstance(fact.event, MailDeferred) for fact in conclusion.facts)
         untold, window = destination.untold, destination.pace.window
         untold["deferred" if is_deferred else "went"] += 1
-        opens = untold["went"] >= window and window < destination.standing.bounds.connections
+        opens = untold["went"] >= window and window < destination.situation.bounds.connections
         if opens or (untold["deferred"] and window > 1):
             tell = partial(self._paces.told, place, untold["went"], untold["deferred"])
             untold.clear()
@@ -516,7 +516,7 @@ class Destinations:
     async def _may_go(self, destination: Destination, place: Place) -> bool:
         """Wait until a mail more may go to it. False: that is not soon, and nobody connects until then."""
         may_bring, place.may_bring = place.may_bring, False
-        if may_bring or destination.standing.bounds.mails_a_minute is None:
+        if may_bring or destination.situation.bounds.mails_a_minute is None:
             return True
         ask = partial(self._paces.next_mail, place)
         answer = await patiently(self._clock, "ask for a mail's turn", ask)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from gateway.domain import pace
-from gateway.domain.pace import PROBE_FIRST, Bounds, Full, Granted, Later, Pace, Standing, Suspended
+from gateway.domain.pace import PROBE_FIRST, Bounds, Full, Granted, Later, Pace, Situation, Suspended
 from gateway.ports import Clock, Entropy
 from projections.queue import pacing
 from projections.readmodel import Pool
@@ -37,22 +37,22 @@ class Paces(Protocol):
     async def inherit(self) -> None:
         """Give up the places of the process before, which is dead. Once: none is taken yet."""
 
-    async def take(self, destination: str) -> tuple[Place | Full | Later | Suspended, Standing]:
+    async def take(self, destination: str) -> tuple[Place | Full | Later | Suspended, Situation]:
         """A place for one more connection, with a first mail."""
 
     async def next_mail(self, place: Place) -> Granted | Later:
         """One mail more, by a connection there is."""
 
-    async def opened(self, place: Place) -> tuple[Pace, Standing]:
+    async def opened(self, place: Place) -> tuple[Pace, Situation]:
         """Its host takes mail."""
 
-    async def refused(self, place: Place, why: str) -> tuple[Pace, Standing]:
+    async def refused(self, place: Place, why: str) -> tuple[Pace, Situation]:
         """It came to nothing."""
 
-    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Standing]:
+    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Situation]:
         """What became of mails on it."""
 
-    async def look(self, destinations: Collection[str]) -> Mapping[str, Standing]:
+    async def look(self, destinations: Collection[str]) -> Mapping[str, Situation]:
         """How they stand now, of those that anybody knows."""
 
     async def renew(self, places: Sequence[Place]) -> None:
@@ -86,35 +86,35 @@ class PaceRows:
         async with self._pool.rows() as rows:
             await pacing.inherit(rows, self._holder)
 
-    async def take(self, destination: str) -> tuple[Place | Full | Later | Suspended, Standing]:
+    async def take(self, destination: str) -> tuple[Place | Full | Later | Suspended, Situation]:
         ends_s = self._clock.monotonic() + PLACE_S
         token = f"{self._holder}.{self._entropy(TOKEN_OCTETS).hex()}"
         async with self._pool.transaction() as rows:
-            asked = pacing.Place(destination, token)
-            grant, standing = await pacing.take(rows, asked, self._bounds, seconds=PLACE_S)
-        return (Place(destination, token, ends_s) if isinstance(grant, Granted) else grant), standing
+            asked = pacing.PlaceKey(destination, token)
+            grant, situation = await pacing.take(rows, asked, self._bounds, seconds=PLACE_S)
+        return (Place(destination, token, ends_s) if isinstance(grant, Granted) else grant), situation
 
     async def next_mail(self, place: Place) -> Granted | Later:
         async with self._pool.transaction() as rows:
             return await pacing.next_mail(rows, _key(place), self._bounds)
 
-    async def opened(self, place: Place) -> tuple[Pace, Standing]:
+    async def opened(self, place: Place) -> tuple[Pace, Situation]:
         return await self._change(place, lambda seen: pace.opened(seen.pace), is_open=True)
 
-    async def refused(self, place: Place, why: str) -> tuple[Pace, Standing]:
+    async def refused(self, place: Place, why: str) -> tuple[Pace, Situation]:
         def what(seen: pacing.Seen) -> Pace:
             return pace.refused(seen.pace, seen.others, at=seen.at, why=why, first=self._probe_first)
 
         return await self._change(place, what, is_open=False)
 
-    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Standing]:
+    async def told(self, place: Place, went: int, deferred: int) -> tuple[Pace, Situation]:
         def what(seen: pacing.Seen) -> Pace:
-            most = seen.standing.bounds.connections
+            most = seen.situation.bounds.connections
             return pace.told(seen.pace, went, deferred, connections_max=most)
 
         return await self._change(place, what, is_open=True)
 
-    async def look(self, destinations: Collection[str]) -> Mapping[str, Standing]:
+    async def look(self, destinations: Collection[str]) -> Mapping[str, Situation]:
         async with self._pool.rows() as rows:
             return await pacing.look(rows, destinations, self._bounds)
 
@@ -130,10 +130,10 @@ class PaceRows:
         async with self._pool.rows() as rows:
             await pacing.release(rows, [place.token for place in places])
 
-    async def _change(self, place: Place, what: pacing.What, *, is_open: bool) -> tuple[Pace, Standing]:
+    async def _change(self, place: Place, what: pacing.Change, *, is_open: bool) -> tuple[Pace, Situation]:
         async with self._pool.transaction() as rows:
             return await pacing.change(rows, _key(place), self._bounds, what, is_open=is_open)
 
 
-def _key(place: Place) -> pacing.Place:
-    return pacing.Place(place.destination, place.token)
+def _key(place: Place) -> pacing.PlaceKey:
+    return pacing.PlaceKey(place.destination, place.token)

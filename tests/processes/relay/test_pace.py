@@ -143,9 +143,9 @@ async def test_when_fewer_connections_are_allowed_each_relay_ends_its_share(pool
     wide, narrow = relays(pool, 1, Bounds(20)), relays(pool, 1, Bounds(2))
     for _ in range(CONNECTIONS_START):
         await wide[0].take("ag_dld")
-    standing = (await narrow[0].look(["ag_dld", "unknown.example"]))["ag_dld"]
-    assert (standing.places, standing.places_max) == (5, 2)
-    assert (standing.to_end(5), standing.to_end(2)) == (3, 2)
+    situation = (await narrow[0].look(["ag_dld", "unknown.example"]))["ag_dld"]
+    assert (situation.places, situation.places_max) == (5, 2)
+    assert (situation.to_end(5), situation.to_end(2)) == (3, 2)
 
 
 async def test_what_nobody_has_asked_for_is_forgotten(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,9 +161,9 @@ async def test_a_suspension_is_over_when_mail_goes_another_way(setting: Routed) 
     expected = {history: Position(at) for history, at in switched.expected.items()}
     await setting.world.log.append_guarded(switched.facts, expected, switched.versions)
     await setting.fold()
-    place, standing = await paces.take(dld)
+    place, situation = await paces.take(dld)
     assert isinstance(place, Place)
-    assert (standing.pace.window, standing.places) == (CONNECTIONS_START, 1)
+    assert (situation.pace.window, situation.places) == (CONNECTIONS_START, 1)
 
 
 async def test_an_agency_says_how_many_connections_and_mails_its_servers_bear(setting: Routed) -> None:
@@ -171,9 +171,9 @@ async def test_an_agency_says_how_many_connections_and_mails_its_servers_bear(se
     agencies = setting.registry(Agencies)
     await agencies.set_limits(dld, {"relay_connections_max": 2, "relay_mails_a_minute": 1})
     await setting.fold()
-    place, standing = await paces.take(dld)
+    place, situation = await paces.take(dld)
     assert isinstance(place, Place)
-    assert standing.bounds == Bounds(2, 1)
+    assert situation.bounds == Bounds(2, 1)
     later, _ = await paces.take(dld)
     assert isinstance(later, Later)
     assert 0 < later.seconds <= 60
@@ -181,7 +181,7 @@ async def test_an_agency_says_how_many_connections_and_mails_its_servers_bear(se
 
     await agencies.set_limits(dld, {"relay_mails_a_minute": None})
     await setting.fold()
-    assert await paces.next_mail(place) == Granted(standing.pace)
+    assert await paces.next_mail(place) == Granted(situation.pace)
     assert [type(answer) for answer, _ in [await paces.take(dld) for _ in range(2)]] == [Place, Full]
     assert (await paces.look([dld]))[dld].bounds == Bounds(2)
 

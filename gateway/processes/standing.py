@@ -24,7 +24,7 @@ from gateway.ports import START, Conflict, Entropy, EventLog, KeyStore, Position
 DECISIONS_MAX: Final = 10
 
 
-class Holding:
+class StandingHolds:
     """All raise Unavailable, Full."""
 
     def __init__(self, log: EventLog, keys: KeyStore, entropy: Entropy) -> None:
