@@ -58,6 +58,7 @@ class Setting:
     def __init__(self) -> None:
         self.world = World()
         self.clock = RealClock()
+        self.watched: MemoryPaces | None = None  # what the one relay of a test is to know of destinations
         self.world.clock = self.clock  # type: ignore[assignment]
         self.queue = MemoryQueue(self.world)
         self.means = Means(
@@ -71,7 +72,7 @@ class Setting:
 
     def paces(self) -> Paces:
         """For one relay; it has the destinations to itself."""
-        return MemoryPaces(self.clock, self.means.bounds)
+        return self.watched or MemoryPaces(self.clock, self.means.bounds)
 
     async def queued(
         self,

@@ -217,8 +217,7 @@ async def test_a_slow_destination_with_many_mails_leaves_room_for_a_good_one(set
 
 async def test_a_host_that_puts_mails_off_is_left_one_connection(setting: Setting) -> None:
     await setting.queued(mails=40)
-    known = MemoryPaces(setting.clock, setting.means.bounds)
-    setting.paces = lambda: known  # type: ignore[method-assign]
+    setting.watched = known = MemoryPaces(setting.clock, setting.means.bounds)
     async with Host(says={"RCPT": "451 4.7.1 greylisted"}).listening() as host, setting.relay(host):
         await deferred(setting, 40)
     assert known.known[DLD].window == 1.0
@@ -228,8 +227,7 @@ async def test_a_host_that_puts_mails_off_is_left_one_connection(setting: Settin
 async def test_a_fast_host_gets_more_connections_than_it_began_with(setting: Setting) -> None:
     setting.means = replace(setting.means, bounds=Bounds(8))
     await setting.queued(mails=300)
-    known = MemoryPaces(setting.clock, Bounds(8))
-    setting.paces = lambda: known  # type: ignore[method-assign]
+    setting.watched = known = MemoryPaces(setting.clock, Bounds(8))
     async with Host().listening() as host, setting.relay(host):
         outcomes = await setting.outcomes(300)
     assert {type(outcome) for outcome in outcomes} == {MailRelayed}
@@ -238,8 +236,7 @@ async def test_a_fast_host_gets_more_connections_than_it_began_with(setting: Set
 
 
 async def test_mails_go_at_even_steps_to_a_destination_that_takes_so_many_a_minute(setting: Setting) -> None:
-    known = MemoryPaces(setting.clock, Bounds(4, mails_a_minute=600))
-    setting.paces = lambda: known  # type: ignore[method-assign]
+    setting.watched = known = MemoryPaces(setting.clock, Bounds(4, mails_a_minute=600))
     await setting.queued(mails=12)
     begun = setting.clock.now()
     async with Host().listening() as host, setting.relay(host):
