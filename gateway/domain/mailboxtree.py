@@ -1,15 +1,26 @@
-"""MailboxTree: which mailboxes an account has. It begins with INBOX; folders come later.
+"""MailboxTree: which mailboxes an account has, how they lie in one another, and which it subscribes to.
 
-Mailboxes are told apart by opaque ids, so a rename moves nothing and a delivery names no folder.
+Mailboxes are told apart by opaque ids, so a rename moves nothing and a delivery names no folder. Names are
+the account's own words and sealed under its key; decisions that rest on them open them first (open_tree.py).
 
-Source: RFC 9051 §5.1 (INBOX); RFC 6154 (special use); architecture §1 (UIDVALIDITY of the k-th mailbox).
+Source: RFC 9051 §5.1 (names, INBOX); RFC 6154 (special use); architecture §1 (UIDVALIDITY of
+the k-th mailbox).
 """
 
-from typing import ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
-from gateway.domain.aggregate import Aggregate, CreatedEvent
+from msgspec import Struct
+
+from gateway.domain.aggregate import Aggregate, AggregateEvent, CreatedEvent
 from gateway.domain.events import Stamp
 from gateway.mail.ids import AccountId, MailboxId
+
+Role = Literal["inbox", "archive", "drafts", "flagged", "junk", "sent", "trash"]  # RFC 6154 §2
+
+
+class NameSecret(Struct, frozen=True):
+    name: str  # of this level alone, in Unicode NFC
 
 
 class TreeCreated(CreatedEvent, frozen=True, kw_only=True):
@@ -22,6 +33,68 @@ class TreeCreated(CreatedEvent, frozen=True, kw_only=True):
     mailbox_id: MailboxId  # of INBOX
 
 
+class MailboxCreated(AggregateEvent, frozen=True, kw_only=True):
+    """One more mailbox. name: NameSecret under the account's key; parent_id: None at the top."""
+
+    TOPIC: ClassVar[str] = "mailbox.created/1"
+
+    mailbox_id: MailboxId
+    parent_id: MailboxId | None = None
+    name: bytes
+    role: Role | None = None
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        aggregate.nodes[self.mailbox_id] = Node(self.parent_id, self.name, self.role)
+
+
+class MailboxRenamed(AggregateEvent, frozen=True, kw_only=True):
+    """It has another name, another place, or both; what lies below it goes along."""
+
+    TOPIC: ClassVar[str] = "mailbox.renamed/1"
+
+    mailbox_id: MailboxId
+    parent_id: MailboxId | None = None
+    name: bytes
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        node = aggregate.nodes[self.mailbox_id]
+        aggregate.nodes[self.mailbox_id] = replace(node, parent_id=self.parent_id, name=self.name)
+
+
+class MailboxDeleted(AggregateEvent, frozen=True, kw_only=True):
+    """It is gone, and its messages are expunged."""
+
+    TOPIC: ClassVar[str] = "mailbox.deleted/1"
+
+    mailbox_id: MailboxId
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        del aggregate.nodes[self.mailbox_id]
+
+
+class MailboxSubscribed(AggregateEvent, frozen=True, kw_only=True):
+    """Whether clients that look at subscribed mailboxes alone show it (RFC 9051 §6.3.7)."""
+
+    TOPIC: ClassVar[str] = "mailbox.subscribed/1"
+
+    mailbox_id: MailboxId
+    is_subscribed: bool
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        node = aggregate.nodes[self.mailbox_id]
+        aggregate.nodes[self.mailbox_id] = replace(node, is_subscribed=self.is_subscribed)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A mailbox in the tree. name: sealed; b"" of INBOX."""
+
+    parent_id: MailboxId | None
+    name: bytes
+    role: Role | None
+    is_subscribed: bool = True
+
+
 class MailboxTree(Aggregate):
     TOPIC: ClassVar[str] = "tree"
 
@@ -29,6 +102,7 @@ class MailboxTree(Aggregate):
         self.account_id = account_id
         self.base = base
         self.inbox_id = mailbox_id
+        self.nodes: dict[MailboxId, Node] = {mailbox_id: Node(None, b"", "inbox")}
 
     @classmethod
     def create(cls, account_id: AccountId, stamp: Stamp, *, base: int, inbox_id: MailboxId) -> Self:
@@ -36,7 +110,17 @@ class MailboxTree(Aggregate):
             TreeCreated, tree_id(account_id), stamp, account_id=account_id, base=base, mailbox_id=inbox_id
         )
 
+    @property
+    def is_new(self) -> bool:
+        """Nobody has decided anything about it yet."""
+        return self.version == 1
+
 
 def tree_id(account_id: AccountId) -> str:
     """`tree_…`: an aggregate's id is its own even where it is one with its account."""
     return "tree" + account_id.removeprefix("acc")
+
+
+def name_label(mailbox_id: MailboxId) -> str:
+    """The label under which a NameSecret is sealed."""
+    return f"name {mailbox_id}"

@@ -35,6 +35,8 @@ TEXTS = {
     "cause": "4711",
     "ban_id": "ban_01kamz1x2y3z4a5b6c7d8e9f0g",
     "uids": "1:3,7",
+    "to_mailbox_id": "mbx_01kamz0000000000000000000a",
+    "parent_id": "mbx_01kamz0000000000000000000b",
 }
 
 

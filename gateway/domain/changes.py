@@ -1,0 +1,83 @@
+"""What people change in their mailboxes: facts of `ev.box.<slot>.<account_id>`.
+
+A change names the mailbox by its id, the UIDs its session saw, and its condition; the fold decides for each
+message and says so in `change_outcome`. So it is a fact in any case, and a session answers from the outcome
+alone, whoever else changed the mailbox meanwhile.
+
+uids: a set as in `gateway.mail.uids`, never `*`, of at most RANGES_MAX ranges; a session makes several facts
+of more. Flags stand in the clear: what a STORE changes depends on them, and numbers never depend on a seal.
+
+Source: architecture §1, §2 (imap); RFC 9051 §6.4.6 (STORE), §6.4.3 (EXPUNGE), §6.4.7 (COPY), §6.4.8 (MOVE),
+§6.3.12 (APPEND); RFC 7162 §3.1.3 (UNCHANGEDSINCE).
+"""
+
+from typing import ClassVar, Final, Literal
+
+from gateway.domain.events import Event, Instant, Message, Wrap
+from gateway.mail.ids import AccountId, MailboxId, MailId
+
+RANGES_MAX: Final = 8_000  # about 120 KB of text: half of what an event should be at most (architecture §4)
+
+
+class MessageAppended(Event, frozen=True, kw_only=True):
+    """A client put a message into a mailbox. mail_id: its own; it labels the seal as that of a mail does."""
+
+    TOPIC: ClassVar[str] = "message.appended/1"
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    mail_id: MailId
+    message: Message
+    keys: tuple[Wrap, ...]
+    internal_date: Instant
+    flags: tuple[str, ...] = ()
+
+
+class Changed(Event, frozen=True, kw_only=True):
+    """What every change of messages carries that are there already."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: str
+
+
+class MessageFlagged(Changed, frozen=True, kw_only=True):
+    """unchanged_since: a message whose MODSEQ is above it keeps its flags; None: whatever it is."""
+
+    TOPIC: ClassVar[str] = "message.flagged/1"
+
+    how: Literal["add", "remove", "replace"]
+    flags: tuple[str, ...]
+    unchanged_since: int | None = None
+
+
+class MessageExpunged(Changed, frozen=True, kw_only=True):
+    """They are not shown any more. only_deleted: what has no \\Deleted by then stays."""
+
+    TOPIC: ClassVar[str] = "message.expunged/1"
+
+    only_deleted: bool = False
+
+
+class MessageCopied(Changed, frozen=True, kw_only=True):
+    """They are in another mailbox too, with flags and internal dates as here."""
+
+    TOPIC: ClassVar[str] = "message.copied/1"
+
+    to_mailbox_id: MailboxId
+
+
+class MessageMoved(Changed, frozen=True, kw_only=True):
+    """They are in another mailbox of the account and not here any more, or nothing of it happened."""
+
+    TOPIC: ClassVar[str] = "message.moved/1"
+
+    to_mailbox_id: MailboxId
+
+
+class MessageRestored(Changed, frozen=True, kw_only=True):
+    """What was expunged is there again, under new UIDs."""
+
+    TOPIC: ClassVar[str] = "message.restored/1"
+
+    to_mailbox_id: MailboxId

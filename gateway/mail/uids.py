@@ -1,0 +1,50 @@
+"""Sets of UIDs, as ranges and as text: `1:4,7` (RFC 9051 §9, sequence-set without `*`).
+
+Ranges are inclusive, ascending and apart: no two of them touch. A mailbox of 100,000 messages that were all
+moved is one range, so sets stay small in events and rows.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+Ranges = Sequence[tuple[int, int]]
+
+
+def parse_uids(text: str) -> list[tuple[int, int]]:
+    """What `uids_text` wrote; "" is the empty set. Raises ValueError."""
+    ranges: list[tuple[int, int]] = []
+    for item in text.split(",") if text else ():
+        first, _, last = item.partition(":")
+        start, end = int(first), int(last or first)
+        if start < 1 or end < start or (ranges and start <= ranges[-1][1] + 1):
+            raise ValueError(f"{text[:80]!r} is no ascending set of UIDs")
+        ranges.append((start, end))
+    return ranges
+
+
+def uids_text(ranges: Ranges) -> str:
+    return ",".join(str(start) if start == end else f"{start}:{end}" for start, end in ranges)
+
+
+def ranges_of(uids: Iterable[int]) -> list[tuple[int, int]]:
+    """uids: ascending; one that is named twice counts once."""
+    ranges: list[tuple[int, int]] = []
+    start = end = -1
+    for uid in uids:
+        if uid == end + 1:
+            end = uid
+        elif uid != end:
+            if start > 0:
+                ranges.append((start, end))
+            start = end = uid
+    if start > 0:
+        ranges.append((start, end))
+    return ranges
+
+
+def each_uid(ranges: Ranges) -> Iterator[int]:
+    for start, end in ranges:
+        yield from range(start, end + 1)
+
+
+def count_uids(ranges: Ranges) -> int:
+    return sum(end - start + 1 for start, end in ranges)
