@@ -1,51 +1,34 @@
 """Taking a mail into the gateway: its content made durable, and the facts that say so.
 
-Used by whoever accepts mails: the edge for what senders give us, the router for its reports. Order matters:
-what is returned here names only content that is durable already; an object whose facts are never appended
-is garbage that the sweep finds (architecture §5).
+Used by whoever accepts mails: the edge for what senders give us, the router for its reports.
 """
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.domain import sealing
 from gateway.domain.events import (
-    ContentStored,
     EnvelopeSecret,
     Fact,
     MailAccepted,
     MailHeld,
     Message,
-    MessageSecret,
     Recipient,
     Stamp,
     Wrap,
 )
-from gateway.domain.histories import CONTENT, mail_history
-from gateway.domain.routing import (
-    envelope_label,
-    message_label,
-    traffic_key_name,
-    traffic_label,
-    transit_key_name,
-)
-from gateway.mail import carving, presented
+from gateway.domain.histories import mail_history
+from gateway.domain.routing import envelope_label, traffic_key_name, traffic_label, transit_key_name
 from gateway.mail.demands import NO_DEMANDS, Demands
 from gateway.mail.dsn_options import NOTHING_ASKED, DsnOptions, said_of
 from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.mail.mime import Part
-from gateway.mail.summary import summarise
 from gateway.ports import ContentStore, Entropy, KeyStore, Spooled
-
-SALT_OCTETS: Final = 16
-# Above this, carving (decoding and hashing) is done in a thread, so that other sessions go on.
-INLINE_OCTETS_MAX: Final = 256 * 1024
+from gateway.processes.storing import store_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +58,6 @@ class Incoming:
     demands: Demands = NO_DEMANDS
 
 
-class Octets:
-    """A message in memory. The port Spooled."""
-
-    def __init__(self, message: bytes) -> None:
-        self._message = message
-        self.octets = len(message)
-
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        yield self._message[start:end]
-
-
 class Intake:
     """Makes content durable and gives facts; appending them is the caller's."""
 
@@ -94,34 +66,23 @@ class Intake:
 
     async def take(self, incoming: Incoming) -> list[Fact]:
         """The group to append: content.stored of what is new, mail.accepted. Raises Full, Unavailable."""
-        message, agency_id = incoming.message, incoming.agency_id
-        data_key, salt = self._entropy(sealing.DATA_KEY_OCTETS), self._entropy(SALT_OCTETS)
-        if message.octets <= INLINE_OCTETS_MAX:
-            skeleton = carving.carve(incoming.tree, message.read)
-        else:
-            skeleton = await asyncio.to_thread(carving.carve, incoming.tree, message.read)
-        stored = await self._content.put(
-            message, skeleton=skeleton, data_key=data_key, salt=salt, agency_id=agency_id
-        )
-        secret = MessageSecret(front=incoming.front, salt=salt, summary=summarise(incoming.tree))
-        octets = presented.presented_octets(len(incoming.front), incoming.hidden, message.octets)
-        described = Message(
-            content=stored.content,
-            presented_octets=octets,
-            sealed=self._seal(data_key, secret, message_label(incoming.mail_id)),
+        stored = await store_message(
+            self._content,
+            self._entropy,
+            mail_id=incoming.mail_id,
+            agency_id=incoming.agency_id,
+            stamp=incoming.stamp,
+            octets=incoming.message,
+            tree=incoming.tree,
+            front=incoming.front,
             hidden=incoming.hidden,
         )
-        stamp = incoming.stamp.fields()
-        objects = [
-            Fact(CONTENT, ContentStored(**stamp, name=o.name, octets=o.octets, digest=o.digest))
-            for o in stored.objects
-        ]
-        accepted = await self._accepted(incoming, described, data_key)
+        accepted = await self._accepted(incoming, stored.message, stored.data_key)
         history = mail_history(incoming.mail_id)
         if accepted.hold_until is None:
-            return [*objects, Fact(history, accepted)]
-        held = MailHeld(**stamp, mail_id=incoming.mail_id, hold_until=accepted.hold_until)
-        return [*objects, Fact(history, accepted), Fact(history, held)]
+            return [*stored.objects, Fact(history, accepted)]
+        held = MailHeld(**incoming.stamp.fields(), mail_id=incoming.mail_id, hold_until=accepted.hold_until)
+        return [*stored.objects, Fact(history, accepted), Fact(history, held)]
 
     async def _accepted(self, incoming: Incoming, message: Message, data_key: bytes) -> MailAccepted:
         mail_id, agency_id, at = incoming.mail_id, incoming.agency_id, incoming.stamp.at

@@ -53,8 +53,9 @@ from gateway.ports import (
     Position,
     Recorded,
 )
-from gateway.processes.intake import Incoming, Intake, Octets
+from gateway.processes.intake import Incoming, Intake
 from gateway.processes.return_paths import ReturnPaths
+from gateway.processes.storing import Octets
 
 # Of a mail's beginning, read to quote its header fields.
 BEGINNING_OCTETS_MAX: Final = 64 * 1024

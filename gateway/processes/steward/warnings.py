@@ -13,7 +13,8 @@ from gateway.mail.address import Address
 from gateway.mail.ids import ID_ENTROPY_OCTETS, AgencyId, new_mail_id
 from gateway.mail.mime import StructureScanner
 from gateway.ports import ContentStore, Entropy, KeyStore
-from gateway.processes.intake import Incoming, Intake, Octets
+from gateway.processes.intake import Incoming, Intake
+from gateway.processes.storing import Octets
 from projections.directory import trials
 from projections.readmodel import Pool
 
