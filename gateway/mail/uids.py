@@ -48,3 +48,32 @@ def each_uid(ranges: Ranges) -> Iterator[int]:
 
 def count_uids(ranges: Ranges) -> int:
     return sum(end - start + 1 for start, end in ranges)
+
+
+def subtract(ranges: Ranges, others: Ranges) -> list[tuple[int, int]]:
+    """What is in `ranges` and not in `others`."""
+    left: list[tuple[int, int]] = []
+    index = 0
+    for start, end in ranges:
+        while index < len(others) and others[index][1] < start:
+            index += 1
+        at = index
+        while at < len(others) and others[at][0] <= end:
+            if start < others[at][0]:
+                left.append((start, others[at][0] - 1))
+            start = others[at][1] + 1
+            at += 1
+        if start <= end:
+            left.append((start, end))
+    return left
+
+
+def unite(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in any order, and whatever they share, as a set."""
+    united: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if united and start <= united[-1][1] + 1:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail.uids import count_uids, each_uid, parse_uids, ranges_of, uids_text
+from gateway.mail.uids import count_uids, each_uid, parse_uids, ranges_of, subtract, uids_text, unite
 
 TEXTS = [
     ("", []),
@@ -31,3 +31,10 @@ def test_a_set_is_the_same_through_every_view(uids: set[int]) -> None:
     ranges = ranges_of(sorted(uids))
     assert set(each_uid(parse_uids(uids_text(ranges)))) == uids
     assert count_uids(ranges) == len(uids)
+
+
+@given(st.sets(st.integers(1, 60)), st.sets(st.integers(1, 60)))
+def test_sets_are_subtracted_and_united(ones: set[int], others: set[int]) -> None:
+    left, right = ranges_of(sorted(ones)), ranges_of(sorted(others))
+    assert subtract(left, right) == ranges_of(sorted(ones - others))
+    assert unite([*reversed(right), *left]) == ranges_of(sorted(ones | others))
