@@ -51,6 +51,7 @@ class ReadModel(ABC):
     topics: ClassVar[frozenset[str]]  # what it folds; everything else is only passed over
     is_sharded: ClassVar[bool] = False  # True: a checkpoint for each slot of accounts, else one in all
     wakes_readers: ClassVar[bool] = False  # True: sessions wait for these rows of their account
+    awaited: ClassVar[frozenset[str]] = frozenset()  # of `topics`, those somebody waits for: folded at once
 
     @property
     def schema(self) -> str:

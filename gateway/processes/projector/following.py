@@ -13,7 +13,7 @@ from typing import Final
 from gateway.ports import Clock, EventLog, Notifier, Recorded, Unavailable, leaves
 from gateway.processes import maillog
 from projections.checkpoint import Poison, Projection
-from projections.readmodel import account_of_subject
+from projections.readmodel import ReadModel, account_of_subject
 
 BATCH_MAX: Final = 1_000  # events a transaction (architecture §6)
 BATCHES_AHEAD_MAX: Final = 8
@@ -60,7 +60,7 @@ async def _follow(log: EventLog, projections: Sequence[Projection], notifier: No
 
 async def _keep_up(projection: Projection, feed: Feed, notifier: Notifier, clock: Clock) -> None:
     while True:
-        arrived = await _arrived(feed, projection.model.topics, clock)
+        arrived = await _arrived(feed, projection.model, clock)
         for start in range(0, len(arrived), BATCH_MAX):
             batch = arrived[start : start + BATCH_MAX]
             await projection.take(batch)
@@ -71,11 +71,13 @@ async def _keep_up(projection: Projection, feed: Feed, notifier: Notifier, clock
                 await _wake_readers(batch, notifier)
 
 
-async def _arrived(feed: Feed, topics: frozenset[str], clock: Clock) -> Sequence[Recorded]:
-    """At least one batch, and what came meanwhile, about a transaction's worth."""
+async def _arrived(feed: Feed, model: ReadModel, clock: Clock) -> Sequence[Recorded]:
+    """At least one batch, and what came meanwhile, about a transaction's worth: at once if somebody waits."""
     arrived = list(await feed.get())
+    if any(event.topic in model.awaited for event in arrived):
+        return arrived
     await _gather(arrived, feed, GATHER_S, clock)
-    if not any(event.topic in topics for event in arrived):
+    if not any(event.topic in model.topics for event in arrived):
         await _gather(arrived, feed, IDLE_GATHER_S, clock)
     return arrived
 

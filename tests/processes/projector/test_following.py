@@ -1,7 +1,7 @@
 """The projector on a real database and a log in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,9 +10,11 @@ from gateway.adapters.system import SystemClock
 from gateway.domain.events import MailDelivered
 from gateway.domain.group import encode_group
 from gateway.mail.ids import AccountId
-from gateway.ports import EventLog, Fact, Position, Unavailable
+from gateway.ports import Clock, EventLog, Fact, Position, Unavailable
 from gateway.processes.projector.following import run
 from projections.checkpoint import Poison, Projection, create, drop, reached
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
 from projections.mailbox.query import list_mailboxes
 from projections.readmodel import Pool, ReadModel, open_pool
 from projections.rebuild import rebuild
@@ -54,11 +56,13 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def projecting(log: EventLog, models: list[ReadModel], pool: Pool, ears: Ears) -> AsyncIterator[None]:
+async def projecting(
+    log: EventLog, models: Sequence[ReadModel], pool: Pool, ears: Ears, clock: Clock | None = None
+) -> AsyncIterator[None]:
     """The projector at work while the body runs; when it fails, the body ends too."""
     projections = [Projection(model, pool) for model in models]
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(run(log, projections, ears, SystemClock()))
+        task = group.create_task(run(log, projections, ears, clock or SystemClock()))
         yield
         task.cancel()
 
@@ -85,6 +89,22 @@ async def test_all_models_are_kept_up_to_date_and_readers_are_told_after_the_com
     delivered_to = {e.event.account_id for e in world.log if isinstance(e.event, MailDelivered)}
     assert delivered_to <= ears.messages_when_told.keys()
     assert ears.messages_when_told[owner.account_id] == before + 1
+
+
+async def test_what_somebody_waits_for_is_folded_at_once(pool: Pool) -> None:
+    class Awaited(MailboxModel):
+        awaited = frozenset({MailDelivered.TOPIC})
+
+    class Stopped(SystemClock):
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.Event().wait()
+
+    world = busy_world(47, 30)
+    model = Awaited(Keyring(world.keys))
+    await create(pool, [model])
+    last = next(event for event in reversed(world.log) if isinstance(event.event, MailDelivered))
+    async with projecting(stored(world), [model], pool, Ears(pool), Stopped()):
+        assert await reached(pool, MailboxModel, last.position, 60)
 
 
 async def test_models_at_different_places_are_led_on_from_their_own(pool: Pool) -> None:
