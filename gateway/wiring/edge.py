@@ -10,15 +10,15 @@ from typing import Final
 from gateway.adapters.spool import DiskSpool
 from gateway.adapters.system import SystemClock, entropy, has_space
 from gateway.processes.edge.acceptance import Acceptance
-from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.outward import Outward
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.services import EdgeServices
-from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
+from gateway.processes.listening.certificates import ShownCertificates
+from gateway.processes.listening.sessions import Sessions
 from gateway.processes.return_paths import ReturnPaths
 from gateway.protocols.sasl.mechanisms import EVERY
 from gateway.protocols.smtp.config import SessionConfig

@@ -19,7 +19,7 @@ from gateway.processes.edge.limits import MailLimits, quota_refusal
 from gateway.processes.edge.rates import Limited
 from gateway.processes.edge.recipients import NO_WAY_OUT, NOT_OURS, RECIPIENT_OK, Checked
 from gateway.processes.edge.services import EdgeServices
-from gateway.processes.edge.sessions import SessionRecord
+from gateway.processes.listening.sessions import SessionRecord
 from gateway.processes.signin.signin import ClaimRefused, Origin, SignIns
 from gateway.protocols.sasl.exchange import Verifiers
 from gateway.protocols.smtp import effects, replies

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Protocol, TypeVar, assert_never, cast
 
 from gateway.domain.sessions import Ending
+from gateway.mail.reply import Reply
 from gateway.ports import Deposed, ServerContext
 from gateway.processes import maillog
 from gateway.processes.edge.answers import Answers
@@ -29,13 +30,13 @@ from gateway.processes.edge.endings import (
 )
 from gateway.processes.edge.rates import TOO_MANY_CONNECTIONS
 from gateway.processes.edge.services import EdgeServices
-from gateway.processes.edge.sessions import SessionRecord, tls_of
+from gateway.processes.listening.listener import TLS_HANDSHAKE_S, Guest, Peer
+from gateway.processes.listening.sessions import SessionRecord, tls_of
 from gateway.protocols.smtp import effects
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.protocols.smtp.effects import Effect
 from gateway.protocols.smtp.server import Session
 
-TLS_HANDSHAKE_S: Final = 30.0
 IDLE_LOOK_S: Final = 5.0
 FAREWELL_S: Final = 30.0  # what a client has to read our last words
 
@@ -45,14 +46,14 @@ T = TypeVar("T")
 class Owner(Protocol):
     """The edge, as its connections see it."""
 
-    def ended(self, connection: "Connection") -> None:
+    def ended(self, guest: Guest) -> None:
         """The connection is over."""
 
-    def deposed(self, error: Deposed) -> None:
+    def failed(self, error: Exception) -> None:
         """Another edge owns the lane: this one may not accept any more."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Guest):
     """asyncio's protocol object for one client."""
 
     def __init__(
@@ -64,9 +65,8 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self.record = SessionRecord(listener, services.clock.now())
         self._answers = Answers(services, self.record)
-        self.peer: tuple[object, ...] | None = None  # as a proxy names it; None: as the socket does
         self._has_entered = False  # it counts among its network's connections
-        self.turned_away = TOO_MANY_CONNECTIONS  # what is said if not
+        self.turned_away: Reply = TOO_MANY_CONNECTIONS  # what is said if not
         self._is_tls = config.is_tls
         self._reason = LOST
         self._ending: Ending = "lost"
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     # --- asyncio's calls ----------------------------------------------------------------------------
 
-    def enters(self, peer: tuple[object, ...] | None) -> bool:
+    def enters(self, peer: Peer | None) -> bool:
         """Where the client comes from; False: its network is banned, or has enough connections."""
         self.record.came_from(peer)
         services, remote_ip = self._services, self.record.remote_ip
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
         except Deposed as error:
             self._task = None
             self._abort(DEPOSED)
-            self._owner.deposed(error)
+            self._owner.failed(error)
         except Exception as error:  # our own mistake: style.md §6
             self._task = None
             self._fail(error)

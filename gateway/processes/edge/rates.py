@@ -8,16 +8,15 @@ Precedents: Postfix anvil(8), smtpd_client_connection_count_limit 50 and smtpd_c
 Exchange Online, 30 messages a minute and 10,000 recipients a day. Source: RFC 5321 §3.8 (421), RFC 3463 §3.8.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.mail.ids import AccountId
-from gateway.mail.networks import Network as Network
-from gateway.mail.networks import is_within as is_within
-from gateway.mail.networks import network_of
+from gateway.mail.networks import Network, is_within, network_of
 from gateway.mail.reply import Reply, reply
+from gateway.processes.listening.networks import NetworkConnections
 
 HOUR_S: Final = 3600.0
 COUNTED_MAX: Final = 50_000  # networks and accounts; the longest silent is forgotten first
@@ -59,24 +58,19 @@ class Rates:
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
-        self._connections: Counter[str] = Counter()
+        self._connections = NetworkConnections(limits.network_connections_max, limits.exempt)
         self._hours: OrderedDict[str, _Hour] = OrderedDict()
 
     # --- connections at once ------------------------------------------------------------------------
 
     def enter(self, ip: str) -> Limited | None:
         """A connection begins; None: it counts until `leave`."""
-        network, most = network_of(ip), self._limits.network_connections_max
-        if most and self._connections[network] >= most and not self._is_exempt(ip):
-            return Limited("network_connections_max", TOO_MANY_CONNECTIONS)
-        self._connections[network] += 1
-        return None
+        if self._connections.enter(ip):
+            return None
+        return Limited("network_connections_max", TOO_MANY_CONNECTIONS)
 
     def leave(self, ip: str) -> None:
-        network = network_of(ip)
-        self._connections[network] -= 1
-        if self._connections[network] <= 0:
-            del self._connections[network]
+        self._connections.leave(ip)
 
     # --- in an hour -----------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from typing import Final
 from gateway.domain.quota import QuotaRule
 from gateway.ports import Clock, Spool
 from gateway.processes.edge.acceptance import Acceptance
-from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.outward import Outward
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
-from gateway.processes.edge.sessions import Sessions
+from gateway.processes.listening.certificates import ShownCertificates
+from gateway.processes.listening.sessions import Sessions
 from gateway.processes.signin.bans import Bans
 from gateway.processes.signin.signin import SignIns
 

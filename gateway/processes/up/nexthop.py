@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from gateway.processes.listening import listen
+from gateway.processes.listening.sockets import listen
 from gateway.processes.readiness import ready, until_told
 
 OCTETS_MAX: Final = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from gateway.processes.listening import hold
+from gateway.processes.listening.sockets import hold
 from gateway.processes.up.addresses import LOOPBACK, free_ports, is_taken
 from gateway.processes.up.children import StartFailed
 from gateway.processes.up.credentials import write_secret

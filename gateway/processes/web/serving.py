@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.ports import Deposed, Unavailable
 from gateway.processes import maillog
-from gateway.processes.listening import listen
+from gateway.processes.listening.sockets import listen
 from gateway.processes.web.api import Administration
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office

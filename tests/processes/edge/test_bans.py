@@ -66,7 +66,7 @@ async def test_a_banned_network_is_sent_away_on_every_port_until_it_is_lifted(
     events = await ended(world, 3)
     assert {event.listener for event in events} == {"smtp", "submission", "submissions"}
     assert {(event.ended, event.limit) for event in events} == {("limit", "ban")}
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     world.kept_bans.lift()
     await world.bans.look()
     async with await inside_tls(world, trust) as client:

@@ -24,7 +24,7 @@ from gateway.cli.running import EXPECTED
 from gateway.mail.ids import AccountId
 from gateway.ports import BadCertificate
 from gateway.processes import maillog
-from gateway.processes.edge.certificates import LOOK_EVERY_S
+from gateway.processes.listening.certificates import LOOK_EVERY_S
 from gateway.processes.signin import app_passwords
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim

@@ -21,8 +21,8 @@ from gateway.domain.sealing import unseal
 from gateway.domain.sessions import SESSIONS, SessionEnded, SessionSecret
 from gateway.domain.signin import SignInAccepted, SignInSecret
 from gateway.processes import maillog
-from gateway.processes.edge import listener
 from gateway.processes.edge.rates import RateLimits
+from gateway.processes.listening import listener
 from gateway.processes.up.certificates import Certificates, self_made
 from gateway.processes.up.folder import claim
 from gateway.protocols.proxy import SIGNATURE
@@ -178,7 +178,7 @@ async def test_without_a_header_it_is_closed_unsaid_and_logged(
         assert await client.rest() == b""
     (line,) = told
     assert (line["listener"], line["proxy"]) == (name, "127.0.0.1")
-    assert not world.edge._connections
+    assert not world.edge.listening._guests
     assert await world.events(SessionEnded) == []
 
 
@@ -198,7 +198,7 @@ async def test_a_proxy_that_goes_before_its_header_is_whole_leaves_no_trace(
     await until(lambda: bool(told))
     (await proxied(world, V1[:20])).vanish()
     await until(lambda: len(told) == 2)
-    assert world.edge._headers_awaited == 0
+    assert world.edge.listening._headers_awaited == 0
 
 
 @pytest.mark.parametrize("name", ["smtp", "submissions"])
@@ -211,8 +211,8 @@ async def test_a_client_that_goes_right_after_its_header_leaves_no_trace(world: 
         await asyncio.sleep(0)
     while len(await world.events(SessionEnded)) < 20:  # noqa: ASYNC110
         await asyncio.sleep(0.002)
-    assert not world.edge._connections
-    assert not +world.edge._on
+    assert not world.edge.listening._guests
+    assert not +world.edge.listening._at
 
 
 async def test_a_socket_that_cannot_be_used_gives_its_place_back(
@@ -222,12 +222,12 @@ async def test_a_socket_that_cannot_be_used_gives_its_place_back(
         async def connect_accepted_socket(self, *given: object) -> None:
             raise OSError("no transport can be made of it")
 
-    protocol = world.edge._connect(world.edge._config.listeners[0], (CLIENT, 56324))
-    assert len(world.edge._connections) == 1
+    protocol = world.edge.listening._connect(world.edge.entrances[0], (CLIENT, 56324))
+    assert len(world.edge.listening._guests) == 1
     with socket.socket() as client, monkeypatch.context() as patched:
         patched.setattr(listener, "asyncio", SimpleNamespace(get_running_loop=Unable))
-        await world.edge._greet(client, protocol)
-    assert not world.edge._connections
+        await world.edge.listening._greet(client, protocol)
+    assert not world.edge.listening._guests
     event, _ = await ended(world)
     assert event.ended == "lost"
 
@@ -237,7 +237,7 @@ async def test_too_many_that_send_no_header_are_closed(
 ) -> None:
     monkeypatch.setattr(listener, "HEADERS_AWAITED_MAX", 1)
     async with await world.connect():
-        await until(lambda: world.edge._headers_awaited == 1)
+        await until(lambda: world.edge.listening._headers_awaited == 1)
         async with await proxied(world, V1) as second:
             assert await second.rest() == b""
     assert told[0]["reason"] == "too many connections wait for their PROXY header"
@@ -279,7 +279,7 @@ async def test_an_edge_that_stops_does_not_wait_for_headers(edge: EdgeWorld) -> 
     async with edge.running() as world:
         silent, greeted = await world.connect(), await proxied(world, V1)
         assert (await greeted.reply()).startswith(b"220 ")
-        await until(lambda: world.edge._headers_awaited == 1)
+        await until(lambda: world.edge.listening._headers_awaited == 1)
     async with silent, greeted:
         assert await silent.rest() == b""
         assert (await greeted.rest()).startswith(b"421 4.3.2 ")

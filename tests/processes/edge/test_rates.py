@@ -95,7 +95,7 @@ async def test_one_connection_too_many_of_a_network_is_told_so(tmp_path: Path) -
         (event,) = await ended(world, 1)
         assert (event.ended, event.limit) == ("limit", "network_connections_max")
         await first.leave()
-        await until(lambda: len(world.edge._connections) == 1)
+        await until(lambda: len(world.edge.listening._guests) == 1)
         async with await world.client() as again:
             assert (await again.say(b"QUIT\r\n")).startswith(b"221 ")
         await second.leave()

@@ -195,7 +195,7 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_message_leaves_nothing(
     client.writer.write(b"Subject: half\r\n" + b"x" * 700_000)
     await until(lambda: bool(world.spools and world.spools[0].octets > 600_000))
     client.vanish()
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     assert await world.accepted() == []
     assert world.write_ahead.contents == {}
     assert world.has_forgotten_spools
@@ -211,7 +211,7 @@ async def test_a_silent_client_is_told_421_after_the_time_out(tmp_path: Path, is
         world.clock.move(0.2)
         assert (await client.reply()).startswith(b"421 4.4.2 ")
         assert await client.rest() == b""
-        await until(lambda: not world.edge._connections)
+        await until(lambda: not world.edge.listening._guests)
         assert await world.accepted() == []
 
 
@@ -229,7 +229,7 @@ async def test_a_mail_in_hand_is_no_silence(tmp_path: Path) -> None:
 async def test_a_client_that_never_reads_is_not_read_either(world: EdgeWorld) -> None:
     """What it sends ahead waits in its own buffers, and what we hold for it stays small."""
     async with await world.client() as client:
-        (connection,) = world.edge._connections
+        (connection,) = world.edge.listening._guests
         await client.flood(lambda: connection._is_unread)
         transport = connection._transport
         assert transport is not None
@@ -244,10 +244,10 @@ async def test_a_client_that_never_reads_is_cut_off(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("gateway.processes.edge.connection.FAREWELL_S", 0.01)
     async with EdgeWorld(tmp_path, idle_timeout_s=0.2).running() as world:
         client = await world.client()
-        (connection,) = world.edge._connections
+        (connection,) = world.edge.listening._guests
         await client.flood(lambda: connection._is_unread)
         world.clock.move(0.2)
-        await until(lambda: not world.edge._connections)
+        await until(lambda: not world.edge.listening._guests)
         client.vanish()
 
 
@@ -255,7 +255,7 @@ async def test_one_connection_too_many_is_told_421(tmp_path: Path) -> None:
     async with EdgeWorld(tmp_path, connections_max=2).running() as world:
         async with await world.client(), await world.client(), await world.connect() as third:
             assert await third.rest() == b"421 4.7.0 Too many connections, try again later\r\n"
-        await until(lambda: not world.edge._connections)
+        await until(lambda: not world.edge.listening._guests)
         assert (await world.send()).startswith(b"250 ")
 
 
@@ -289,7 +289,7 @@ async def test_nothing_of_a_mail_stands_in_the_log_lines(
         await client.transaction("suda@opm.go.th")
         world.gate.error = AssertionError("a planted mistake")
         await client.message(b"Subject: MARKER\r\n\r\nMARKER\r\n")
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     lines = log_lines()
     found = {orjson.loads(line)["event"] for line in lines.splitlines()}
     assert found == {"role_ready", "mail_accepted", "service_unavailable", "session_failed", "session_ended"}

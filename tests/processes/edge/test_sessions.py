@@ -18,7 +18,7 @@ from gateway.domain.sessions import (
     SessionsEnded,
 )
 from gateway.ports import Unavailable
-from gateway.processes.edge.sessions import OWN_FACTS_A_MINUTE
+from gateway.processes.listening.sessions import OWN_FACTS_A_MINUTE
 from tests.processes.edge.world import MESSAGE, EdgeWorld, until
 from tests.processes.world import AT
 
@@ -113,7 +113,7 @@ async def test_beyond_60_a_minute_a_networks_sessions_are_counted(world: EdgeWor
             await client.say(b"QUIT\r\n")
     await ended(world, OWN_FACTS_A_MINUTE)
     assert await world.events(SessionsEnded) == []
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     world.clock.move(60)
     while not (found := await world.events(SessionsEnded)):  # noqa: ASYNC110
         await asyncio.sleep(0.01)

@@ -304,7 +304,7 @@ async def test_a_port_of_implicit_tls_takes_nothing_in_the_clear(
 async def test_one_connection_too_many_is_refused_on_a_port_of_implicit_tls_too(
     world: EdgeWorld, trust: ssl.SSLContext
 ) -> None:
-    world.edge._config = replace(world.edge._config, connections_max=1)
+    world.edge.listening._house = replace(world.edge.listening._house, connections_max=1)
     async with await inside_tls(world, trust), await world.connect(world.submissions_port) as second:
         assert await second.rest() == b""  # whoever waits for a handshake understands no 421
     async with await world.client() as elsewhere:
@@ -314,11 +314,11 @@ async def test_one_connection_too_many_is_refused_on_a_port_of_implicit_tls_too(
 async def test_a_stop_does_not_wait_for_a_handshake(tmp_path: Path, tls: ServerContext) -> None:
     world = EdgeWorld(tmp_path, tls=tls)
     async with world.serving() as serving, await world.connect(world.submissions_port) as client:
-        await until(lambda: len(world.edge._connections) == 1)
+        await until(lambda: len(world.edge.listening._guests) == 1)
         serving.cancel()
         assert await client.rest() == b""
         await asyncio.wait([serving])
-        assert not world.edge._connections
+        assert not world.edge.listening._guests
 
 
 async def test_who_signed_in_sends_by_the_limits_of_their_own_agency(

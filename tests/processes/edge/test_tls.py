@@ -96,7 +96,7 @@ async def test_a_client_that_does_not_trust_us_leaves_no_trace(world: EdgeWorld)
     with pytest.raises(ssl.SSLCertVerificationError):
         await started(client, stranger)
     client.vanish()
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     assert (await world.send()).startswith(b"250 ")
 
 
@@ -110,7 +110,7 @@ async def test_a_client_that_goes_instead_of_starting_tls_leaves_no_trace(
     if is_abrupt:
         client.vanish()
     await client.leave()
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     assert (await world.send()).startswith(b"250 ")
 
 
@@ -120,7 +120,7 @@ async def test_a_client_that_talks_on_in_the_clear_is_closed(world: EdgeWorld) -
         await client.say(b"STARTTLS\r\n")
         client.writer.write(b"MAIL FROM:<ann@example.org>\r\n" * 10)
         assert b"250" not in await client.rest()
-    await until(lambda: not world.edge._connections)
+    await until(lambda: not world.edge.listening._guests)
     assert await world.accepted() == []
 
 

@@ -35,16 +35,16 @@ from gateway.ports import (
     Unavailable,
 )
 from gateway.processes.edge.acceptance import Acceptance
-from gateway.processes.edge.certificates import ShownCertificates
 from gateway.processes.edge.listener import Edge, EdgeConfig, Listener
 from gateway.processes.edge.outward import Outward
 from gateway.processes.edge.rates import RateLimits, Rates
 from gateway.processes.edge.recipients import Recipients
 from gateway.processes.edge.refusals import Refusals
 from gateway.processes.edge.services import EdgeServices
-from gateway.processes.edge.sessions import Sessions
 from gateway.processes.intake import Intake
-from gateway.processes.listening import hold
+from gateway.processes.listening.certificates import ShownCertificates
+from gateway.processes.listening.sessions import Sessions
+from gateway.processes.listening.sockets import hold
 from gateway.processes.presenting import Opened, open_message
 from gateway.processes.return_paths import ReturnPaths
 from gateway.processes.signin.banning import Banning
@@ -260,7 +260,7 @@ class EdgeWorld:
             serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
-        assert not self.edge._connections, "every connection ends with the edge"
+        assert not self.edge.listening._guests, "every connection ends with the edge"
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["asyncio.Task[None]"]:
@@ -280,7 +280,7 @@ class EdgeWorld:
                 finally:
                     serving.cancel()
                     await asyncio.wait([serving])
-                    await until(lambda: not self.edge._connections)
+                    await until(lambda: not self.edge.listening._guests)
 
     def lane(self) -> contextlib.AbstractAsyncContextManager[Lane]:
         """Opening it again deposes the edge."""

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from gateway.ports import Unavailable
-from gateway.processes.listening import hold
+from gateway.processes.listening.sockets import hold
 from gateway.processes.web import serving
 from gateway.processes.web.figures import LAG_MAX, Figures
 from tests.processes.web.gauges import SUSPENDED_AT, WELL, FakeGauge

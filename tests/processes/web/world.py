@@ -32,7 +32,7 @@ from gateway.domain.trial_steps import NO_FILES, take_step
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import Clock, Position
-from gateway.processes.listening import hold
+from gateway.processes.listening.sockets import hold
 from gateway.processes.projector import following
 from gateway.processes.registry.reading import Reading
 from gateway.processes.registry.registry import Registry

@@ -1,4 +1,4 @@
-"""The certificates an edge shows: files that change are shown in new handshakes, sessions under way go on.
+"""The certificates we show: files that change are shown in new handshakes, sessions under way go on.
 
 Precedents: Postfix takes new files with its next process, after max_idle or 100 clients; chasquid every hour.
 """
