@@ -4,6 +4,7 @@ A port is its contract test (`tests/contracts/`); `adapters/memory.py` and the r
 word. Errors here are the only ones a process sees from outside (style.md §6).
 """
 
+import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -189,6 +190,17 @@ class Notifier(Protocol):
         """Wake who waits for these accounts' rows. May be lost: who waits also looks once a second.
 
         Raises Unavailable.
+        """
+
+
+class Hearing(Protocol):
+    """The other end of Notifier, for sessions that show an account's mailboxes."""
+
+    def of(self, account_id: AccountId) -> AbstractAsyncContextManager[asyncio.Event]:
+        """A hint, set whenever the account's rows may have changed; who waits for it clears it.
+
+        Many sessions of one account cost one subscription. Hints may be lost: who waits also looks once in a
+        while. Entering raises Unavailable.
         """
 
 

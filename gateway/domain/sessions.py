@@ -16,8 +16,8 @@ from gateway.mail.ids import AccountId
 SESSIONS: Final = "session"  # the label under which SessionSecret and NetworkSecret are sealed
 REFUSALS_MAX: Final = 10  # told of one session, the first ones
 
-# lost: the client went away. protocol: it did not keep to SMTP. limit: one of ours; see `limit`. stopped: the
-# edge went down. failed: a mistake of ours. tls: no handshake came to an end.
+# lost: the client went away. protocol: it did not keep to its protocol. limit: one of ours; see `limit`.
+# stopped: the process went down. failed: a mistake of ours. tls: no handshake came to an end.
 Ending = Literal["quit", "lost", "timeout", "limit", "protocol", "tls", "stopped", "failed"]
 
 
@@ -60,7 +60,7 @@ class SessionEnded(SessionCounts, frozen=True, kw_only=True):
     TOPIC: ClassVar[str] = "session.ended/1"
 
     began_at: Instant
-    listener: str  # smtp, submission, submissions
+    listener: str  # smtp, submission, submissions, imap, imaps, pop3, pop3s
     ended: Ending
     limit: str = ""  # the last one that was met, by its setting
     account_id: AccountId | None = None  # who signed in

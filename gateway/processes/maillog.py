@@ -84,6 +84,11 @@ def session_ended(*, transactions: int, accepted: int, tls: bool, reason: str, t
     )
 
 
+def visit_ended(*, listener: str, ended: str, reason: str, tls: bool, took_s: float) -> None:
+    """By IMAP or POP3. ended, reason: as in the session's fact, and in words."""
+    _log.info("visit_ended", listener=listener, ended=ended, reason=reason, tls=tls, took_s=round(took_s, 3))
+
+
 def certificates_changed() -> None:
     """New handshakes show what the files hold now."""
     _log.info("certificates_changed")

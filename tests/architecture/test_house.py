@@ -118,7 +118,7 @@ def test_each_import_contract_finds_a_planted_violation(tmp_path: Path) -> None:
 
 
 # No processes of their own: what several of them do, and the command line.
-SHARED = {"registry", "signin"}
+SHARED = {"listening", "registry", "signin"}
 
 
 def test_the_contracts_name_every_process() -> None:

@@ -3,13 +3,14 @@
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 # The users of infra/nats/nats-server.conf.
 NATS_USERS = (
-    "sys", "admin", "edge", "router", "relay", "packer", "projector", "steward", "web", "cli", "auditor",
+    "sys", "admin", "edge", "router", "relay", "packer", "projector", "steward", "web", "imap", "cli",
+    "auditor",
 )  # fmt: skip
 
 
@@ -35,10 +36,13 @@ class Credentials:
 
     @classmethod
     def kept_in(cls, file: Path) -> Self:
-        """The credentials in file; random new ones, written there, at the first start."""
-        if file.exists():
-            return cls(**json.loads(file.read_text()))
+        """The credentials in file; random new ones, written there, at the first start and for new users."""
         made = cls.random()
+        if file.exists():
+            kept = cls(**json.loads(file.read_text()))
+            if kept.nats.keys() >= made.nats.keys():
+                return kept
+            made = replace(kept, nats=made.nats | kept.nats)
         write_secret(file, json.dumps(asdict(made), indent=1).encode())
         return made
 
