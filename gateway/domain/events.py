@@ -281,6 +281,9 @@ class MailDelivered(Event, frozen=True, kw_only=True):
     report_success: tuple[int, ...] = ()  # the mail's last delivery: all whose success its sender wants
 
 
+ReadHow = Literal["fetch", "retr", "show", "export"]
+
+
 class ReadSecret(Struct, frozen=True, omit_defaults=True):
     client: str = ""
     remote_ip: str = ""
@@ -295,7 +298,7 @@ class MessageRead(Event, frozen=True, kw_only=True):
     account_id: AccountId
     mailbox_id: MailboxId
     uids: str  # RFC 9051 sequence-set of UIDs
-    how: Literal["fetch", "retr", "show", "export"]
+    how: ReadHow
     sealed: bytes  # ReadSecret, under sealed_key
     sealed_key: str
     peek: bool = False
