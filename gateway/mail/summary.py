@@ -73,13 +73,18 @@ class Summary:
 
 def summarise(tree: Part) -> bytes:
     """The summary of a scanned message, encoded: at most 8 KiB."""
-    found = _first_fields(tree)
-    whole = Summary(_envelope(found), _part(tree, found), cut=_is_cut(tree))
+    whole = whole_summary(tree)
     octets = encode(whole)
     if len(octets) <= SUMMARY_OCTETS_MAX:
         return octets
     shortened = (encode(_Shortener(*limits).summary(whole)) for limits in _LIMITS)
     return next(octets for octets in shortened if len(octets) <= SUMMARY_OCTETS_MAX)
+
+
+def whole_summary(tree: Part) -> Summary:
+    """Of any size; `cut` only where the header itself was."""
+    found = _first_fields(tree)
+    return Summary(_envelope(found), _part(tree, found), cut=_is_cut(tree))
 
 
 def encode(summary: Summary) -> bytes:

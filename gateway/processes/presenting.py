@@ -37,6 +37,10 @@ class Opened:
         except (ContentMissing, ContentCorrupt) as error:
             raise type(error)(f"{self.mail_id}: {error}") from error
 
+    def stored(self, content: ContentStore) -> AsyncIterator[bytes]:
+        """The whole message as it was received. Raises as `octets` does."""
+        return content.open(self.message.content, data_key=self.data_key, salt=self.secret.salt)
+
     async def _pieces(self, content: ContentStore, start: int, end: int | None) -> AsyncIterator[bytes]:
         front, stored = self.secret.front, self.message.content
         if given := front[start:end]:
