@@ -71,6 +71,14 @@ class Summary:
     cut: bool = False  # something was left out or shortened
 
 
+@dataclass(frozen=True, slots=True)
+class EnvelopeAlone:
+    """A summary, read for its envelope: `msgspec.json.decode(octets, type=EnvelopeAlone)` takes half the
+    time."""
+
+    envelope: Envelope
+
+
 def summarise(tree: Part) -> bytes:
     """The summary of a scanned message, encoded: at most 8 KiB."""
     whole = whole_summary(tree)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final, TypeVar
 
+from gateway.mail.flags import SYSTEM
 from gateway.mail.mailbox_name import read_name
 from gateway.protocols.imap.framer import Lines, Literal, Part, Spooled
 from gateway.protocols.imap.sequence_set import SequenceSet, parse_set
@@ -40,10 +41,7 @@ _REST: Final = re.compile(rb".*", re.DOTALL)
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH: Final = {name.lower().encode(): number for number, name in enumerate(MONTHS, 1)}
-# RFC 9051 §2.3.2: in their canonical case; \Recent is the server's own (RFC 3501 §2.3.2).
-SYSTEM_FLAGS: Final = {
-    f"\\{name.lower()}": f"\\{name}" for name in ["Answered", "Deleted", "Draft", "Flagged", "Seen"]
-}
+_SYSTEM_FLAGS: Final = {flag.lower(): flag for flag in SYSTEM}
 
 
 class Unreadable(ValueError):
@@ -234,7 +232,7 @@ class Reader:
         if flag.lower() == "\\recent":
             return "\\Recent"
         try:
-            return SYSTEM_FLAGS[flag.lower()]
+            return _SYSTEM_FLAGS[flag.lower()]
         except KeyError:
             raise Unreadable("There is no such system flag") from None
 

@@ -15,21 +15,17 @@ _SPECIAL: Final = re.compile(r'[\x00-\x1f\x7f"\\\ud800-\udfff]')
 # RFC 2047 §2: a word has at most 75 characters; "=?utf-8?b?" and "?=" are 12 of them, 45 octets are 60 in
 # base64.
 _WORD_OCTETS_MAX: Final = 45
-_ATOM: Final = re.compile(r'[^\x00-\x20\x7f-\uffff\U00010000-\U0010ffff(){%*"\\\]]+')
 
 
 def quoted(text: str) -> str:
     """A quoted string. What none can hold, a control character or a lone surrogate, is shown as "?"."""
-    return f'"{_SPECIAL.sub(_escaped, text)}"' if _SPECIAL.search(text) else f'"{text}"'
+    if text.isprintable() and '"' not in text and "\\" not in text:  # nearly always, and said at once
+        return f'"{text}"'
+    return f'"{_SPECIAL.sub(_escaped, text)}"'
 
 
 def nstring(text: str | None) -> str:
     return NIL if text is None else quoted(text)
-
-
-def astring(text: str) -> str:
-    """An atom where one is enough; a number or NIL stays a quoted string."""
-    return text if _ATOM.fullmatch(text) and text.upper() != NIL else quoted(text)
 
 
 def literal(octets: bytes, *, is_binary: bool = False) -> bytes:

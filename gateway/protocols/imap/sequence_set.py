@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.mail.uids import unite
+
 STAR: Final = 0  # the largest there is
 NUMBER_MAX: Final = 2**32 - 1  # RFC 9051 §9: nz-number
 
@@ -36,13 +38,7 @@ class SequenceSet:
             start, end = (one or largest for one in self.ranges[0])
             return [(start, end) if start <= end else (end, start)]
         known = ((start or largest, end or largest) for start, end in self.ranges)
-        resolved: list[tuple[int, int]] = []
-        for start, end in sorted((min(one), max(one)) for one in known):
-            if resolved and start <= resolved[-1][1] + 1:
-                resolved[-1] = resolved[-1][0], max(end, resolved[-1][1])
-            else:
-                resolved.append((start, end))
-        return resolved
+        return unite((start, end) if start <= end else (end, start) for start, end in known)
 
 
 SAVED: Final = SequenceSet()
