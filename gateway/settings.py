@@ -19,9 +19,10 @@ PREFIX: Final = "SARABAN_"
 FILE: Final = "saraban.toml"
 # Read by others: the hand-shake with the supervisor (processes/readiness.py), tests/sizes.py.
 NOT_SETTINGS: Final = frozenset({"SARABAN_READY_FD", "SARABAN_TEST_SIZE"})
-# How alike a name is to the setting that may be meant: RECIPIENT_MAX is, LISTEN_IMAP is no LISTEN_SMTP.
+# How alike a name is to the setting that may be meant: RECIPIENT_MAX is, LISTEN_SIEVE is no LISTEN_SMTP.
 NEAR: Final = 0.85
-MAIL_PORTS: Final = (25, 465, 587)  # RFC 5321, RFC 8314 §3.3, RFC 6409 §3.1
+# RFC 5321, RFC 9051 §2.1, RFC 8314 §3.3, RFC 6409 §3.1, RFC 8314 §3.2.
+MAIL_PORTS: Final = (25, 143, 465, 587, 993)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # what every S3 takes
 
 
@@ -77,6 +78,8 @@ class Settings:
     listen_smtp: str = _address("127.0.0.1:2525")
     listen_submission: str = _address("127.0.0.1:2587")
     listen_submissions: str = _address("127.0.0.1:2465")
+    listen_imap: str = _address("127.0.0.1:2143")
+    listen_imaps: str = _address("127.0.0.1:2993")
     listen_http: str = _address("127.0.0.1:8025")  # health, metrics; administration from this machine alone
     listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
     # What browsers reach listen_https by, such as https://mail.example.org: people come back there from their
@@ -86,8 +89,8 @@ class Settings:
     tls_key: Path | None = None
     # Certificates for clients that ask for their names (RFC 6066 §3): *.pem, each with chain and key.
     tls_folder: Path | None = None
-    # Networks of proxies in front of the SMTP listeners: each connection from there has to begin with a PROXY
-    # header that names its client; from anywhere else the header is a bad command. Precedents: Postfix
+    # Networks of proxies in front of the listeners for mail: each connection from there has to begin with a
+    # PROXY header that names its client; from anywhere else the header is a bad command. Precedents: Postfix
     # smtpd_upstream_proxy_protocol, Dovecot haproxy_trusted_networks.
     proxy_networks: str = field(default="", metadata={"kind": "networks"})
 
@@ -137,6 +140,18 @@ class Settings:
     # Below this much free disk mail is refused with 452, so that what was accepted can still be delivered and
     # packed. Precedent: Postfix queue_minfree, at least 1.5 times its message limit. 0: a full disk refuses.
     disk_reserve_octets: int = _number(256 * 1024 * 1024, 0, 1024**4)
+
+    # --- mailboxes ---
+    # RFC 9051 §5.4: at least 30 minutes.
+    imap_idle_timeout_s: int = _number(1800, 1800, 86_400)
+    # Connections at once of one listener at one process: programs stay connected all day (IDLE).
+    # Precedent: Dovecot default_client_limit 1000 a process.
+    access_connections_max: int = _number(10_000, 1, 50_000)
+    # Of one /24 or /64 to one process: a ministry behind one address has hundreds of programs. 0: no limit.
+    access_network_connections_max: int = _number(1_000, 0, 100_000)
+    # Of one account from one /24 or /64 to one process. Precedents: Dovecot mail_max_userip_connections 10,
+    # Gmail 15 of an account, Exchange PopImap MaxConcurrency 20. 0: no limit.
+    access_account_connections_max: int = _number(20, 0, 10_000)
 
     # --- content ---
     # How long the write-ahead keeps what is in a pack already (architecture.md §5).
@@ -205,6 +220,7 @@ class Settings:
 
     # --- processes ---
     edges: int = _number(1, 1, 64)
+    imap_processes: int = _number(1, 1, 64)
     router_shares: int = _number(1, 1, 64)
     relays: int = _number(1, 1, 64)  # on one queue: leases keep them apart
     instance: int = _number(0, 0, 63)  # which of several processes of one role this is; a router's share
@@ -219,7 +235,13 @@ class Settings:
     @property
     def mail_ports(self) -> Sequence[int]:
         """Where mail programs and other hosts come to us; the usual ones where nothing listens here."""
-        listening = (self.listen_smtp, self.listen_submission, self.listen_submissions)
+        listening = (
+            self.listen_smtp,
+            self.listen_submission,
+            self.listen_submissions,
+            self.listen_imap,
+            self.listen_imaps,
+        )
         return [split_address(each)[1] for each in listening if each] or MAIL_PORTS
 
     @property

@@ -44,6 +44,7 @@ FAMILIES: Final = {
     "projection": "projecting",
     "check": "checking",
     "edge": "running",
+    "imap": "running",
     "router": "running",
     "relay": "running",
     "packer": "running",

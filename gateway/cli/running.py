@@ -170,6 +170,6 @@ def _role(name: str) -> click.Command:
     return command
 
 
-edge, router, relay, packer, projector, steward, web = map(
-    _role, ("edge", "router", "relay", "packer", "projector", "steward", "web")
+edge, imap, router, relay, packer, projector, steward, web = map(
+    _role, ("edge", "imap", "router", "relay", "packer", "projector", "steward", "web")
 )

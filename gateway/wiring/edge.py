@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from gateway.adapters.spool import DiskSpool
@@ -24,7 +23,7 @@ from gateway.protocols.sasl.mechanisms import EVERY
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import Settings, split_networks
 from gateway.wiring.doors import bans_of, certificate_files, open_door
-from gateway.wiring.ground import ground
+from gateway.wiring.ground import ground, spool_folder
 from gateway.wiring.rules import addressing, quota_rule
 
 HOLD_S_MAX: Final = 30 * 24 * 3600  # RFC 4865 §3; what people who sign in may ask for
@@ -118,10 +117,3 @@ def rates(settings: Settings) -> Rates:
             exempt=split_networks(settings.unlimited_networks),
         )
     )
-
-
-def spool_folder(settings: Settings) -> Path:
-    """Where messages on their way in lie, unlinked; made when it is not there."""
-    folder = settings.data / "spool"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder

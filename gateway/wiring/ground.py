@@ -145,6 +145,13 @@ def master_key_file(settings: Settings) -> Path:
     return settings.master_key_file or settings.data / "secrets" / "master.key"
 
 
+def spool_folder(settings: Settings) -> Path:
+    """Where messages on their way in lie, unlinked; made when it is not there."""
+    folder = settings.data / "spool"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def models(keys: KeyStore) -> list[ReadModel]:
     """Every read model, sharing one keyring."""
     ring = Keyring(keys)

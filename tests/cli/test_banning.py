@@ -1,5 +1,6 @@
 """What `saraban ban` takes, and what it refuses before it looks for a gateway."""
 
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,8 +55,12 @@ def test_wrong_usage_is_told_at_once(words: tuple[str, ...], said: str, tmp_path
 
 def test_the_ports_to_close_are_those_we_listen_on() -> None:
     settings = Settings(
-        listen_smtp="192.0.2.1:25", listen_submission="", listen_submissions="[2001:db8::1]:465"
+        listen_smtp="192.0.2.1:25",
+        listen_submission="",
+        listen_submissions="[2001:db8::1]:465",
+        listen_imap="",
+        listen_imaps="192.0.2.1:993",
     )
-    assert settings.mail_ports == [25, 465]
-    nowhere = Settings(listen_smtp="", listen_submission="", listen_submissions="")
-    assert nowhere.mail_ports == (25, 465, 587)
+    assert settings.mail_ports == [25, 465, 993]
+    closed = dict.fromkeys((f.name for f in fields(Settings) if f.name.startswith("listen_")), "")
+    assert Settings(**closed).mail_ports == (25, 143, 465, 587, 993)

@@ -128,7 +128,7 @@ class Visit(Wire, Guest):
         try:
             ended = await self._serve(self)
         except Over as over:
-            ended = Ended(over.reason, str(over))
+            ended = Ended(over.ending, str(over), over.limit)
         except Deposed as error:  # an answer now could be taken for a yes
             ended = Ended("stopped", str(error) or "another process owns our lane")
             self.abort()

@@ -6,8 +6,9 @@ takes our memory. `read` may be cancelled at any time, no octet is lost by it.
 
 import asyncio
 import ssl
-from typing import Final, Literal, cast
+from typing import Final, cast
 
+from gateway.domain.sessions import Ending
 from gateway.ports import ServerContext
 from gateway.processes.listening.certificates import ShownCertificates
 from gateway.processes.listening.listener import TLS_HANDSHAKE_S
@@ -16,15 +17,16 @@ from gateway.processes.listening.sessions import tls_of
 HELD_OCTETS_MAX: Final = 64 * 1024  # received and not read yet; reading pauses beyond
 UNREAD_S: Final = 300.0  # a client that reads nothing of what waits for so long has gone
 
-Reason = Literal["lost", "timeout", "tls", "stopped"]
-
 
 class Over(Exception):
-    """The conversation ends here, by nothing that was said: who serves says good-bye, if it is heard."""
+    """The conversation ends here. limit: the setting of the limit that was met.
 
-    def __init__(self, reason: Reason, text: str) -> None:
+    is_told: the client has heard our last words; else who serves says them, if they are heard.
+    """
+
+    def __init__(self, ending: Ending, text: str, *, limit: str = "", is_told: bool = False) -> None:
         super().__init__(text)
-        self.reason: Reason = reason
+        self.ending, self.limit, self.is_told = ending, limit, is_told
 
 
 class Wire(asyncio.Protocol):

@@ -18,6 +18,8 @@ SERVED: Final = (
     "smtp",
     "submission",
     "submissions",
+    "imap",
+    "imaps",
     "http",
     "https",
 )  # what the roles of this build listen on; the others come with their issues

@@ -29,7 +29,7 @@ from gateway.processes.up.watch import Watch
 from gateway.settings import Settings
 
 # The order is that of starting; stopping is all at once, before the servers.
-ROLES: Final = ("projector", "packer", "router", "relay", "steward", "web", "edge")
+ROLES: Final = ("projector", "packer", "router", "relay", "steward", "web", "edge", "imap")
 BACK_OFF_FIRST_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 30.0
 ROLE_PATIENCE_S: Final = 300.0  # a role may have to wait for a server that is just coming back
@@ -184,7 +184,12 @@ class Supervisor:
 
     def _planned_roles(self) -> list[Service]:
         settings = self._settings
-        many = {"edge": settings.edges, "router": settings.router_shares, "relay": settings.relays}
+        many = {
+            "edge": settings.edges,
+            "imap": settings.imap_processes,
+            "router": settings.router_shares,
+            "relay": settings.relays,
+        }
         planned = []
         if self._maildir is not None:
             argv = next_hop_command(self._settings.demo_next_hop, self._maildir)

@@ -141,7 +141,7 @@ def check_ready_file(up: Up, ready: dict[str, Any]) -> None:
         "s3", "ca_file", "data", "demo_accounts", "processes",
     }  # fmt: skip
     assert set(ready["s3"]) == {"endpoint", "access_key", "secret_key", "secure"}
-    assert ready["imap"] is None
+    assert ready["imap"].startswith("127.0.0.1:")
     assert ready["smtp"].startswith("127.0.0.1:")
     assert [account["address"] for account in ready["demo_accounts"]] == [
         "somchai@opm.go.th",

@@ -1,0 +1,1 @@
+"""IMAP: sockets, sign-in, and the sessions that open mailboxes."""

@@ -1,0 +1,187 @@
+"""IMAP on real sockets of loopback, with log, keys and people in memory, and its clients."""
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.adapters.spool import DiskSpool
+from gateway.domain.events import Actor, By, Event
+from gateway.domain.sessions import SessionEnded
+from gateway.ports import Position, ServerContext
+from gateway.processes.imap.connection import Lobby
+from gateway.processes.imap.listener import Imap, Listener
+from gateway.processes.imap.services import ImapServices
+from gateway.processes.listening.accounts import AccountSessions
+from gateway.processes.listening.certificates import ShownCertificates
+from gateway.processes.listening.listener import House
+from gateway.processes.listening.networks import NetworkConnections
+from gateway.processes.listening.sessions import Sessions
+from gateway.processes.listening.sockets import hold
+from gateway.processes.listening.visits import Reception
+from gateway.processes.signin.banning import Banning
+from gateway.processes.signin.bans import BanRule, Bans
+from gateway.processes.signin.passwords import make_verifier
+from gateway.processes.signin.signin import SignIns
+from tests.processes.edge.world import FixedCertificates, PeopleInMemory
+from tests.processes.kept_bans import KeptBans
+from tests.processes.world import MovedClock
+
+HOSTNAME = "mail.saraban.example"
+BY = By("imap", "0.1.0", "f00d")
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class ImapWorld:
+    """One IMAP process, what stands behind it, and what it has kept."""
+
+    folder: Path
+    tls: ServerContext
+    connections_max: int = 50
+    network_connections_max: int = 0
+    account_sessions_max: int = 0
+    idle_timeout_s: float = 1800.0
+
+    def __post_init__(self) -> None:
+        self.clock, self.log = MovedClock(), MemoryLog()
+        self.keys, self.people = MemoryKeyStore(os.urandom), PeopleInMemory()
+        self.kept_bans = KeptBans()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["ImapWorld"]:
+        """It serves, and is stopped in order at the end."""
+        async with self.serving() as serving:
+            yield self
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+        assert not self.imap.listening._guests, "every connection ends with its process"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["asyncio.Task[None]"]:
+        actor = Actor("system", "imap")
+        async with open_lane(self.log, "imap-test-0", clock=self.clock, actor=actor, by=BY) as lane:
+            banning = Banning(self.keys, lane, os.urandom)
+            self.bans = Bans(self.kept_bans, banning, self.clock, BY, BanRule())
+            sessions = Sessions(lane=lane, keys=self.keys, clock=self.clock, entropy=os.urandom, by=BY)
+            tls = ShownCertificates(FixedCertificates(self.tls), self.clock)
+            services = ImapServices(
+                hostname=HOSTNAME,
+                clock=self.clock,
+                sign_ins=SignIns(
+                    people=self.people,
+                    tokens=self.people,
+                    keys=self.keys,
+                    lane=lane,
+                    clock=self.clock,
+                    entropy=os.urandom,
+                    by=BY,
+                    bans=self.bans,
+                ),
+                accounts=AccountSessions(self.account_sessions_max),
+                new_spool=lambda: DiskSpool(self.folder),
+                idle_timeout_s=self.idle_timeout_s,
+                message_octets_max=1_000_000,
+                begin=Lobby.begun,
+            )
+            networks = NetworkConnections(self.network_connections_max)
+            with hold("127.0.0.1:0") as clear, hold("127.0.0.1:0") as secure:
+                self.port: int = clear.getsockname()[1]
+                self.tls_port: int = secure.getsockname()[1]
+                listeners = [
+                    Listener("imap", f"127.0.0.1:{self.port}"),
+                    Listener("imaps", f"127.0.0.1:{self.tls_port}", is_tls=True),
+                ]
+                house = House(self.clock, self.connections_max, tls=tls, sessions=sessions)
+                reception = Reception(self.clock, networks, tls, sessions, self.bans)
+                self.imap = Imap(listeners, house, reception, services)
+                ready = asyncio.Event()
+                serving = asyncio.create_task(self.imap.run(ready.set))
+                await ready.wait()
+                try:
+                    yield serving
+                finally:
+                    serving.cancel()
+                    await asyncio.wait([serving])
+
+    async def give_password(self, address: str, password: str) -> None:
+        await self.keys.put(f"verifier.acc_{address}", await asyncio.to_thread(make_verifier, password))
+
+    async def events(self, *kinds: type[E]) -> list[E]:
+        """Those of these kinds in the log, in order."""
+        events = [(await self.log.read(Position(at))).event for at in range(1, await self.log.last() + 1)]
+        return [event for event in events if isinstance(event, kinds)]
+
+    async def ended(self, number: int = 1) -> list[SessionEnded]:
+        """So many sessions, when they have become facts."""
+        while len(found := await self.events(SessionEnded)) < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+        return found
+
+    # --- clients --------------------------------------------------------------------------------------
+
+    async def connect(self, trust: ssl.SSLContext | None = None) -> "Client":
+        """trust: TLS from the first octet."""
+        if trust is None:
+            return Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        streams = await asyncio.open_connection(
+            "127.0.0.1", self.tls_port, ssl=trust, server_hostname=HOSTNAME
+        )
+        return Client(*streams)
+
+    async def client(self, trust: ssl.SSLContext | None = None) -> "Client":
+        """One that has been greeted."""
+        client = await self.connect(trust)
+        assert (await client.line()).startswith(b"* OK [CAPABILITY ")
+        return client
+
+
+class Client:
+    """A client that says exactly what it is told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+    async def line(self) -> bytes:
+        """b"" when the connection was closed."""
+        return await self.reader.readline()
+
+    async def say(self, command: bytes) -> list[bytes]:
+        """Send a command; everything up to its tagged response or a continuation."""
+        self.writer.write(command + b"\r\n")
+        return await self.until(command.split(b" ")[0])
+
+    async def until(self, tag: bytes) -> list[bytes]:
+        lines = []
+        while line := await self.line():
+            lines.append(line)
+            if line.startswith((tag + b" ", b"+")):
+                break
+        return lines
+
+    async def rest(self) -> bytes:
+        """Everything until the connection is closed."""
+        with contextlib.suppress(ConnectionError):
+            return await self.reader.read()
+        return b""
+
+    async def start_tls(self, trust: ssl.SSLContext) -> None:
+        (said,) = await self.say(b"t0 STARTTLS")
+        assert said.startswith(b"t0 OK")
+        await self.writer.start_tls(trust, server_hostname=HOSTNAME)
