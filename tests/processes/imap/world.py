@@ -17,12 +17,13 @@ from gateway.domain.events import Actor, By, Event
 from gateway.domain.sessions import SessionEnded
 from gateway.ports import Position, ServerContext
 from gateway.processes.imap.connection import Lobby
-from gateway.processes.imap.listener import Imap, Listener
+from gateway.processes.imap.listener import imap
 from gateway.processes.imap.services import ImapServices
 from gateway.processes.listening.accounts import AccountSessions
 from gateway.processes.listening.certificates import ShownCertificates
 from gateway.processes.listening.listener import House
 from gateway.processes.listening.networks import NetworkConnections
+from gateway.processes.listening.receiving import Listener
 from gateway.processes.listening.sessions import Sessions
 from gateway.processes.listening.sockets import hold
 from gateway.processes.listening.visits import Reception
@@ -102,7 +103,7 @@ class ImapWorld:
                 ]
                 house = House(self.clock, self.connections_max, tls=tls, sessions=sessions)
                 reception = Reception(self.clock, networks, tls, sessions, self.bans)
-                self.imap = Imap(listeners, house, reception, services)
+                self.imap = imap(listeners, house, reception, services)
                 ready = asyncio.Event()
                 serving = asyncio.create_task(self.imap.run(ready.set))
                 await ready.wait()
