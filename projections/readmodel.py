@@ -50,6 +50,7 @@ class ReadModel(ABC):
     version: ClassVar[int] = 1
     topics: ClassVar[frozenset[str]]  # what it folds; everything else is only passed over
     is_sharded: ClassVar[bool] = False  # True: a checkpoint for each slot of accounts, else one in all
+    absorbed: ClassVar[tuple[str, ...]] = ()  # names of former models whose tables it has taken over
     wakes_readers: ClassVar[bool] = False  # True: sessions wait for these rows of their account
     awaited: ClassVar[frozenset[str]] = frozenset()  # of `topics`, those somebody waits for: folded at once
 

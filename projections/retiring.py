@@ -37,7 +37,7 @@ async def left_behind(pool: Pool, models: Iterable[type[ReadModel]]) -> dict[str
             "SELECT schema, min(position), max(position) FROM checkpoints.checkpoint GROUP BY schema"
         )
     first, last = ({row["schema"]: Position(row[column]) for row in found} for column in (1, 2))
-    newest = {model.name: model for model in models}
+    newest = _newest(models)
     behind: dict[str, Position] = {}
     for schema, position in last.items():
         newer = _newer(schema, newest)
@@ -50,8 +50,9 @@ async def retire(
     pool: Pool, models: Iterable[type[ReadModel]], before: Mapping[str, Position]
 ) -> tuple[list[Retired], dict[str, Position]]:
     """Drop those that are as far behind as they were `before`: which went, and `before` of the next time."""
-    newest = {model.name: model for model in models}
-    behind, gone = await left_behind(pool, newest.values()), list[Retired]()
+    models = tuple(models)
+    newest = _newest(models)
+    behind, gone = await left_behind(pool, models), list[Retired]()
     for schema, position in behind.items():
         if before.get(schema) == position and await _drop(pool, schema, position):
             newer = _newer(schema, newest)
@@ -60,11 +61,18 @@ async def retire(
     return gone, behind
 
 
+def _newest(models: Iterable[type[ReadModel]]) -> dict[str, type[ReadModel]]:
+    """By name, and by the names of models that are folded into them now."""
+    return {name: model for model in models for name in (model.name, *model.absorbed)}
+
+
 def _newer(schema: str, newest: Mapping[str, type[ReadModel]]) -> str | None:
     """The schema that is read instead of this one; None: this one is no older one of ours."""
     named = _OURS.fullmatch(schema)
     model = newest.get(named["name"]) if named else None
-    if named is None or model is None or int(named["version"]) >= model.version:
+    if named is None or model is None:
+        return None
+    if named["name"] == model.name and int(named["version"]) >= model.version:
         return None
     return schema_of(model)
 

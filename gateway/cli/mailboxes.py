@@ -21,6 +21,7 @@ from gateway.domain.events import Fact, MessageRead, ReadSecret
 from gateway.domain.histories import box_history
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, MailboxId
+from gateway.mail.uids import ranges_of
 from gateway.processes.presenting import open_message
 from gateway.wiring.desk import Desk
 from projections.directory import query as directory
@@ -55,7 +56,7 @@ async def list_(desk: Desk, address: Address) -> None:
             "date": head.internal_date,
             "from": head.from_,
             "subject": head.subject,
-            "octets": head.presented_octets,
+            "octets": head.octets,
             "modseq": head.modseq,
             "mail_id": head.mail_id,
             "message_id": head.message_id,
@@ -259,7 +260,8 @@ async def _heads(desk: Desk, account_id: AccountId, mailbox_id: MailboxId) -> As
 async def _messages(desk: Desk, account_id: AccountId, uids: Sequence[int]) -> list[MessageRow]:
     mailbox_id = await _inbox(desk, account_id)
     async with desk.pool.rows() as rows:
-        found = await mailboxes.read_messages(rows, account_id, mailbox_id, uids)
+        read = await mailboxes.read_messages(rows, account_id, mailbox_id, ranges_of(uids))
+    found = [row for row in read if not row.head.is_expunged]
     if not found:
         nothing(f"there is no message with UID {uids[0]}")
     return found

@@ -27,7 +27,6 @@ from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
 from projections.queue import leases as relay_leases
 from projections.queue.project import QueueModel
-from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, ReadModel, open_pool
 from projections.trace.project import TraceModel
 
@@ -35,7 +34,6 @@ from projections.trace.project import TraceModel
 READ_MODELS: Final[tuple[type[ReadModel], ...]] = (
     DirectoryModel,
     MailboxModel,
-    QuotaModel,
     QueueModel,
     TraceModel,
     ContentModel,
@@ -158,7 +156,6 @@ def models(keys: KeyStore) -> list[ReadModel]:
     return [
         DirectoryModel(ring),
         MailboxModel(ring),
-        QuotaModel(),
         QueueModel(ring),
         TraceModel(ring),
         ContentModel(),

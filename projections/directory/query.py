@@ -24,10 +24,10 @@ from gateway.mail.valid_since import NOBODYS, Owner
 from projections.directory.finding import find_ids
 from projections.directory.project import DirectoryModel
 from projections.directory.routes import route_in
-from projections.quota.project import QuotaModel
+from projections.mailbox.project import MailboxModel
 from projections.readmodel import Rows, schema_of
 
-_SCHEMA, _QUOTA = schema_of(DirectoryModel), schema_of(QuotaModel)
+_SCHEMA, _MAILBOX = schema_of(DirectoryModel), schema_of(MailboxModel)
 
 
 # An account's own status, unless its agency's says more: closed, then its agency suspended or its trial
@@ -66,7 +66,7 @@ FROM {_SCHEMA}.agency
 JOIN {_SCHEMA}.account ON account.account_id = catch_all_id AND account.agency_id = agency.agency_id
     AND account.status <> 'closed'
 JOIN {_SCHEMA}.inbox ON inbox.account_id = catch_all_id
-LEFT JOIN {_QUOTA}.usage ON usage.account_id = catch_all_id
+LEFT JOIN {_MAILBOX}.usage ON usage.account_id = catch_all_id
 WHERE agency.agency_id = ANY($1::text[])"""
 
 FIND = f"""
@@ -80,7 +80,7 @@ LEFT JOIN {_SCHEMA}.domain USING (domain)
 LEFT JOIN {_SCHEMA}.agency USING (agency_id)
 {_CLAIMED}
 LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = coalesce(address.account_id, stem.account_id)
-LEFT JOIN {_QUOTA}.usage ON usage.account_id = inbox.account_id
+LEFT JOIN {_MAILBOX}.usage ON usage.account_id = inbox.account_id
 ORDER BY nth
 """
 
@@ -111,7 +111,7 @@ LEFT JOIN {_SCHEMA}.inbox ON inbox.account_id = CASE
          WHERE oldest.agency_id = agency.agency_id AND oldest.status <> 'closed'
          ORDER BY oldest.account_id LIMIT 1))
     ELSE coalesce(address.account_id, stem.account_id) END
-LEFT JOIN {_QUOTA}.usage ON usage.account_id = inbox.account_id
+LEFT JOIN {_MAILBOX}.usage ON usage.account_id = inbox.account_id
 ORDER BY nth
 """
 

@@ -1,143 +1,255 @@
-"""Mailboxes and messages, folded from deliveries.
+"""Mailboxes, messages and what accounts use, folded from deliveries and from what people change.
 
-Order within a batch: mailboxes are opened first and carry the position they were opened at, so a delivery
-sees those, and only those, that were there before it. However the log is cut into batches, rows are the same.
+A batch is walked in the order of the log, over what its events name: rows are read and written in sets, the
+rules stand in changing.py. However the log is cut into batches, rows are the same.
 
-Source: architecture §1, §2 (delivery is once per mail and account), §6.
+Source: architecture §1, §2 (delivery is once per mail and account), §6; ADR 0024.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
 
 import msgspec
 
+from gateway.domain.account import AccountCreated, account_key_name
+from gateway.domain.changes import (
+    Changed,
+    MessageAppended,
+    MessageCopied,
+    MessageExpunged,
+    MessageFlagged,
+    MessageMoved,
+    MessageRestored,
+)
 from gateway.domain.events import MailDelivered, MessageSecret
-from gateway.domain.mailboxtree import TreeCreated
+from gateway.domain.mailboxtree import (
+    MailboxCreated,
+    MailboxDeleted,
+    MailboxRenamed,
+    MailboxSubscribed,
+    NameSecret,
+    TreeCreated,
+    name_label,
+)
 from gateway.domain.routing import message_label
+from gateway.mail.flags import flags_text
+from gateway.mail.ids import AccountId
+from gateway.mail.uids import parse_uids
 from gateway.ports import Recorded
-from projections.keyring import Keyring, Keys
-from projections.mailbox.numbering import FIRST_UID, Arrival, Mailbox, number
+from projections.keyring import Keyring, Keys, clear
+from projections.mailbox.changing import INBOX, Account, Arrival, Moment, Outcome, appended
+from projections.mailbox.counting import ALL_UIDS
+from projections.mailbox.tables import Accounts, Named, note_outcomes
 from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
 
-OPEN = f"""
-INSERT INTO mailbox
-SELECT account_id, mailbox_id, 'inbox', base + 1, {FIRST_UID}, position, 0, 0, position, NULL
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
-    AS tree (account_id, mailbox_id, base, position)
-ON CONFLICT DO NOTHING
-"""
-DELIVER = """
+# 50 MB at most in memory. A change of more messages than that is folded alone.
+NAMED_MAX: Final = 100_000
+
+DELIVER: Final = """
 INSERT INTO delivery
 SELECT DISTINCT ON (account_id, mail_id) account_id, mail_id, position
 FROM unnest($1::text[], $2::text[], $3::bigint[]) AS d (account_id, mail_id, position)
 ORDER BY account_id, mail_id, position
 ON CONFLICT DO NOTHING RETURNING position
 """
-MAILBOXES = """
-SELECT account_id, mailbox_id, role, uidnext, highestmodseq, opened_at, closed_at FROM mailbox
-WHERE account_id = ANY($1::text[]) AND (role = 'inbox' OR mailbox_id = ANY($2::text[]))
-"""
-COUNT_IN = """
-UPDATE mailbox AS m
-SET uidnext = c.uidnext, highestmodseq = c.highestmodseq,
-    messages = m.messages + c.messages, octets = m.octets + c.octets
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-    AS c (account_id, mailbox_id, uidnext, highestmodseq, messages, octets)
-WHERE m.account_id = c.account_id AND m.mailbox_id = c.mailbox_id
-"""
-MESSAGE_COLUMNS: Final = (
-    "account_id", "mailbox_id", "uid", "mail_id", "position", "modseq", "internal_date", "digest", "octets",
-    "presented_octets", "hint", "large", "attachments", "hidden", "sealed", "keys", "subject", "from_",
-    "message_id", "front", "summary", "expunged_at",
+ORIGIN_COLUMNS: Final = (
+    "account_id", "position", "mail_id", "digest", "octets", "presented_octets", "hint", "large",
+    "attachments", "hidden", "sealed", "keys", "subject", "from_", "message_id", "front", "summary",
 )  # fmt: skip
+
+ARRIVALS: Final = frozenset({MailDelivered.TOPIC, MessageAppended.TOPIC})
+Arrived = MailDelivered | MessageAppended
+TreeChanged = MailboxCreated | MailboxRenamed | MailboxDeleted | MailboxSubscribed
 
 
 class MailboxModel(ReadModel):
     name = "mailbox"
-    topics = frozenset({TreeCreated.TOPIC, MailDelivered.TOPIC})
+    version = 2
+    topics = frozenset(
+        kind.TOPIC
+        for kind in (
+            AccountCreated, TreeCreated, MailboxCreated, MailboxRenamed, MailboxDeleted, MailboxSubscribed,
+            MailDelivered, MessageAppended, MessageFlagged, MessageExpunged, MessageCopied, MessageMoved,
+            MessageRestored,
+        )
+    )  # fmt: skip
     is_sharded = True
+    absorbed = ("quota",)
     wakes_readers = True
 
     def __init__(self, ring: Keyring) -> None:
         self._ring = ring
 
     async def keys_for(self, batch: Sequence[Recorded]) -> Keys:
-        delivered = [event.event for event in batch if isinstance(event.event, MailDelivered)]
-        return await self._ring.fetch(wrap for event in delivered for wrap in event.keys)
+        names: set[str] = set()
+        for recorded in batch:
+            match recorded.event:
+                case MailDelivered() | MessageAppended() as event:
+                    names.update(wrap.key for wrap in event.keys)
+                case MailboxCreated() | MailboxRenamed():
+                    names.add(account_key_name(_account_id(recorded)))
+        return await self._ring.fetch_named(names)
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
-        await _open_mailboxes(batch, rows)
-        delivered = [(e.position, e.event) for e in batch if isinstance(e.event, MailDelivered)]
-        if not delivered:
-            return
-        found = await rows.fetch(
-            DELIVER,
-            [event.account_id for _, event in delivered],
-            [event.mail_id for _, event in delivered],
-            [position for position, _ in delivered],
+        fresh = await _first_arrivals(batch, rows)
+        accounts = await Accounts.load(
+            rows,
+            list({_account_id(recorded) for recorded in batch}),
+            list({mailbox_id for recorded in batch for mailbox_id in _mailbox_ids(recorded)}),
+            growing=list({_account_id(one) for one in batch if one.topic == MailboxCreated.TOPIC}),
         )
-        first = {row["position"] for row in found}
-        counted = [(position, event) for position, event in delivered if position in first]
-        if counted:
-            await _add(counted, rows, keys)
+        outcomes: list[tuple[str, int, Outcome]] = []
+        for part, named in _parts(batch, accounts):
+            await accounts.load_messages(rows, named)
+            fold = Fold(accounts, fresh, keys)
+            for recorded in part:
+                fold.take(recorded)
+            if fold.origins:
+                await rows.copy_records_to_table("origin", records=fold.origins, columns=ORIGIN_COLUMNS)
+            await accounts.write_messages(rows)
+            outcomes += fold.outcomes
+        await accounts.write(rows)
+        if outcomes:
+            await note_outcomes(rows, outcomes)
 
 
-async def _add(delivered: Sequence[tuple[int, MailDelivered]], rows: Rows, keys: Keys) -> None:
-    mailboxes = [
-        Mailbox(*row.values())
-        for row in await rows.fetch(
-            MAILBOXES,
-            list({event.account_id for _, event in delivered}),
-            list({event.mailbox_id for _, event in delivered}),
+class Fold:
+    """Events into accounts; what that leaves to write beside them."""
+
+    def __init__(self, accounts: Accounts, fresh: set[int], keys: Keys) -> None:
+        self._accounts, self._fresh, self._keys = accounts, fresh, keys
+        self.origins: list[tuple[object, ...]] = []
+        self.outcomes: list[tuple[str, int, Outcome]] = []
+
+    def take(self, recorded: Recorded) -> None:
+        event, moment = recorded.event, Moment(recorded.position, recorded.event.at)
+        account = self._accounts[_account_id(recorded)]
+        match event:
+            case MailDelivered():
+                self._arrive(account, event, moment)
+            case MessageAppended():
+                arrival = self._arrive(account, event, moment, flags_text(event.flags))
+                self._note(account, moment, appended(event.mailbox_id, arrival))
+            case AccountCreated():
+                account.usage.quota_octets, account.usage.kind = event.quota_octets, event.kind
+            case TreeCreated():
+                account.last_uidvalidity = event.base
+                account.open(event.mailbox_id, moment, parent_id="", name="INBOX", role=INBOX)
+            case MailboxCreated() | MailboxRenamed() | MailboxDeleted() | MailboxSubscribed():
+                self._change_tree(account, event, moment)
+            case Changed():
+                self._note(account, moment, account.change(event, moment))
+        account.usage.settle(moment.at)
+
+    def _arrive(self, account: Account, event: Arrived, moment: Moment, flags: str = "") -> Arrival | None:
+        """None: the account has it already, nothing changes."""
+        if moment.position not in self._fresh:
+            return None
+        message = event.message
+        self.origins.append(_origin(moment.position, event, self._keys))
+        return account.arrive(event.mailbox_id, moment, message.presented_octets, event.internal_date, flags)
+
+    def _change_tree(self, account: Account, event: TreeChanged, moment: Moment) -> None:
+        match event:
+            case MailboxCreated():
+                account.open(
+                    event.mailbox_id,
+                    moment,
+                    parent_id=event.parent_id or "",
+                    name=self._name(account, event),
+                    role=event.role or "",
+                )
+            case MailboxRenamed():
+                mailbox = account.mailboxes[event.mailbox_id]
+                mailbox.parent_id, mailbox.name = event.parent_id or "", self._name(account, event)
+            case MailboxSubscribed():
+                account.mailboxes[event.mailbox_id].is_subscribed = event.is_subscribed
+            case MailboxDeleted():
+                account.close(event.mailbox_id, moment)
+
+    def _name(self, account: Account, event: MailboxCreated | MailboxRenamed) -> str:
+        secret = self._keys.unseal_with(
+            NameSecret,
+            event.name,
+            account_key_name(AccountId(account.account_id)),
+            label=name_label(event.mailbox_id),
         )
+        return clear(secret.name) if secret else ""
+
+    def _note(self, account: Account, moment: Moment, outcome: Outcome) -> None:
+        self.outcomes.append((account.account_id, moment.position, outcome))
+
+
+def _account_id(recorded: Recorded) -> AccountId:
+    """`ev.box.<slot>.<account_id>`, `ev.tree.<account_id>`, `ev.account.<account_id>`."""
+    return AccountId(recorded.subject.rpartition(".")[2])
+
+
+def _mailbox_ids(recorded: Recorded) -> tuple[str, ...]:
+    """Those an event names that may have rows."""
+    match recorded.event:
+        case MailDelivered() | MessageAppended() as event:
+            return (event.mailbox_id,)
+        case MessageCopied() | MessageMoved() | MessageRestored() as event:
+            return event.mailbox_id, event.to_mailbox_id
+        case Changed() as event:
+            return (event.mailbox_id,)
+        case MailboxRenamed() | MailboxDeleted() | MailboxSubscribed() as event:
+            return (event.mailbox_id,)
+    return ()
+
+
+def _parts(batch: Sequence[Recorded], accounts: Accounts) -> Iterator[tuple[list[Recorded], list[Named]]]:
+    """A batch in parts that name at most NAMED_MAX messages each, or are one event."""
+    part, named, size = list[Recorded](), list[Named](), 0
+    for recorded in batch:
+        one = list(_named(recorded))
+        more = accounts.count_named(one)
+        if part and size + more > NAMED_MAX:
+            yield part, named
+            part, named, size = [], [], 0
+        part.append(recorded)
+        named += one
+        size += more
+    yield part, named
+
+
+def _named(recorded: Recorded) -> Iterator[Named]:
+    match recorded.event:
+        case Changed() as event:
+            is_restored = isinstance(event, MessageRestored)
+            yield Named(event.account_id, event.mailbox_id, parse_uids(event.uids), is_restored)
+        case MailboxDeleted() as event:
+            yield Named(_account_id(recorded), event.mailbox_id, ALL_UIDS)
+
+
+async def _first_arrivals(batch: Sequence[Recorded], rows: Rows) -> set[int]:
+    """Positions of those that bring what their account has not got."""
+    arrived = [
+        (recorded.position, cast(Arrived, recorded.event)) for recorded in batch if recorded.topic in ARRIVALS
     ]
-    places = number([_arrival(*item) for item in delivered], mailboxes)
-    records = [
-        _row(position, event, *place, keys)
-        for (position, event), place in zip(delivered, places, strict=True)
-    ]
-    await rows.copy_records_to_table("message", records=records, columns=MESSAGE_COLUMNS)
-    changed = [mailbox for mailbox in mailboxes if mailbox.messages]
-    await rows.execute(
-        COUNT_IN,
-        [mailbox.account_id for mailbox in changed],
-        [mailbox.mailbox_id for mailbox in changed],
-        [mailbox.uidnext for mailbox in changed],
-        [mailbox.highestmodseq for mailbox in changed],
-        [mailbox.messages for mailbox in changed],
-        [mailbox.octets for mailbox in changed],
+    if not arrived:
+        return set()
+    found = await rows.fetch(
+        DELIVER,
+        [event.account_id for _, event in arrived],
+        [event.mail_id for _, event in arrived],
+        [position for position, _ in arrived],
     )
+    return {row["position"] for row in found}
 
 
-def _row(position: int, event: MailDelivered, mailbox_id: str, uid: int, keys: Keys) -> tuple[object, ...]:
+def _origin(position: int, event: Arrived, keys: Keys) -> tuple[object, ...]:
     message, content = event.message, event.message.content
-    label = message_label(event.mail_id)
-    secret = keys.unseal(MessageSecret, message.sealed, event.keys, label=label)
+    secret = keys.unseal(MessageSecret, message.sealed, event.keys, label=message_label(event.mail_id))
     heading = heading_of(secret.summary if secret else b"")
     return (
-        event.account_id, mailbox_id, uid, event.mail_id, position, position, event.internal_date,
+        event.account_id, position, event.mail_id,
         content.digest, content.octets, message.presented_octets,
         content.hint, content.large, list(content.attachments),
         [bound for span in message.hidden for bound in span],
         message.sealed, msgspec.json.encode(event.keys),
         heading.subject, heading.from_, heading.message_id,
         secret.front if secret else b"", secret.summary if secret else b"",
-        None,
     )  # fmt: skip
-
-
-def _arrival(position: int, event: MailDelivered) -> Arrival:
-    return Arrival(position, event.account_id, event.mailbox_id, event.message.presented_octets)
-
-
-async def _open_mailboxes(batch: Sequence[Recorded], rows: Rows) -> None:
-    trees = [(event.position, event.event) for event in batch if isinstance(event.event, TreeCreated)]
-    if trees:
-        await rows.execute(
-            OPEN,
-            [tree.account_id for _, tree in trees],
-            [tree.mailbox_id for _, tree in trees],
-            [tree.base for _, tree in trees],
-            [position for position, _ in trees],
-        )

@@ -1,34 +1,91 @@
-"""What a reader sees of an account's mailboxes."""
+"""What a reader sees of an account's mailboxes.
+
+Reading a mailbox of 100,000 messages is one answer of the database, so lines are tuples and sets are ranges.
+
+Source: RFC 9051 §6.3.2 (SELECT), RFC 7162 §3.2 (QRESYNC), RFC 9208 §5 (quota); architecture §4 (the presented
+message is data).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, NamedTuple
 
 import asyncpg
 import msgspec
 
 from gateway.domain.events import Content, Message, Wrap
-from gateway.mail.ids import AccountId, MailboxId, MailId
+from gateway.mail.ids import AccountId, MailboxId, MailId, slot_of
+from gateway.mail.uids import Ranges, parse_uids, ranges_of
+from gateway.ports import Position
+from projections.checkpoint import position_of
 from projections.mailbox.project import MailboxModel
 from projections.readmodel import Rows, schema_of
 
-_SCHEMA = schema_of(MailboxModel)
-_WRAPS = msgspec.json.Decoder(tuple[Wrap, ...])
-_HEAD = """mailbox_id, uid, mail_id, position, modseq, internal_date, octets, presented_octets,
-    subject, from_, message_id, digest"""
-_WHOLE = "hint, large, attachments, hidden, sealed, keys, front, summary"
+_SCHEMA: Final = schema_of(MailboxModel)
+_MAILBOX: Final = """account_id, mailbox_id, parent_id, name, role, uidvalidity, uidnext, highestmodseq,
+    messages, octets, unseen, deleted, deleted_octets, is_subscribed, opened_at, closed_at"""
+_LINE: Final = """uid, modseq, flags, octets, internal_date, saved_at, origin,
+    expunged_at IS NOT NULL AS is_expunged"""
+_WRAPS: Final = msgspec.json.Decoder(tuple[Wrap, ...])
+_HEAD: Final = """mailbox_id, uid, modseq, flags, message.octets, internal_date, saved_at, origin.position,
+    expunged_at, mail_id, subject, from_, message_id"""
+_WHOLE: Final = """digest, origin.octets AS stored_octets, presented_octets, hint, large, attachments, hidden,
+    sealed, keys, front, summary"""
+_ORIGIN: Final = f"JOIN {_SCHEMA}.origin ON origin.position = message.origin"
+# $1 account, $2 mailbox, $3 and $4 where ranges begin and end: each by the index.
+_IN_RANGES: Final = f"""
+FROM unnest($3::bigint[], $4::bigint[]) AS span (first, last)
+CROSS JOIN LATERAL (
+    SELECT * FROM {_SCHEMA}.message
+    WHERE account_id = $1 AND mailbox_id = $2 AND uid BETWEEN first AND last
+    OFFSET 0
+) AS message
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxRow:
+    """A mailbox. messages to deleted_octets: of what is there; octets: presented."""
+
     account_id: AccountId
     mailbox_id: MailboxId
+    parent_id: str  # "" at the top
+    name: str  # of its level; "" when the account's key is gone
     role: str  # "inbox", RFC 6154 special use, or ""
     uidvalidity: int
     uidnext: int
     highestmodseq: int
     messages: int
     octets: int
+    unseen: int
+    deleted: int
+    deleted_octets: int
+    is_subscribed: bool
+    opened_at: Position
+    closed_at: Position | None  # None: it is there
+
+
+class Line(NamedTuple):
+    """A UID of a mailbox. is_expunged: a tombstone, of which a session may not know yet."""
+
+    uid: int
+    modseq: int
+    flags: str  # as gateway.mail.flags
+    octets: int  # presented
+    internal_date: datetime
+    saved_at: datetime
+    origin: Position  # of the event that brought the octets
+    is_expunged: bool
+
+
+class Change(NamedTuple):
+    """What FETCH shows otherwise than before, or not any more."""
+
+    uid: int
+    modseq: int
+    flags: str
+    is_expunged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +94,21 @@ class Head:
 
     mailbox_id: MailboxId
     uid: int
-    mail_id: MailId
-    position: int
     modseq: int
+    flags: str
+    octets: int  # presented
     internal_date: datetime
-    octets: int
-    presented_octets: int
+    saved_at: datetime
+    origin: Position
+    expunged_at: Position | None  # None: it is there
+    mail_id: MailId
     subject: str
     from_: str
     message_id: str
-    digest: str
+
+    @property
+    def is_expunged(self) -> bool:
+        return self.expunged_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +122,89 @@ class MessageRow:
     summary: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a change. to_uids: in the order of `applied`; to_mailbox_id "": nothing arrived."""
+
+    mailbox_id: MailboxId
+    applied: Ranges
+    refused: Ranges
+    to_mailbox_id: str
+    to_uidvalidity: int
+    to_uids: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account's mailboxes hold. quota_octets: None: not known."""
+
+    octets: int
+    messages: int
+    quota_octets: int | None
+
+
 async def list_mailboxes(rows: Rows, account_id: AccountId) -> list[MailboxRow]:
-    """Those that are there, INBOX first."""
+    """Those that are there, INBOX first, then as they were made."""
     found = await rows.fetch(
-        f"""SELECT account_id, mailbox_id, role, uidvalidity, uidnext, highestmodseq, messages, octets
-        FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND closed_at IS NULL
+        f"""SELECT {_MAILBOX} FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND closed_at IS NULL
         ORDER BY role <> 'inbox', uidvalidity""",
         account_id,
     )
-    return [MailboxRow(*row.values()) for row in found]
+    return [MailboxRow(*row) for row in found]
+
+
+async def mailbox_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> MailboxRow | None:
+    """Also one that is gone."""
+    found = await rows.fetchrow(
+        f"SELECT {_MAILBOX} FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2",
+        account_id,
+        mailbox_id,
+    )
+    return MailboxRow(*found) if found else None
+
+
+async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> Sequence[int]:
+    """Ascending, without tombstones."""
+    found: list[int] = await rows.fetchval(
+        f"""SELECT ARRAY(SELECT uid FROM {_SCHEMA}.message
+        WHERE account_id = $1 AND mailbox_id = $2 AND expunged_at IS NULL ORDER BY uid)""",
+        account_id,
+        mailbox_id,
+    )
+    return found
+
+
+async def lines(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges) -> list[Line]:
+    """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
+    found = await rows.fetch(
+        f"SELECT {_LINE} {_IN_RANGES} ORDER BY uid", account_id, mailbox_id, *_bounds(uids)
+    )
+    return list(map(Line._make, found))
+
+
+async def changed_since(
+    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, modseq: int, *, uids: Ranges | None = None
+) -> list[Change]:
+    """What has changed after a MODSEQ, of these UIDs or of all, by UID, tombstones included."""
+    found = await rows.fetch(
+        f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL FROM {_SCHEMA}.message
+        WHERE account_id = $1 AND mailbox_id = $2 AND modseq > $3
+            AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange))
+        ORDER BY uid""",
+        account_id,
+        mailbox_id,
+        modseq,
+        None if uids is None else "{" + ",".join(f"[{first},{last}]" for first, last in uids) + "}",
+    )
+    return list(map(Change._make, found))
+
+
+async def vanished_since(
+    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, modseq: int, uids: Ranges | None = None
+) -> list[tuple[int, int]]:
+    """What was expunged after a MODSEQ, of these UIDs or of all (RFC 7162 §3.2.10, VANISHED)."""
+    changes = await changed_since(rows, account_id, mailbox_id, modseq, uids=uids)
+    return ranges_of(change.uid for change in changes if change.is_expunged)
 
 
 async def list_messages(
@@ -76,28 +212,48 @@ async def list_messages(
 ) -> list[Head]:
     """By UID, without what was expunged."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD} FROM {_SCHEMA}.message
-        WHERE account_id = $1 AND mailbox_id = $2 AND uid > $3 AND expunged_at IS NULL
+        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_ORIGIN}
+        WHERE message.account_id = $1 AND mailbox_id = $2 AND uid > $3 AND expunged_at IS NULL
         ORDER BY uid LIMIT $4""",
         account_id,
         mailbox_id,
         after_uid,
         limit,
     )
-    return [Head(*row.values()) for row in found]
+    return [Head(*row) for row in found]
+
+
+async def list_restorable(
+    rows: Rows,
+    account_id: AccountId,
+    *,
+    mailbox_id: MailboxId | None = None,
+    since: int = 0,
+    limit: int = 1_000,
+) -> list[Head]:
+    """Tombstones whose message is nowhere else by now, expunged at a position or later; the latest first."""
+    found = await rows.fetch(
+        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_ORIGIN}
+        WHERE message.account_id = $1 AND ($2::text IS NULL OR mailbox_id = $2)
+            AND expunged_at >= $3 AND NOT is_elsewhere
+        ORDER BY expunged_at DESC, mailbox_id, uid LIMIT $4""",
+        account_id,
+        mailbox_id,
+        since,
+        limit,
+    )
+    return [Head(*row) for row in found]
 
 
 async def read_messages(
-    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Sequence[int]
+    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges
 ) -> list[MessageRow]:
-    """Those of the UIDs that are there, by UID."""
+    """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD}, {_WHOLE} FROM {_SCHEMA}.message
-        WHERE account_id = $1 AND mailbox_id = $2 AND uid = ANY($3::bigint[]) AND expunged_at IS NULL
-        ORDER BY uid""",
+        f"SELECT {_HEAD}, {_WHOLE} {_IN_RANGES} {_ORIGIN} ORDER BY uid",
         account_id,
         mailbox_id,
-        list(uids),
+        *_bounds(uids),
     )
     return [_message(row) for row in found]
 
@@ -105,18 +261,57 @@ async def read_messages(
 async def find_mail(rows: Rows, account_id: AccountId, mail_id: MailId) -> list[MessageRow]:
     """Where the account has this mail."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD}, {_WHOLE} FROM {_SCHEMA}.message
-        WHERE account_id = $1 AND mail_id = $2 AND expunged_at IS NULL ORDER BY mailbox_id, uid""",
+        f"""SELECT {_HEAD}, {_WHOLE} FROM {_SCHEMA}.message {_ORIGIN}
+        WHERE origin = (SELECT position FROM {_SCHEMA}.delivery WHERE account_id = $1 AND mail_id = $2)
+            AND expunged_at IS NULL ORDER BY mailbox_id, uid""",
         account_id,
         mail_id,
     )
     return [_message(row) for row in found]
 
 
+async def outcome_of(rows: Rows, account_id: AccountId, position: Position) -> Outcome | None:
+    """None: the rows have not reached that position, or it is no change."""
+    found = await rows.fetchrow(
+        f"""SELECT mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids
+        FROM {_SCHEMA}.change_outcome WHERE account_id = $1 AND position = $2""",
+        account_id,
+        position,
+    )
+    if found is None:
+        return None
+    mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids = found
+    return Outcome(
+        mailbox_id,
+        parse_uids(applied),
+        parse_uids(refused),
+        to_mailbox_id,
+        to_uidvalidity,
+        parse_uids(to_uids),
+    )
+
+
+async def folded_up_to(rows: Rows, account_id: AccountId) -> Position:
+    """Everything of this account up to here is in the rows."""
+    return await position_of(rows, MailboxModel, int(slot_of(account_id)))
+
+
+async def usage_of(rows: Rows, account_id: AccountId) -> Usage:
+    """Nothing for an account that nobody has told of."""
+    found = await rows.fetchrow(
+        f"SELECT octets, messages, quota_octets FROM {_SCHEMA}.usage WHERE account_id = $1", account_id
+    )
+    return Usage(*found) if found else Usage(0, 0, None)
+
+
+def _bounds(uids: Ranges) -> tuple[list[int], list[int]]:
+    """Where ranges begin and where they end, as SQL takes them."""
+    return [first for first, _ in uids], [last for _, last in uids]
+
+
 def _message(row: asyncpg.Record) -> MessageRow:
-    head = Head(*list(row.values())[:12])
-    bounds = row["hidden"]
-    content = Content(head.digest, head.octets, row["hint"], row["large"], tuple(row["attachments"]))
-    hidden = tuple(zip(bounds[::2], bounds[1::2], strict=True))
-    message = Message(content, head.presented_octets, row["sealed"], hidden)
+    head, spans, attachments = Head(*tuple(row)[:13]), row["hidden"], tuple(row["attachments"])
+    content = Content(row["digest"], row["stored_octets"], row["hint"], row["large"], attachments)
+    hidden = tuple(zip(spans[::2], spans[1::2], strict=True))
+    message = Message(content, row["presented_octets"], row["sealed"], hidden)
     return MessageRow(head, message, _WRAPS.decode(row["keys"]), row["front"], row["summary"])

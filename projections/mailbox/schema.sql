@@ -1,48 +1,85 @@
 -- Mailboxes and their messages, as IMAP shows them (architecture §1). Positions are places in the log.
 CREATE TABLE mailbox (
-    account_id    text   NOT NULL,
-    mailbox_id    text   NOT NULL,
-    role          text   NOT NULL,      -- RFC 6154 special use in lower case, "inbox", or ""
-    uidvalidity   bigint NOT NULL,      -- base + k, for the k-th mailbox the account ever had
-    uidnext       bigint NOT NULL,
-    highestmodseq bigint NOT NULL,      -- position of the last change FETCH can show
-    messages      bigint NOT NULL,      -- without tombstones
-    octets        bigint NOT NULL,      -- presented, without tombstones
-    opened_at     bigint NOT NULL,      -- position
-    closed_at     bigint,               -- position; NULL: it is there
+    account_id     text    NOT NULL,
+    mailbox_id     text    NOT NULL,
+    parent_id      text    NOT NULL,      -- '': at the top
+    name           text    NOT NULL,      -- of its level; blank when the account's key is gone
+    role           text    NOT NULL,      -- RFC 6154 special use in lower case, "inbox", or ""
+    uidvalidity    bigint  NOT NULL,      -- base + k, for the k-th mailbox the account ever had
+    uidnext        bigint  NOT NULL,
+    highestmodseq  bigint  NOT NULL,      -- position of the last change FETCH can show
+    messages       bigint  NOT NULL,      -- this and the next four: without tombstones
+    octets         bigint  NOT NULL,      -- presented
+    unseen         bigint  NOT NULL,
+    deleted        bigint  NOT NULL,      -- with \Deleted
+    deleted_octets bigint  NOT NULL,
+    is_subscribed  boolean NOT NULL,
+    opened_at      bigint  NOT NULL,      -- position
+    closed_at      bigint,                -- position; NULL: it is there
     PRIMARY KEY (account_id, mailbox_id)
+) WITH (fillfactor = 70);
+-- What a UID stands for; light, as it is read and changed all the time.
+CREATE TABLE message (
+    account_id    text        NOT NULL,
+    mailbox_id    text        NOT NULL,
+    uid           bigint      NOT NULL,
+    origin        bigint      NOT NULL,
+    modseq        bigint      NOT NULL,
+    flags         text        NOT NULL,   -- as gateway.mail.flags has them
+    octets        bigint      NOT NULL,   -- presented
+    internal_date timestamptz NOT NULL,
+    saved_at      timestamptz NOT NULL,   -- when it came to this mailbox (RFC 8514)
+    expunged_at   bigint,                 -- position; NULL: it is there. Expunged rows stay as tombstones
+    is_elsewhere  boolean     NOT NULL,   -- a tombstone whose message goes on under another UID
+    PRIMARY KEY (account_id, mailbox_id, uid) INCLUDE (expunged_at)
 );
--- A mail is delivered to an account once: the first delivery in the log is the one that counts.
+CREATE INDEX message_modseq ON message (account_id, mailbox_id, modseq);
+CREATE INDEX message_origin ON message (origin);
+-- What brought the octets, once, whatever copies are made of it.
+CREATE TABLE origin (
+    account_id       text     NOT NULL,
+    position         bigint   PRIMARY KEY,
+    mail_id          text     NOT NULL,
+    digest           text     NOT NULL,
+    octets           bigint   NOT NULL,   -- as received
+    presented_octets bigint   NOT NULL,
+    hint             bigint   NOT NULL,
+    large            text     NOT NULL,
+    attachments      text[]   NOT NULL,
+    hidden           bigint[] NOT NULL,   -- start, end, start, end, …
+    sealed           bytea    NOT NULL,
+    keys             bytea    NOT NULL,   -- JSON of the wraps
+    subject          text     NOT NULL,   -- this and what follows: blank when the key is gone
+    from_            text     NOT NULL,
+    message_id       text     NOT NULL,
+    front            bytea    NOT NULL,
+    summary          bytea    NOT NULL
+);
+-- A mail comes to an account once: the first event in the log that brings it is the one that counts.
 CREATE TABLE delivery (
     account_id text   NOT NULL,
     mail_id    text   NOT NULL,
-    position   bigint NOT NULL,
+    position   bigint NOT NULL,           -- of its origin
     PRIMARY KEY (account_id, mail_id)
 );
-CREATE TABLE message (
-    account_id       text        NOT NULL,
-    mailbox_id       text        NOT NULL,
-    uid              bigint      NOT NULL,
-    mail_id          text        NOT NULL,
-    position         bigint      NOT NULL,  -- of the event that brought it here
-    modseq           bigint      NOT NULL,
-    internal_date    timestamptz NOT NULL,
-    digest           text        NOT NULL,
-    octets           bigint      NOT NULL,  -- as received
-    presented_octets bigint      NOT NULL,
-    hint             bigint      NOT NULL,
-    large            text        NOT NULL,
-    attachments      text[]      NOT NULL,
-    hidden           bigint[]    NOT NULL,  -- start, end, start, end, …
-    sealed           bytea       NOT NULL,
-    keys             bytea       NOT NULL,  -- JSON of the wraps
-    subject          text        NOT NULL,  -- this and what follows: blank when the key is gone
-    from_            text        NOT NULL,
-    message_id       text        NOT NULL,
-    front            bytea       NOT NULL,
-    summary          bytea       NOT NULL,
-    expunged_at      bigint,                -- position; NULL: it is there. Expunged rows stay as tombstones
-    PRIMARY KEY (account_id, mailbox_id, uid)
+-- What became of each change, for the session that waits for it. Sets of UIDs as text.
+CREATE TABLE change_outcome (
+    account_id     text   NOT NULL,
+    position       bigint NOT NULL,
+    mailbox_id     text   NOT NULL,
+    applied        text   NOT NULL,
+    refused        text   NOT NULL,
+    to_mailbox_id  text   NOT NULL,       -- '': nothing arrived anywhere
+    to_uidvalidity bigint NOT NULL,
+    to_uids        text   NOT NULL,       -- as many as applied, in the same order
+    PRIMARY KEY (account_id, position)
 );
-CREATE INDEX message_mail ON message (account_id, mail_id);
-CREATE INDEX message_modseq ON message (account_id, mailbox_id, modseq);
+-- What an account's mailboxes hold (RFC 9208 STORAGE and MESSAGE), and since when they are full.
+CREATE TABLE usage (
+    account_id   text   PRIMARY KEY,
+    octets       bigint NOT NULL,         -- as presented to a reader
+    messages     bigint NOT NULL,
+    quota_octets bigint,                  -- NULL: not known
+    kind         text,                    -- person, office
+    full_since   timestamptz              -- of the event that reached the quota; NULL: it is below
+) WITH (fillfactor = 70);

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-MODELS = ("directory", "mailbox", "queue", "trace", "quota", "content", "bans")
+MODELS = ("directory", "mailbox", "queue", "trace", "content", "bans")
 
 
 class Rows:

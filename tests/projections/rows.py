@@ -12,7 +12,6 @@ from projections.mailbox.project import MailboxModel
 from projections.queue import query
 from projections.queue.project import QueueModel
 from projections.queue.turns import of_whom_waits
-from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, ReadModel, Rows
 from projections.trace.project import TraceModel
 from tests.projections.world import Safe
@@ -27,7 +26,6 @@ def all_models(keys: Safe) -> list[ReadModel]:
     return [
         DirectoryModel(ring),
         MailboxModel(ring),
-        QuotaModel(),
         QueueModel(ring),
         TraceModel(ring),
         BansModel(ring),

@@ -17,7 +17,7 @@ from projections.directory.query import (
     find_recipients,
 )
 from projections.keyring import Keyring
-from projections.quota.project import QuotaModel
+from projections.mailbox.project import MailboxModel
 from projections.readmodel import Pool, Rows
 from tests.projections.governing import catch_all, plus_addressing, replace_domain
 from tests.projections.world import Owner, World
@@ -47,7 +47,7 @@ class Directory:
 @pytest.fixture
 async def directory(pool: Pool) -> Directory:
     directory = Directory(pool)
-    await create(pool, [directory.model, QuotaModel()])
+    await create(pool, [directory.model, MailboxModel(Keyring(directory.world.keys))])
     return directory
 
 

@@ -7,7 +7,7 @@ from projections.checkpoint import Projection, create
 from projections.directory.forwarding import Rule, leaves_mailbox_alone, policy_of, rules_of
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
-from projections.quota.project import QuotaModel
+from projections.mailbox.project import MailboxModel
 from projections.readmodel import Pool
 from projections.trace.query import story_of
 from tests.projections.forwarding import forward_no_more, forwarded, let_forward
@@ -41,7 +41,7 @@ class Directory:
 @pytest.fixture
 async def directory(pool: Pool) -> Directory:
     directory = Directory(pool)
-    await create(pool, [directory.model, QuotaModel()])
+    await create(pool, [directory.model, MailboxModel(Keyring(directory.world.keys))])
     return directory
 
 

@@ -42,11 +42,12 @@ async def numbers(pool: Pool) -> str:
     async with pool.snapshot() as rows:
         mailboxes = await rows.fetch(
             """SELECT 'mailbox', account_id, mailbox_id, uidvalidity, uidnext, highestmodseq, messages, octets
-            FROM mailbox_v1.mailbox ORDER BY account_id, uidvalidity"""
+            FROM mailbox_v2.mailbox ORDER BY account_id, uidvalidity"""
         )
         messages = await rows.fetch(
-            """SELECT 'message', account_id, mailbox_id, uid, modseq, position, mail_id, presented_octets
-            FROM mailbox_v1.message ORDER BY account_id, mailbox_id, uid"""
+            """SELECT 'message', m.account_id, mailbox_id, uid, modseq, origin, mail_id, m.octets
+            FROM mailbox_v2.message AS m JOIN mailbox_v2.origin ON position = origin
+            ORDER BY m.account_id, mailbox_id, uid"""
         )
     return "".join("\t".join(map(str, row.values())) + "\n" for row in [*mailboxes, *messages])
 

@@ -5,11 +5,10 @@ from datetime import timedelta
 from gateway.domain.events import MailBounced, MailDeferred, MailRelayed
 from gateway.domain.sealing import unwrap
 from gateway.mail.ids import AgencyId
-from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages
+from projections.mailbox.query import find_mail, list_mailboxes, list_messages, read_messages, usage_of
 from projections.queue import leases
 from projections.queue.listing import Choice, list_waiting
 from projections.queue.query import held_until, unchanged, waiting
-from projections.quota.query import usage_of
 from projections.trace.query import Wanted, find_mails, find_refusals, story_of
 from tests.projections.gateway import Gateway
 from tests.projections.rows import due
@@ -23,7 +22,7 @@ async def test_a_delivered_mail_is_in_inbox_with_all_a_reader_needs(gateway: Gat
     async with gateway.pool.rows() as rows:
         (inbox,) = await list_mailboxes(rows, ann.account_id)
         (head,) = await list_messages(rows, ann.account_id, inbox.mailbox_id)
-        (row,) = await read_messages(rows, ann.account_id, inbox.mailbox_id, [1, 2])
+        (row,) = await read_messages(rows, ann.account_id, inbox.mailbox_id, [(1, 2)])
         assert await find_mail(rows, ann.account_id, mail.mail_id) == [row]
         usage = await usage_of(rows, ann.account_id)
         assert (await usage_of(rows, gateway.bee.account_id)).messages == 0
@@ -52,7 +51,7 @@ async def test_a_second_delivery_of_a_mail_to_an_account_counts_nowhere(gateway:
         assert (await usage_of(rows, ann.account_id)).messages == 2
         (inbox,) = await list_mailboxes(rows, ann.account_id)
     assert [(head.uid, head.mail_id) for head in heads] == [(1, first.mail_id), (2, second.mail_id)]
-    assert inbox.highestmodseq == heads[-1].position < world.log[-1].position
+    assert inbox.highestmodseq == heads[-1].modseq < world.log[-1].position
 
 
 async def test_mail_for_a_mailbox_that_is_gone_goes_to_inbox(gateway: Gateway) -> None:
@@ -80,7 +79,7 @@ async def test_what_a_destroyed_key_sealed_leaves_blank_columns(gateway: Gateway
     await world.keys.forget(f"account.{ann.account_id}")
     await gateway.catch_up()
     async with gateway.pool.rows() as rows:
-        (row,) = await read_messages(rows, ann.account_id, ann.inbox_id, [1])
+        (row,) = await read_messages(rows, ann.account_id, ann.inbox_id, [(1, 1)])
     assert (row.head.subject, row.head.from_, row.front, row.summary) == ("", "", b"", b"")
     assert row.head.uid == 1
 

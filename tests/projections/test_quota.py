@@ -45,7 +45,7 @@ async def test_splits_change_no_row(pool: Pool) -> None:
         mail = world.accept(opm, None, [owner.address for owner in owners])
         for owner in owners:
             world.deliver(mail, owner, [0])
-    model = next(model for model in all_models(world.keys) if model.name == "quota")
+    model = next(model for model in all_models(world.keys) if model.name == "mailbox")
     kept = []
     for batch in (1, 3, 1_000):
         await create(pool, [model])

@@ -11,6 +11,7 @@ from tests.projections.banning import ban_some
 from tests.projections.busy import busy_world
 from tests.projections.forwarding import forward_some
 from tests.projections.holding import hold_some
+from tests.projections.mailboxes import change_some
 from tests.projections.rows import Table, all_models, fold, tables
 from tests.projections.world import World
 from tests.sizes import size
@@ -33,6 +34,7 @@ async def test_dropped_and_rebuilt_rows_are_the_same(pool: Pool) -> None:
     ban_some(world, 20)
     forward_some(world)
     hold_some(world)
+    change_some(world, 60)
     await create(pool, all_models(world.keys))
     rows = await _rows(pool, world)
     trace = schema_of(TraceModel)
@@ -46,6 +48,7 @@ async def test_how_the_log_is_cut_into_batches_does_not_matter(pool: Pool, batch
     ban_some(world, 20)
     forward_some(world)
     hold_some(world)
+    change_some(world, 60)
     await create(pool, all_models(world.keys))
     assert await _rows(pool, world, batch) == await _rows(pool, world)
 
@@ -55,6 +58,7 @@ async def test_the_same_events_twice_change_nothing(pool: Pool) -> None:
     ban_some(world, 20)
     forward_some(world)
     hold_some(world)
+    change_some(world, 60)
     models = all_models(world.keys)
     await create(pool, models)
     once = await _rows(pool, world)

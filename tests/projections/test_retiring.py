@@ -10,26 +10,26 @@ from gateway.ports import Position
 from gateway.processes import maillog
 from gateway.processes.steward import retiring
 from projections.checkpoint import Projection, create
-from projections.quota.project import QuotaModel
-from projections.readmodel import Pool, ReadModel
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
+from projections.readmodel import Pool, ReadModel, schema_of
 from projections.retiring import Retired, left_behind, retire
 from projections.trace.project import TraceModel
 from tests.processes.world import MovedClock
 from tests.projections.busy import busy_world
-from tests.projections.rows import all_models
 from tests.projections.world import World, stored
 
 
-class OlderQuota(QuotaModel):
-    version = QuotaModel.version - 1
+class OlderMailbox(MailboxModel):
+    version = MailboxModel.version - 1
 
 
 class LaterTrace(TraceModel):
     version = TraceModel.version + 1
 
 
-OLDER, NEWER = OlderQuota().schema, QuotaModel().schema
-MODELS: Final[tuple[type[ReadModel], ...]] = (QuotaModel, TraceModel)
+OLDER, NEWER = schema_of(OlderMailbox), schema_of(MailboxModel)
+MODELS: Final[tuple[type[ReadModel], ...]] = (MailboxModel, TraceModel)
 AT: Final = Position(100)  # where the older one stopped
 
 
@@ -40,12 +40,20 @@ def pool(untouched_pool: Pool) -> Pool:
 
 @pytest.fixture
 async def world(pool: Pool) -> World:
-    """An older quota that stopped, a newer one that went on, and a trace of a build that is yet to come."""
+    """An older mailbox that stopped, a newer one that went on, and a trace of a build that is yet to come."""
     world = busy_world(61, 60)
-    trace = next(model for model in all_models(world.keys) if isinstance(model, TraceModel))
-    await create(pool, [OlderQuota(), QuotaModel(), trace, LaterTrace(trace._ring)])
-    await Projection(OlderQuota(), pool).take(world.log[:AT])
-    await Projection(QuotaModel(), pool).take(world.log[: AT + 1])
+    ring = Keyring(world.keys)
+    await create(
+        pool,
+        [
+            OlderMailbox(ring),
+            MailboxModel(ring),
+            TraceModel(ring),
+            LaterTrace(ring),
+        ],
+    )
+    await Projection(OlderMailbox(ring), pool).take(world.log[:AT])
+    await Projection(MailboxModel(ring), pool).take(world.log[: AT + 1])
     return world
 
 
@@ -58,7 +66,13 @@ async def schemas(pool: Pool) -> set[str]:
 @pytest.mark.usefixtures("world")
 async def test_the_older_goes_at_the_second_look_and_nothing_else(pool: Pool) -> None:
     async with pool.rows() as rows:
-        for foreign in ("quota_v0", "quota", "bans_v0", "accounting_v1"):  # without a checkpoint, or not ours
+        for foreign in (
+            "mailbox_v0",
+            "mailbox",
+            "quota_v1",
+            "bans_v0",
+            "accounting_v1",
+        ):  # without a checkpoint, or not ours
             await rows.execute(f"CREATE SCHEMA {foreign}")
         await rows.execute("INSERT INTO checkpoints.checkpoint VALUES ('accounting_v1', 0, 5, '')")
     before = await schemas(pool)
@@ -75,7 +89,11 @@ async def test_the_older_goes_at_the_second_look_and_nothing_else(pool: Pool) ->
 
 
 async def test_what_a_gateway_of_the_older_build_folds_stays(pool: Pool, world: World) -> None:
-    older, newer = Projection(OlderQuota(), pool), Projection(QuotaModel(), pool)
+    ring = Keyring(world.keys)
+    older, newer = (
+        Projection(OlderMailbox(ring), pool),
+        Projection(MailboxModel(ring), pool),
+    )
     await older.load(stored(world))
     await newer.load(stored(world))
     _, behind = await retire(pool, MODELS, {})
@@ -116,7 +134,19 @@ async def test_what_somebody_reads_stays_for_now(pool: Pool, monkeypatch: pytest
 async def test_a_gateway_of_the_older_build_that_comes_back_folds_anew(pool: Pool, world: World) -> None:
     await retire(pool, MODELS, {OLDER: AT})
     assert OLDER not in await schemas(pool)
-    await create(pool, [OlderQuota()])
-    older = Projection(OlderQuota(), pool)
+    ring = Keyring(world.keys)
+    await create(pool, [OlderMailbox(ring)])
+    older = Projection(OlderMailbox(ring), pool)
     await older.take(world.log[:AT])
     assert older.position == AT
+
+
+@pytest.mark.usefixtures("world")
+async def test_the_rows_of_a_model_that_another_has_absorbed_go_too(pool: Pool) -> None:
+    async with pool.rows() as rows:
+        await rows.execute("CREATE SCHEMA quota_v9")
+        await rows.execute("INSERT INTO checkpoints.checkpoint VALUES ('quota_v9', 0, $1, '')", AT)
+    _, behind = await retire(pool, MODELS, {})
+    assert behind["quota_v9"] == AT
+    gone, _ = await retire(pool, MODELS, behind)
+    assert Retired("quota_v9", NEWER) in gone

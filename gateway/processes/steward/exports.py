@@ -26,6 +26,7 @@ from gateway.domain.registration import Refused
 from gateway.domain.trial import Files, Lack
 from gateway.mail.address import parse_address
 from gateway.mail.ids import AccountId, AgencyId, MailboxId
+from gateway.mail.uids import ranges_of
 from gateway.ports import (
     Clock,
     ContentCorrupt,
@@ -164,7 +165,7 @@ class Exports:
         if not missing:
             return files
         async with self._pool.rows() as rows:
-            found = await mailboxes.read_messages(rows, account_id, mailbox_id, missing)
+            found = await mailboxes.read_messages(rows, account_id, mailbox_id, ranges_of(missing))
         if not await self._note_read(account_id, mailbox_id, missing):
             return files
         _private(into.parent)

@@ -20,7 +20,7 @@ from projections import checkpoint
 from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
-from projections.quota.project import QuotaModel
+from projections.mailbox.project import MailboxModel
 from projections.readmodel import Pool
 from tests.processes.edge.world import DirectoryRows, away
 from tests.processes.world import MovedClock
@@ -37,7 +37,7 @@ async def recipients(emptied_pool: Pool) -> tuple[Recipients, Mapping[str, str]]
     }
     world.account(ids["opm.go.th"], "สมหญิง@opm.go.th")
     model = DirectoryModel(Keyring(world.keys))
-    await checkpoint.create(emptied_pool, [model, QuotaModel()])
+    await checkpoint.create(emptied_pool, [model, MailboxModel(Keyring(world.keys))])
     await Projection(model, emptied_pool).take(world.log)
     return Recipients(emptied_pool, MovedClock()), ids
 
@@ -68,7 +68,7 @@ async def test_rows_that_are_folded_anew_say_yes_but_not_no(emptied_pool: Pool) 
     late = len(world.log)
     world.account(opdc, "bee@opdc.go.th")
     model = DirectoryModel(Keyring(world.keys))
-    await checkpoint.create(emptied_pool, [model, QuotaModel()])
+    await checkpoint.create(emptied_pool, [model, MailboxModel(Keyring(world.keys))])
     projection = Projection(model, emptied_pool)
     await projection.take(world.log[:late])
     asked = Recipients(emptied_pool, MovedClock(), since=world.log[-1].position)

@@ -27,9 +27,9 @@ from projections import checkpoint
 from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
 from projections.queue import leases
 from projections.queue.project import QueueModel
-from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, open_pool
 from tests.processes.relay.host import Host
 from tests.processes.relay.queue import AtDotInMemory
@@ -47,7 +47,8 @@ class Rows(Setting):
         super().__init__()
         self.pool, self.at_dot = pool, AtDotInMemory()
         ring = Keyring(self.world.keys)
-        self.models = [QueueModel(ring), DirectoryModel(ring), QuotaModel()]
+        self.models = [QueueModel(ring), DirectoryModel(ring)]
+        self.tables = [*self.models, MailboxModel(ring)]  # who looks an address up sees its room
         self.projections = [Projection(model, pool) for model in self.models]
 
     def rows(self) -> QueueRows:
@@ -58,7 +59,7 @@ class Rows(Setting):
         return PaceRows(self.pool, self.clock, self.world.entropy, bounds=bounds, holder=holder)
 
     async def make_tables(self) -> None:
-        await checkpoint.create(self.pool, self.models)
+        await checkpoint.create(self.pool, self.tables)
         await leases.create(self.pool)
 
     async def fold(self) -> None:

@@ -43,7 +43,6 @@ from projections.directory.project import DirectoryModel
 from projections.directory.query import AgencyRow, Hosted, UnknownHere, find_recipients, list_agencies
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
-from projections.quota.project import QuotaModel
 from projections.readmodel import Pool
 from tests.processes.web.world import Nobody
 from tests.projections.world import BY, Owner, World, stored
@@ -206,7 +205,7 @@ async def site(emptied_pool: Pool, tmp_path: Path) -> AsyncIterator[Site]:
             world.deliver(mail, owner, [number])
     log, clock = stored(world), Clock(began)
     ring = Keyring(world.keys)
-    models = [DirectoryModel(ring), MailboxModel(ring), QuotaModel()]
+    models = [DirectoryModel(ring), MailboxModel(ring)]
     await create(emptied_pool, models)
     projections = [Projection(model, emptied_pool) for model in models]
     task = asyncio.create_task(following.run(log, projections, Nobody(), clock))

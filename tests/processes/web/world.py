@@ -46,9 +46,9 @@ from projections.bans.project import BansModel
 from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
 from projections.queue import leases
 from projections.queue.project import QueueModel
-from projections.quota.project import QuotaModel
 from projections.readmodel import Pool, ReadModel
 from projections.trace.project import TraceModel
 from tests.processes.web.gauges import FakeGauge
@@ -204,7 +204,7 @@ async def running(
     log, keys, clock = MemoryLog(), MemoryKeyStore(os.urandom), clock or SystemClock()
     ring = Keyring(keys)
     models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring), BansModel(ring), QueueModel(ring)]
-    await create(pool, [*models, QuotaModel()])  # who looks an address up sees its room
+    await create(pool, [*models, MailboxModel(ring)])  # who looks an address up sees its room
     await leases.create(pool)
     async with contextlib.AsyncExitStack() as stack:
         lane = await stack.enter_async_context(

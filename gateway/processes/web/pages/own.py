@@ -15,7 +15,7 @@ from gateway.processes.web.pages.forms import field
 from gateway.processes.web.pages.visit import HOME, Visit
 from projections.directory import query as directory
 from projections.directory.query import AppPasswordRow
-from projections.quota.query import usage_of
+from projections.mailbox.query import usage_of
 
 DAYS_MAX = 3650
 DONE = frozenset({"revoked"})
