@@ -142,6 +142,8 @@ class Settings:
     disk_reserve_octets: int = _number(256 * 1024 * 1024, 0, 1024**4)
 
     # --- mailboxes ---
+    # Of the names of Drafts, Sent and so on that an account gets when its mailboxes are opened first.
+    mailbox_language: str = _one_of("th", "en", "th")
     # RFC 9051 §5.4: at least 30 minutes.
     imap_idle_timeout_s: int = _number(1800, 1800, 86_400)
     # Connections at once of one listener at one process: programs stay connected all day (IDLE).

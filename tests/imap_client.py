@@ -77,6 +77,7 @@ class ImapClient:
         self.transcript: list[bytes] = []
         self.on_untagged: Callable[[Response], None] = lambda response: None
         self.octets_read = 0
+        self.unfinished = b""  # of a response that broke off
 
     @classmethod
     async def connect(cls, host: str, port: int, tls: ssl.SSLContext | None = None) -> Self:
@@ -190,6 +191,8 @@ class ImapClient:
         except (asyncio.IncompleteReadError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
+            partial = error.partial if isinstance(error, asyncio.IncompleteReadError) else b""
+            self.unfinished += octets + partial
             raise Gone from error
         self.octets_read += len(octets)
         self.transcript.append(b"S: " + octets[:2000])

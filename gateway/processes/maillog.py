@@ -181,6 +181,11 @@ def proxy_header_missing(*, listener: str, proxy: str, reason: str) -> None:
     _log.warning("proxy_header_missing", listener=listener, proxy=proxy, reason=reason)
 
 
+def command_put_off(*, command: str, reason: str) -> None:
+    """A mailbox command that could not be obeyed now; its client was told to try again."""
+    _log.warning("command_put_off", command=command, reason=reason)
+
+
 # --- error: a person should look now --------------------------------------------------------------
 
 
@@ -192,3 +197,8 @@ def session_failed(error: BaseException) -> None:
 def poison_event(*, consumer: str, position: int, topic: str, reason: str) -> None:
     """The consumer stops here until `saraban log hold POSITION` sets the event aside, or it is mended."""
     _log.error("poison_event", consumer=consumer, position=position, topic=topic, reason=reason)
+
+
+def content_unreadable(*, reason: str) -> None:
+    """A message that somebody wants to read is not there, or not what it was; `reason` names the mail."""
+    _log.error("content_unreadable", reason=reason)

@@ -37,9 +37,11 @@ class Opened:
         except (ContentMissing, ContentCorrupt) as error:
             raise type(error)(f"{self.mail_id}: {error}") from error
 
-    def stored(self, content: ContentStore) -> AsyncIterator[bytes]:
-        """The whole message as it was received. Raises as `octets` does."""
-        return content.open(self.message.content, data_key=self.data_key, salt=self.secret.salt)
+    def stored(self, content: ContentStore, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The message as it was received, or a range of it. Raises as `octets` does."""
+        return content.open(
+            self.message.content, data_key=self.data_key, salt=self.secret.salt, start=start, end=end
+        )
 
     async def _pieces(self, content: ContentStore, start: int, end: int | None) -> AsyncIterator[bytes]:
         front, stored = self.secret.front, self.message.content

@@ -4,10 +4,18 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
+from gateway.adapters.aggregates import LoggedAggregates
+from gateway.adapters.jetstream.hearing import JetStreamHearing
 from gateway.adapters.spool import DiskSpool
-from gateway.processes.imap.connection import Lobby
+from gateway.adapters.system import entropy
+from gateway.processes.appending import Appending
+from gateway.processes.changing import Changing
+from gateway.processes.folders import Folders
+from gateway.processes.imap.executing import Mailboxes
 from gateway.processes.imap.listener import imap
+from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.services import ImapServices
+from gateway.processes.reading import Reading
 from gateway.settings import Settings
 from gateway.wiring.access import listeners, open_access
 from gateway.wiring.ground import ground, spool_folder
@@ -20,6 +28,24 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         pool = await enter(g.rows(8))
         lane = await enter(g.lane())
         access = await enter(open_access(g, pool, lane))
+        contents = g.contents(pool, await enter(g.write_ahead()), await enter(g.objects()))
+        changing = Changing(log=g.log, lane=lane, pool=pool, clock=g.clock)
+        await enter(changing.watching())
+        room = Mailroom(
+            pool=pool,
+            content=contents,
+            keys=g.keys,
+            folders=Folders(
+                aggregates=LoggedAggregates(g.log), keys=g.keys, clock=g.clock, entropy=entropy, by=g.by
+            ),
+            changing=changing,
+            appending=Appending(contents, g.keys, entropy),
+            reading=Reading(g.keys, entropy),
+            hearing=JetStreamHearing(g.link),
+            clock=g.clock,
+            by=g.by,
+            language=settings.mailbox_language,
+        )
         services = ImapServices(
             hostname=settings.hostname,
             clock=g.clock,
@@ -28,7 +54,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
             new_spool=partial(DiskSpool, spool_folder(settings)),
             idle_timeout_s=settings.imap_idle_timeout_s,
             message_octets_max=settings.message_octets_max,
-            begin=Lobby.begun,
+            begin=partial(Mailboxes.opened, room, settings.imap_idle_timeout_s),
         )
         at = listeners(settings, "imap", settings.listen_imap, settings.listen_imaps)
         await imap(at, access.house, access.reception, services).run(serving)

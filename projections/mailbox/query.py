@@ -174,6 +174,19 @@ async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> S
     return found
 
 
+async def uids_flagged(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, flag: str) -> list[int]:
+    """Ascending, without tombstones. flag: in its canonical case."""
+    found: list[int] = await rows.fetchval(
+        f"""SELECT ARRAY(SELECT uid FROM {_SCHEMA}.message
+        WHERE account_id = $1 AND mailbox_id = $2 AND expunged_at IS NULL
+            AND $3 = ANY(string_to_array(flags, ' ')) ORDER BY uid)""",
+        account_id,
+        mailbox_id,
+        flag,
+    )
+    return found
+
+
 async def lines(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges) -> list[Line]:
     """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
     found = await rows.fetch(

@@ -3,8 +3,7 @@
 Source: RFC 9051 §3 (states), §5.4 (autologout), §7.1.5 (BYE).
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 from gateway.ports import Deposed, Unavailable
 from gateway.processes import maillog
@@ -16,8 +15,8 @@ from gateway.processes.listening.wire import Over
 from gateway.processes.signin.words import TOO_MANY_SESSIONS
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.capabilities import after_sign_in
-from gateway.protocols.imap.commands import Capability, Id, Logout, Noop, Tagged
-from gateway.protocols.imap.errors import UNTAGGED, BadCommand, ImapError
+from gateway.protocols.imap.commands import Capability, Id, Logout, Tagged
+from gateway.protocols.imap.errors import UNTAGGED, ImapError
 from gateway.protocols.imap.parsing import parse_command
 
 QUIT = Ended("quit", "quit")
@@ -122,25 +121,3 @@ class Connection:
         maillog.service_unavailable(service=error.service, reason=error.reason, doing="imap")
         self._visit.record.refusals += 1
         self._visit.write(responses.status(tag, "NO", "Cannot do that now, try again later", "UNAVAILABLE"))
-
-
-class Lobby:
-    """A session that opens no mailbox."""
-
-    is_utf8 = False
-
-    def client_is(self, name: str) -> None:
-        """Nobody is told."""
-
-    async def obey(self, tagged: Tagged) -> None:
-        if not isinstance(tagged.command, Noop):
-            raise BadCommand(tagged.tag, "There is no such command here")
-        self._visit.write(responses.status(tagged.tag, "OK", "Nothing has happened"))
-
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
-
-    @classmethod
-    @asynccontextmanager
-    async def begun(cls, signed_in: SignedIn, visit: Visit, incoming: Incoming) -> AsyncIterator[Session]:
-        yield cls(visit)

@@ -16,9 +16,9 @@ from gateway.adapters.spool import DiskSpool
 from gateway.domain.events import Actor, By, Event
 from gateway.domain.sessions import SessionEnded
 from gateway.ports import Position, ServerContext
-from gateway.processes.imap.connection import Lobby
+from gateway.processes.imap.incoming import Incoming
 from gateway.processes.imap.listener import imap
-from gateway.processes.imap.services import ImapServices
+from gateway.processes.imap.services import ImapServices, Session, SignedIn
 from gateway.processes.listening.accounts import AccountSessions
 from gateway.processes.listening.certificates import ShownCertificates
 from gateway.processes.listening.listener import House
@@ -26,11 +26,14 @@ from gateway.processes.listening.networks import NetworkConnections
 from gateway.processes.listening.receiving import Listener
 from gateway.processes.listening.sessions import Sessions
 from gateway.processes.listening.sockets import hold
-from gateway.processes.listening.visits import Reception
+from gateway.processes.listening.visits import Reception, Visit
 from gateway.processes.signin.banning import Banning
 from gateway.processes.signin.bans import BanRule, Bans
 from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
+from gateway.protocols.imap import responses
+from gateway.protocols.imap.commands import Noop, Tagged
+from gateway.protocols.imap.errors import BadCommand
 from tests.processes.edge.world import FixedCertificates, PeopleInMemory
 from tests.processes.kept_bans import KeptBans
 from tests.processes.world import MovedClock
@@ -38,6 +41,28 @@ from tests.processes.world import MovedClock
 HOSTNAME = "mail.saraban.example"
 BY = By("imap", "0.1.0", "f00d")
 E = TypeVar("E", bound=Event)
+
+
+class Lobby:
+    """A session that opens no mailbox."""
+
+    is_utf8 = False
+
+    def client_is(self, name: str) -> None:
+        """Nobody is told."""
+
+    async def obey(self, tagged: Tagged) -> None:
+        if not isinstance(tagged.command, Noop):
+            raise BadCommand(tagged.tag, "There is no such command here")
+        self._visit.write(responses.status(tagged.tag, "OK", "Nothing has happened"))
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    @classmethod
+    @asynccontextmanager
+    async def begun(cls, signed_in: SignedIn, visit: Visit, incoming: Incoming) -> AsyncIterator[Session]:
+        yield cls(visit)
 
 
 @dataclass

@@ -1,0 +1,165 @@
+"""Commands that change messages of the selected mailbox: STORE, COPY, MOVE, EXPUNGE.
+
+What is asked is appended as a fact; what the client is told comes from its outcome alone.
+
+Source: RFC 9051 §6.4.3, §6.4.6 to §6.4.9; RFC 7162 §3.1.3 (UNCHANGEDSINCE); RFC 4315 (COPYUID).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from gateway.domain.changes import MessageCopied, MessageExpunged, MessageFlagged, MessageMoved
+from gateway.mail.uids import Ranges, count_uids, each_uid, ranges_of, uids_text
+from gateway.processes.imap.session import Change, Done, Session, in_parts
+from gateway.processes.imap.view import View
+from gateway.protocols.imap import responses
+from gateway.protocols.imap.commands import Copy, Expunge, Move, Store
+from gateway.protocols.imap.errors import CannotObey
+from gateway.protocols.imap.fetching import flag_lines
+from gateway.protocols.imap.selected import Flagged
+from projections.mailbox.query import Outcome, lines, uids_flagged, usage_of
+
+
+async def store(session: Session, command: Store) -> Done:
+    view = session.writable()
+    if command.unchanged_since is not None:
+        session.enabled.add("CONDSTORE")  # RFC 7162 §3.1
+    uids = view.uids_of(command.numbers, by_uid=command.by_uid)
+    changes = await session.change(
+        [
+            MessageFlagged(
+                **session.stamp().fields(),
+                account_id=view.account_id,
+                mailbox_id=view.mailbox_id,
+                uids=uids_text(part),
+                how=command.how,
+                flags=command.flags,
+                unchanged_since=command.unchanged_since,
+            )
+            for part in in_parts(uids)
+        ]
+    )
+    for change in changes:
+        await _tell_flags(session, command, change)
+    refused = _joined(change.outcome.refused for change in changes)
+    if command.unchanged_since is not None and refused:
+        return _modified(session, command, refused)
+    if uids and not any(change.outcome.applied for change in changes):
+        return Done("None of the messages is there any more", kind="NO")
+    return Done("STORE completed")
+
+
+async def _tell_flags(session: Session, command: Store, change: Change) -> None:
+    """What has changed is news, and told with it. Here is said what is as it was, and kept back what .SILENT
+    is not told: but for its MODSEQ (RFC 7162 §3.1.3)."""
+    view, applied = session.selected, change.outcome.applied
+    if command.is_silent:
+        view.selected.hush(applied, change.position, tells_modseq="CONDSTORE" in session.enabled)
+        return
+    async with session.room.pool.rows() as rows:
+        shown = await lines(rows, view.account_id, view.mailbox_id, applied)
+    as_it_was = (
+        Flagged(number, line.uid, line.flags, line.modseq)
+        for number, line in view.selected.numbered(shown)
+        if line.modseq < change.position
+    )
+    session.send(flag_lines(as_it_was, tells_uid=command.by_uid, tells_modseq="CONDSTORE" in session.enabled))
+
+
+def _modified(session: Session, command: Store, refused: Ranges) -> Done:
+    numbers = refused
+    if not command.by_uid:
+        known = (session.selected.selected.number_of(uid) for uid in each_uid(refused))
+        numbers = ranges_of(number for number in known if number is not None)
+    return Done("Some of the messages have changed since", responses.modified(numbers))
+
+
+async def copy(session: Session, command: Copy) -> Done:
+    return await _transfer(session, command, MessageCopied)
+
+
+async def move(session: Session, command: Move) -> Done:
+    session.writable()
+    return await _transfer(session, command, MessageMoved)
+
+
+async def _transfer(session: Session, command: Copy | Move, kind: type[MessageCopied | MessageMoved]) -> Done:
+    view = session.selected
+    name = "COPY" if isinstance(command, Copy) else "MOVE"
+    uids = view.uids_of(command.numbers, by_uid=command.by_uid)
+    async with session.room.pool.rows() as rows:
+        target = await session.mailbox(rows, command.mailbox, "TRYCREATE")
+        shown = await lines(rows, view.account_id, view.mailbox_id, uids)
+    if not uids:
+        return Done(f"{name} completed")
+    if kind is MessageCopied:
+        await check_room(session, sum(line.octets for line in shown))
+    events = [
+        kind(
+            **session.stamp().fields(),
+            account_id=view.account_id,
+            mailbox_id=view.mailbox_id,
+            uids=uids_text(part),
+            to_mailbox_id=target.mailbox_id,
+        )
+        for part in in_parts(uids)
+    ]
+    changes = await session.change(events)
+    code = _copy_uid([change.outcome for change in changes])
+    if not code:
+        return Done("None of the messages is there any more, or the mailbox is gone", kind="NO")
+    if kind is MessageMoved:  # RFC 6851 §4.3: told before the messages go
+        session.send(responses.ok("Moved", code))
+        return Done("MOVE completed")
+    return Done("COPY completed", code)
+
+
+def _copy_uid(outcomes: Sequence[Outcome]) -> str:
+    """ "": nothing arrived."""
+    arrived = [one for one in outcomes if one.to_uids]
+    if not arrived:
+        return ""
+    assert count_uids(arrived[0].applied) == count_uids(arrived[0].to_uids), arrived[0]
+    return responses.copy_uid(
+        arrived[0].to_uidvalidity,
+        _joined(one.applied for one in arrived),
+        _joined(one.to_uids for one in arrived),
+    )
+
+
+async def expunge(session: Session, command: Expunge) -> Done:
+    view = session.writable()
+    async with session.room.pool.rows() as rows:
+        deleted = await uids_flagged(rows, view.account_id, view.mailbox_id, "\\Deleted")
+    if command.uids is not None:
+        asked = set(each_uid(view.uids_of(command.uids, by_uid=True)))
+        deleted = [uid for uid in deleted if uid in asked]
+    known = view.selected.known(ranges_of(deleted))
+    await session.change(expunges(session, view, known))
+    return Done("EXPUNGE completed")
+
+
+def expunges(session: Session, view: View, uids: Ranges) -> list[MessageExpunged]:
+    """Of those that have \\Deleted by then."""
+    return [
+        MessageExpunged(
+            **session.stamp().fields(),
+            account_id=view.account_id,
+            mailbox_id=view.mailbox_id,
+            uids=uids_text(part),
+            only_deleted=True,
+        )
+        for part in in_parts(uids)
+    ]
+
+
+async def check_room(session: Session, octets: int) -> None:
+    """Raises CannotObey when the account's quota has no room for so many octets more (RFC 9208 §4.3)."""
+    async with session.room.pool.rows() as rows:
+        usage = await usage_of(rows, session.account_id)
+    if usage.quota_octets is not None and usage.octets + octets > usage.quota_octets:
+        raise CannotObey("", "The account has no room for this", "OVERQUOTA")
+
+
+def _joined(sets: Iterable[Ranges]) -> Ranges:
+    """Of sets that ascend, one behind the other."""
+    return [one for each in sets for one in each]

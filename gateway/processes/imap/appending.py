@@ -1,0 +1,128 @@
+"""APPEND and REPLACE: messages that a client puts into a mailbox.
+
+Source: RFC 9051 §6.3.12; RFC 3502 (MULTIAPPEND: all or none), RFC 4315 (APPENDUID), RFC 8508 (REPLACE),
+RFC 7889 (APPENDLIMIT).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from gateway.domain.changes import MessageExpunged
+from gateway.domain.events import Event, Fact
+from gateway.mail.ids import MailboxId
+from gateway.mail.mime import Part, StructureScanner
+from gateway.mail.uids import Ranges, count_uids, ranges_of, uids_text
+from gateway.ports import Spooled
+from gateway.processes.appending import Appended
+from gateway.processes.imap.altering import check_room
+from gateway.processes.imap.session import Done, Session
+from gateway.processes.storing import Octets
+from gateway.protocols.imap import framer, responses
+from gateway.protocols.imap.commands import Append, AppendMessage, Catenated, Replace
+from gateway.protocols.imap.errors import CannotObey
+from projections.mailbox.query import outcome_of
+
+# All of them are one group of the log, of at most 1 MB (architecture §4, Lanes); a summary has 8 KiB.
+MESSAGES_MAX: Final = 60
+READ_OCTETS: Final = 256 * 1024
+
+
+async def append(session: Session, command: Append) -> Done:
+    if len(command.messages) > MESSAGES_MAX:
+        raise CannotObey("", f"At most {MESSAGES_MAX} messages are appended at once", "LIMIT")
+    async with session.room.pool.rows() as rows:
+        target = await session.mailbox(rows, command.mailbox, "TRYCREATE")
+    facts = await _taken(session, target.mailbox_id, command.messages)
+    return await _stored(session, "APPEND", facts, target.mailbox_id)
+
+
+async def replace(session: Session, command: Replace) -> Done:
+    """RFC 8508 §3.2: the new one is there and the old one is gone, or neither."""
+    view = session.writable()
+    old = view.uids_of(command.numbers, by_uid=command.by_uid)
+    if count_uids(old) != 1:
+        raise CannotObey("", "There is no such message", "NONEXISTENT")
+    async with session.room.pool.rows() as rows:
+        target = await session.mailbox(rows, command.mailbox, "TRYCREATE")
+    facts = await _taken(session, target.mailbox_id, [command.message])
+    gone = MessageExpunged(
+        **session.stamp().fields(),
+        account_id=view.account_id,
+        mailbox_id=view.mailbox_id,
+        uids=uids_text(old),
+    )
+    return await _stored(session, "REPLACE", facts, target.mailbox_id, gone)
+
+
+async def _taken(session: Session, mailbox_id: MailboxId, messages: Sequence[AppendMessage]) -> list[Fact]:
+    """The messages made durable, and the facts of them, those of objects first."""
+    contents = [_octets(session, message) for message in messages]
+    await check_room(session, sum(octets.octets for octets in contents))
+    taken: list[Fact] = []
+    for message, octets in zip(messages, contents, strict=True):
+        stamp = session.stamp()
+        appended = Appended(
+            account_id=session.account_id,
+            agency_id=session.person.agency_id,
+            mailbox_id=mailbox_id,
+            octets=octets,
+            tree=_scanned(octets),
+            internal_date=message.internal_date or stamp.at,
+            flags=message.flags,
+        )
+        taken += await session.room.appending.take(appended, stamp)
+    return taken
+
+
+async def _stored(
+    session: Session, name: str, facts: Sequence[Fact], mailbox_id: MailboxId, *also: Event
+) -> Done:
+    """Append the group, and say under which UIDs it is there if that is known in time (architecture §2)."""
+    history = facts[-1].subject
+    events = [fact.event for fact in facts if fact.subject == history]
+    beside = [fact for fact in facts if fact.subject != history]
+    positions = await session.room.changing.append(session.account_id, [*events, *also], *beside)
+    if not await session.reaches(positions[-1]):
+        return Done(f"{name} completed, and not shown yet")
+    async with session.room.pool.snapshot() as rows:
+        if session.view is not None:
+            await session.view.refresh(rows)
+        found = [
+            await outcome_of(rows, session.account_id, position) for position in positions[: len(events)]
+        ]
+    outcomes = [outcome for outcome in found if outcome is not None]
+    if any(outcome.to_mailbox_id != mailbox_id for outcome in outcomes):
+        return Done(f"{name} completed, into INBOX: the mailbox is gone")
+    uids: Ranges = ranges_of(
+        uid for outcome in outcomes for start, end in outcome.to_uids for uid in (start, end)
+    )
+    code = responses.append_uid(outcomes[0].to_uidvalidity, uids)
+    if also:  # RFC 8508 §3.4
+        session.send(responses.ok("Replaced", code))
+        return Done(f"{name} completed")
+    return Done(f"{name} completed", code)
+
+
+def _octets(session: Session, message: AppendMessage) -> Spooled:
+    """Raises CannotObey for what no message is."""
+    match message.content:
+        case framer.Literal(octets=octets, is_binary=is_binary):
+            if b"\0" in octets and not is_binary:
+                raise CannotObey("", "A message has no NUL octets, unless it is sent as literal8")
+            return Octets(octets)
+        case framer.Spooled(index=index):
+            return session.spools[index]
+        case Catenated():
+            raise CannotObey("", "CATENATE is not offered here", "CANNOT")
+
+
+def _scanned(octets: Spooled) -> Part:
+    scanner = StructureScanner()
+    for piece in _pieces(octets):
+        scanner.feed(piece)
+    return scanner.finish()
+
+
+def _pieces(octets: Spooled) -> Iterator[bytes]:
+    for start in range(0, octets.octets, READ_OCTETS):
+        yield from octets.read(start, min(start + READ_OCTETS, octets.octets))

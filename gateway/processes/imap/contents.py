@@ -1,0 +1,174 @@
+"""The octets of messages and of their sections, sent as they come.
+
+Small sections are gathered before anything of them is said, so that a content that cannot be had is a NO;
+of a large one the size is said first, and what fails behind it can only end the connection.
+
+Source: RFC 9051 §6.4.5, §7.5.2 (FETCH responses); RFC 3516 §4 (BINARY); RFC 8970 (PREVIEW).
+"""
+
+import asyncio
+import binascii
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, assert_never
+
+import msgspec
+
+from gateway.mail.mime import Range, StructureScanner
+from gateway.mail.summary import Summary, whole_summary
+from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
+from gateway.processes.imap.mailroom import Mailroom
+from gateway.processes.imap.session import Session
+from gateway.processes.listening.wire import Over
+from gateway.processes.presenting import Opened, open_message
+from gateway.protocols.imap.attributes import Binary, BinarySize, BodySection, Partial, Path, Preview
+from gateway.protocols.imap.errors import CannotObey
+from gateway.protocols.imap.fetching import CLOSING, Content
+from gateway.protocols.imap.rendering import literal
+from gateway.protocols.imap.sections import Layout, filter_fields, find_part, locate, partial
+from projections.mailbox.query import MessageRow
+
+GATHERED_OCTETS_MAX: Final = 256 * 1024
+NOTHING: Final = b"NIL"
+
+_summaries: Final = msgspec.json.Decoder(Summary)
+
+
+class Contents:
+    """Sends the contents that one FETCH asks for."""
+
+    def __init__(self, room: Mailroom) -> None:
+        self._room = room
+
+    async def read_ahead(self, messages: Sequence[MessageRow]) -> None:
+        """These come next."""
+        await self._room.content.read_ahead([message.message.content for message in messages])
+
+    async def send(
+        self, session: Session, message: MessageRow, wanted: Sequence[Content], opening: bytes
+    ) -> None:
+        """One whole FETCH response. Raises KeyForgotten, ContentMissing, ContentCorrupt, Unavailable while
+        nothing has been said of it; Over."""
+        opened = await open_message(self._room.keys, message.head.mail_id, message.message, message.keys)
+        reading = _Message(self._room, opened)
+        said = bytearray(opening)
+        for content in wanted:
+            said += content.label
+            match content.attribute:
+                case BodySection() as section if (large := await reading.large(section)) is not None:
+                    session.send(bytes(said) + b"{%d}\r\n" % large.octets)
+                    said.clear()
+                    await self._stream(session, reading, large)
+                case BodySection() as section:
+                    said += await reading.section(section)
+                case Binary() as binary:
+                    said += await reading.binary(binary)
+                case BinarySize(path):
+                    said += await reading.binary_size(path)
+                case Preview():
+                    said += NOTHING
+                case _:
+                    assert_never(content.attribute)
+        session.send(bytes(said) + CLOSING)
+        await session.flush()
+
+    async def _stream(self, session: Session, reading: "_Message", place: Range) -> None:
+        try:
+            async for piece in reading.octets(place):
+                session.send(piece)
+                await session.flush()
+        except (ContentMissing, ContentCorrupt, Unavailable) as error:
+            raise Over("failed", f"a content broke off: {error}") from error
+
+
+class _Message:
+    """An opened message, read by sections."""
+
+    def __init__(self, room: Mailroom, opened: Opened) -> None:
+        self._room, self._opened = room, opened
+        self._summary: Summary | None = None
+        stored = opened.message.content
+        self._layout = Layout(len(opened.secret.front), opened.message.hidden, stored.octets)
+
+    def octets(self, place: Range) -> AsyncIterator[bytes]:
+        """A whole message is asked for as one: then its whole digest is checked."""
+        end = None if place.end == self._layout.octets else place.end
+        return self._opened.octets(self._room.content, place.start, end)
+
+    async def large(self, section: BodySection) -> Range | None:
+        """Where it is, if it is too large to be gathered."""
+        if section.kind.startswith("HEADER"):
+            return None
+        place = await self._place(section)
+        return place if place is not None and place.octets > GATHERED_OCTETS_MAX else None
+
+    async def section(self, section: BodySection) -> bytes:
+        """As it stands in the response: a literal, or NIL where there is no such part."""
+        place = await self._place(section)
+        if place is None:
+            return NOTHING
+        octets = await self._gathered(place)
+        if section.kind.startswith("HEADER.FIELDS"):
+            octets = filter_fields(octets, section.fields, is_not=section.kind.endswith("NOT"))
+            octets = octets[_span(section.partial)]
+        return literal(octets)
+
+    async def binary(self, binary: Binary) -> bytes:
+        decoded = await self._decoded(binary.path)
+        return NOTHING if decoded is None else literal(decoded[_span(binary.partial)], is_binary=True)
+
+    async def binary_size(self, path: Path) -> bytes:
+        decoded = await self._decoded(path)
+        return b"%d" % len(decoded or b"")
+
+    async def _place(self, section: BodySection) -> Range | None:
+        """Of header fields that of the whole header, which they are chosen from."""
+        summary = await self._structure(section.path)
+        found = locate(summary.body, section.path, section.kind, self._layout)
+        if found is None or section.kind.startswith("HEADER.FIELDS"):
+            return found
+        return partial(found, section.partial)
+
+    async def _structure(self, path: Path) -> Summary:
+        """The summary of the event; where it was cut and may lack the part, one of the message itself."""
+        if self._summary is None:
+            self._summary = _summaries.decode(self._opened.secret.summary)
+        if path and self._summary.cut and find_part(self._summary.body, path) is None:
+            self._summary = await scanned(self._room, self._opened)
+        return self._summary
+
+    async def _gathered(self, place: Range) -> bytes:
+        return b"".join([piece async for piece in self.octets(place)]) if place.octets else b""
+
+    async def _decoded(self, path: Path) -> bytes | None:
+        """A part without its transfer encoding; None: there is no such part. Raises CannotObey."""
+        place = await self._place(BodySection(path))
+        if place is None:
+            return None
+        summary = await self._structure(path)
+        part = find_part(summary.body, path) if path else None
+        octets = await self._gathered(place)
+        match part.encoding if part is not None else "":
+            case "base64":
+                return await asyncio.to_thread(binascii.a2b_base64, octets)
+            case "quoted-printable":
+                return await asyncio.to_thread(binascii.a2b_qp, octets)
+            case "" | "7bit" | "8bit" | "binary":
+                return octets
+        raise CannotObey("", "The part has an encoding that is not known here", "UNKNOWN-CTE")
+
+
+def _span(asked: Partial | None) -> slice:
+    return slice(None) if asked is None else slice(asked[0], asked[0] + asked[1])
+
+
+async def structure_of(room: Mailroom, message: MessageRow) -> Summary:
+    """The whole structure of a message whose summary was cut. Raises as `Contents.send`."""
+    opened = await open_message(room.keys, message.head.mail_id, message.message, message.keys)
+    return await scanned(room, opened)
+
+
+async def scanned(room: Mailroom, opened: Opened) -> Summary:
+    scanner = StructureScanner()
+    async for piece in opened.stored(room.content):
+        scanner.feed(piece)
+    return whole_summary(scanner.finish())

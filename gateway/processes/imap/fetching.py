@@ -1,0 +1,176 @@
+"""FETCH: what messages show in rows, and their content, which is read only after the log says so.
+
+Source: RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4, §3.2.6 (CHANGEDSINCE, VANISHED); architecture §2
+(message.read is durable before the first octet of content leaves).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.domain.changes import MessageFlagged
+from gateway.domain.events import Event
+from gateway.mail.summary import Envelope, EnvelopeAlone, PartSummary, Summary
+from gateway.mail.uids import Ranges, ranges_of, uids_text
+from gateway.processes.imap.contents import Contents, structure_of
+from gateway.processes.imap.session import Done, Session, in_parts
+from gateway.processes.imap.view import View
+from gateway.protocols.imap import responses
+from gateway.protocols.imap.attributes import ModSeq, sets_seen
+from gateway.protocols.imap.commands import Fetch
+from gateway.protocols.imap.errors import BadCommand
+from gateway.protocols.imap.fetching import ROWS_A_CALL, FetchRenderer, implied
+from projections.mailbox.query import MessageRow, changed_since, lines, read_messages, vanished_since
+
+SUMMARIES_A_CALL: Final = 250
+CONTENTS_A_CALL: Final = 50
+
+_summary: Final = msgspec.json.Decoder(Summary)
+_envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
+# What is shown of a message whose key is gone.
+_ERASED: Final = Summary(Envelope(), PartSummary("text", "plain", "7bit", 0, 0, 0))
+_ERASED_ENVELOPE: Final = EnvelopeAlone(Envelope())
+
+
+async def fetch(session: Session, command: Fetch) -> Done:
+    view = session.selected
+    uids = view.uids_of(command.numbers, by_uid=command.by_uid)
+    if command.changed_since is not None:
+        uids = await _changed(session, command, uids)
+    attributes = implied(command)
+    if command.changed_since is not None or ModSeq() in attributes:
+        session.enabled.add("CONDSTORE")  # RFC 7162 §3.1
+    renderer = FetchRenderer(attributes, is_utf8=session.is_utf8)
+    if renderer.contents:
+        await _fetch_contents(session, command, renderer, uids)
+    else:
+        await _fetch_rows(session, renderer, uids)
+    return Done("FETCH completed")
+
+
+async def _changed(session: Session, command: Fetch, uids: Ranges) -> Ranges:
+    """Those that have changed since; what vanished is told (RFC 7162 §3.2.6)."""
+    view, since = session.selected, command.changed_since
+    assert since is not None
+    if command.is_vanished and "QRESYNC" not in session.enabled:
+        raise BadCommand("", "ENABLE QRESYNC comes before VANISHED")
+    async with session.room.pool.snapshot() as rows:
+        if command.is_vanished:
+            asked = command.numbers.resolve(2**32 - 1)
+            gone = await vanished_since(rows, view.account_id, view.mailbox_id, since, asked)
+            if gone:
+                session.send(responses.vanished(gone, is_earlier=True))
+        changes = await changed_since(rows, view.account_id, view.mailbox_id, since, uids=uids)
+    return ranges_of(change.uid for change in changes if not change.is_expunged)
+
+
+async def _fetch_rows(session: Session, renderer: FetchRenderer, uids: Ranges) -> None:
+    view = session.selected
+    needs_summary = renderer.needs_envelope or renderer.needs_structure
+    for part in in_slices(uids, SUMMARIES_A_CALL if needs_summary else ROWS_A_CALL):
+        if needs_summary:
+            messages = {one.head.uid: one for one in await _messages(session, view, part)}
+            found = list(view.selected.numbered([message.head for message in messages.values()]))
+            summaries = await _summaries(session, renderer, [messages[row.uid] for _, row in found])
+            session.send(
+                renderer.lines([number for number, _ in found], [row for _, row in found], summaries)
+            )
+        else:
+            async with session.room.pool.rows() as rows:
+                shown = await lines(rows, view.account_id, view.mailbox_id, part)
+            numbered = list(view.selected.numbered(shown))
+            session.send(renderer.lines([number for number, _ in numbered], [row for _, row in numbered]))
+        await session.flush()
+
+
+async def _messages(session: Session, view: View, uids: Ranges) -> list[MessageRow]:
+    async with session.room.pool.rows() as rows:
+        return await read_messages(rows, view.account_id, view.mailbox_id, uids)
+
+
+async def _summaries(
+    session: Session, renderer: FetchRenderer, messages: Sequence[MessageRow]
+) -> Sequence[Summary] | Sequence[EnvelopeAlone]:
+    """As far as the renderer needs them. What was left out of a summary the message itself has."""
+    if not renderer.needs_structure:
+        return [_envelope.decode(one.summary) if one.summary else _ERASED_ENVELOPE for one in messages]
+    return [await _whole_summary(session, one) for one in messages]
+
+
+async def _whole_summary(session: Session, message: MessageRow) -> Summary:
+    summary = _summary.decode(message.summary) if message.summary else _ERASED
+    return await structure_of(session.room, message) if summary.cut else summary
+
+
+def in_slices(uids: Ranges, size: int) -> Iterator[Ranges]:
+    """The same set, so many UIDs at a time."""
+    part: list[tuple[int, int]] = []
+    room = size
+    for start, end in uids:
+        while start <= end:
+            last = min(end, start + room - 1)
+            part.append((start, last))
+            room -= last - start + 1
+            start = last + 1
+            if not room:
+                yield part
+                part, room = [], size
+    if part:
+        yield part
+
+
+# --- content -----------------------------------------------------------------------------------------------
+
+
+async def _fetch_contents(session: Session, command: Fetch, renderer: FetchRenderer, uids: Ranges) -> None:
+    view = session.selected
+    if not uids:
+        return
+    await _record(session, command, uids)
+    contents = Contents(session.room)
+    for part in in_slices(uids, CONTENTS_A_CALL):
+        messages = {message.head.uid: message for message in await _messages(session, view, part)}
+        numbered = list(view.selected.numbered([message.head for message in messages.values()]))
+        rows = [row for _, row in numbered]
+        summaries: Sequence[Summary] | Sequence[EnvelopeAlone] = ()
+        if renderer.needs_envelope or renderer.needs_structure:
+            summaries = await _summaries(session, renderer, [messages[row.uid] for row in rows])
+        openings = renderer.openings([number for number, _ in numbered], rows, summaries)
+        await contents.read_ahead([messages[row.uid] for row in rows])
+        for row, opening in zip(rows, openings, strict=True):
+            await contents.send(session, messages[row.uid], renderer.contents, opening)
+
+
+async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
+    """That these are read, and that they are \\Seen by that: both in the log before an octet leaves."""
+    view = session.selected
+    is_peek = view.is_read_only or not sets_seen(command.attributes)
+    parts = in_parts(uids)
+    events: list[Event] = [
+        await session.room.reading.event(
+            view.account_id, view.mailbox_id, part, session.reader, session.stamp(), is_peek=is_peek
+        )
+        for part in parts
+    ]
+    if is_peek:
+        await session.room.changing.append(view.account_id, events)
+        return
+    async with session.room.pool.rows() as rows:
+        unseen = [
+            line.uid
+            for line in await lines(rows, view.account_id, view.mailbox_id, uids)
+            if not line.is_expunged and "\\Seen" not in line.flags
+        ]
+    events += [
+        MessageFlagged(
+            **session.stamp().fields(),
+            account_id=view.account_id,
+            mailbox_id=view.mailbox_id,
+            uids=uids_text(part),
+            how="add",
+            flags=("\\Seen",),
+        )
+        for part in in_parts(ranges_of(unseen))
+    ]
+    await session.change(events)

@@ -1,0 +1,225 @@
+"""SEARCH, SORT and THREAD: from rows alone where those say enough, then from summaries, headers and texts.
+
+Source: RFC 9051 §6.4.4, §7.3.4 (ESEARCH); RFC 5182 (SAVE), RFC 5256 (SORT, THREAD), RFC 9394 (PARTIAL),
+RFC 7162 §3.1.5 (MODSEQ).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from gateway.mail import headers
+from gateway.mail.summary import Envelope, EnvelopeAlone, Summary
+from gateway.mail.uids import Ranges, ranges_of, uids_text
+from gateway.processes.imap.fetching import SUMMARIES_A_CALL, in_slices
+from gateway.processes.imap.looking import header_of, text_of
+from gateway.processes.imap.session import Done, Session
+from gateway.protocols.imap import responses, threads
+from gateway.protocols.imap.commands import Returns, Search, Sort, Thread
+from gateway.protocols.imap.fetching import ROWS_A_CALL
+from gateway.protocols.imap.search_keys import Key, ModifiedSince
+from gateway.protocols.imap.searching import Context, Known, Need, each_key
+from gateway.protocols.imap.searching import Search as Looking
+from gateway.protocols.imap.sequence_set import NUMBER_MAX
+from gateway.protocols.imap.sorting import Sortable, in_order, needs_envelope, sent_or_arrived
+from gateway.protocols.imap.threads import Threadable, by_algorithm, message_ids
+from projections.mailbox.query import Line, MessageRow, lines, read_messages
+
+_summary: Final = msgspec.json.Decoder(Summary)
+_envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message that a search was for, under the number the client knows it by."""
+
+    number: int
+    row: Line
+
+
+async def search(session: Session, command: Search) -> Done:
+    found = await find(session, command.key)
+    numbers = [one.row.uid if command.by_uid else one.number for one in found]
+    modseq = _highest(session, command.key, found)
+    returns = command.returns
+    if returns is None and "IMAP4REV2" not in session.enabled:
+        session.send(responses.search(numbers, modseq))
+        return Done("SEARCH completed")
+    returns = returns or Returns(frozenset({"ALL"}))
+    if "SAVE" in returns.options:
+        session.selected.selected.saved = ranges_of(_saved(returns, [one.row.uid for one in found]))
+    if returns.options - {"SAVE"} or returns.partial or not returns.options:
+        results = _results(returns, numbers, modseq)
+        session.send(responses.esearch(session.tag, results, by_uid=command.by_uid))
+    return Done("SEARCH completed")
+
+
+async def sort(session: Session, command: Sort) -> Done:
+    found = await find(session, command.key)
+    envelopes = {}
+    if needs_envelope(command.criteria):
+        envelopes = await _envelopes(session, found)
+    ordered = in_order([Sortable(one.row, envelopes.get(one.row.uid)) for one in found], command.criteria)
+    number_of = {one.row.uid: one.number for one in found}
+    numbers = list(ordered) if command.by_uid else [number_of[uid] for uid in ordered]
+    modseq = _highest(session, command.key, found)
+    if command.returns is None:
+        session.send(responses.sort(numbers, modseq))
+    else:
+        results = _results(command.returns, numbers, modseq)
+        session.send(responses.esearch(session.tag, results, by_uid=command.by_uid))
+    return Done("SORT completed")
+
+
+async def thread(session: Session, command: Thread) -> Done:
+    found = await find(session, command.key)
+    envelopes = await _envelopes(session, found)
+    threadables = []
+    for one in found:
+        envelope = envelopes.get(one.row.uid) or Envelope()
+        references: tuple[str, ...] = ()
+        if command.algorithm == "REFERENCES":
+            references = await _references(session, one.row, envelope)
+        ids = message_ids(envelope.message_id or "")
+        threadables.append(
+            Threadable(
+                number=one.row.uid if command.by_uid else one.number,
+                sent_at=sent_or_arrived(one.row, envelope),
+                subject=envelope.subject or "",
+                message_id=ids[0] if ids else "",
+                references=references,
+            )
+        )
+    session.send(threads.response(by_algorithm(command.algorithm, threadables)))
+    return Done("THREAD completed")
+
+
+# --- looking --------------------------------------------------------------------------------------------
+
+
+async def find(session: Session, key: Key) -> list[Found]:
+    """Those that the client knows and that are there, by number."""
+    view = session.selected
+    context = Context(
+        now=session.room.clock.now(),
+        uids_of=lambda messages: view.selected.matching(messages.numbers, by_uid=messages.by_uid),
+    )
+    looking = Looking(key, context)
+    found: list[Found] = []
+    for part in in_slices(view.selected.known([(1, NUMBER_MAX)]), ROWS_A_CALL):
+        async with session.room.pool.rows() as rows:
+            shown = await lines(rows, view.account_id, view.mailbox_id, part)
+        verdicts = [
+            (number, row, looking.verdict(row))
+            for number, row in view.selected.numbered(shown)
+            if not row.is_expunged
+        ]
+        unsure = [row for _, row, verdict in verdicts if verdict is None]
+        chosen = await _look_closer(session, looking, unsure) if unsure else frozenset()
+        found += [Found(number, row) for number, row, verdict in verdicts if verdict or row.uid in chosen]
+    return found
+
+
+async def _look_closer(session: Session, looking: Looking, unsure: Sequence[Line]) -> frozenset[int]:
+    """Which of them it is, by what rows do not say."""
+    chosen = set()
+    by_uid = {row.uid: row for row in unsure}
+    for part in in_slices(ranges_of(by_uid), SUMMARIES_A_CALL):
+        messages = await _messages(session, part)
+        await session.room.content.read_ahead(
+            [one.message.content for one in messages] if looking.need >= Need.HEADER else []
+        )
+        for message in messages:
+            if await _is_sought(session, looking, by_uid[message.head.uid], message):
+                chosen.add(message.head.uid)
+    return frozenset(chosen)
+
+
+async def _is_sought(session: Session, looking: Looking, row: Line, message: MessageRow) -> bool:
+    if not message.summary:
+        return False  # it was erased: nobody finds its words
+    known = Known(summary=_summary.decode(message.summary))
+    verdict = looking.verdict(row, known)
+    if verdict is None:
+        known = Known(known.summary, await header_of(session.room, message))
+        verdict = looking.verdict(row, known)
+    if verdict is None:
+        known = Known(known.summary, known.header, await text_of(session.room, message))
+        verdict = looking.verdict(row, known)
+    assert verdict is not None, "all is known"
+    return verdict
+
+
+async def _messages(session: Session, uids: Ranges) -> list[MessageRow]:
+    view = session.selected
+    async with session.room.pool.rows() as rows:
+        return await read_messages(rows, view.account_id, view.mailbox_id, uids)
+
+
+async def _envelopes(session: Session, found: Sequence[Found]) -> dict[int, Envelope]:
+    """By UID; those of erased messages are not there."""
+    envelopes = {}
+    for part in in_slices(ranges_of(one.row.uid for one in found), SUMMARIES_A_CALL):
+        for message in await _messages(session, part):
+            if message.summary:
+                envelopes[message.head.uid] = _envelope.decode(message.summary).envelope
+    return envelopes
+
+
+async def _references(session: Session, row: Line, envelope: Envelope) -> tuple[str, ...]:
+    """RFC 5256 §3: of References, else the first of In-Reply-To."""
+    (message,) = await _messages(session, [(row.uid, row.uid)])
+    if not message.summary:
+        return ()
+    field = headers.first(await header_of(session.room, message), "references")
+    found = message_ids(field.text) if field is not None else ()
+    return found or message_ids(envelope.in_reply_to or "")[:1]
+
+
+# --- telling --------------------------------------------------------------------------------------------
+
+
+def _highest(session: Session, key: Key, found: Sequence[Found]) -> int | None:
+    """The highest MODSEQ of them, after a search for it (RFC 7162 §3.1.5)."""
+    if not any(isinstance(one, ModifiedSince) for one in each_key(key)):
+        return None
+    session.enabled.add("CONDSTORE")
+    return max((one.row.modseq for one in found), default=None)
+
+
+def _results(returns: Returns, numbers: Sequence[int], modseq: int | None) -> dict[str, int | str]:
+    """In the order of RFC 9051 §9; of no messages only COUNT and PARTIAL are told."""
+    results: dict[str, int | str] = {}
+    if numbers and "MIN" in returns.options:
+        results["MIN"] = min(numbers)
+    if numbers and "MAX" in returns.options:
+        results["MAX"] = max(numbers)
+    if numbers and "ALL" in returns.options:
+        results["ALL"] = _as_set(numbers)
+    if "COUNT" in returns.options:
+        results["COUNT"] = len(numbers)
+    if returns.partial is not None:
+        first, last = returns.partial
+        part = numbers[first - 1 : last] if first > 0 else numbers[last : first + 1 or None]
+        results["PARTIAL"] = f"({first}:{last} {_as_set(part) or 'NIL'})"
+    if numbers and modseq is not None:
+        results["MODSEQ"] = modseq
+    return results
+
+
+def _as_set(numbers: Sequence[int]) -> str:
+    """Of a sort the order stays (RFC 5267 §3.1)."""
+    if any(later < earlier for earlier, later in pairwise(numbers)):
+        return ",".join(map(str, numbers))
+    return uids_text(ranges_of(numbers))
+
+
+def _saved(returns: Returns, uids: Sequence[int]) -> Iterable[int]:
+    """RFC 5182 §2.4: what MIN and MAX alone tell is all that is kept."""
+    asked = returns.options - {"SAVE"}
+    if not uids or not asked or asked - {"MIN", "MAX"}:
+        return uids
+    return sorted({uids[0]} if asked == {"MIN"} else {uids[-1]} if asked == {"MAX"} else {uids[0], uids[-1]})

@@ -1,0 +1,108 @@
+"""Opening and closing a mailbox: SELECT, EXAMINE, CLOSE, UNSELECT.
+
+Source: RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2; RFC 7162 §3.2.5 (QRESYNC); RFC 8474 §4.2 (MAILBOXID).
+"""
+
+from typing import Final
+
+from gateway.mail.uids import ranges_of
+from gateway.processes.imap.altering import expunges
+from gateway.processes.imap.session import Done, Session
+from gateway.processes.imap.view import View
+from gateway.protocols.imap import responses
+from gateway.protocols.imap.commands import Check, Close, Noop, Qresync, Select, Unselect
+from gateway.protocols.imap.errors import BadCommand
+from gateway.protocols.imap.fetching import flag_lines
+from gateway.protocols.imap.selected import Flagged, Selected
+from projections.mailbox.query import MailboxRow, changed_since, uids_flagged, uids_of, vanished_since
+from projections.readmodel import Rows
+
+SYSTEM_FLAGS: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
+# RFC 9051 §2.3.2: those with a meaning; a client may make others.
+KEYWORDS: Final = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing", "$Important")
+
+
+async def select(session: Session, command: Select) -> Done:
+    if command.qresync is not None and "QRESYNC" not in session.enabled:
+        raise BadCommand("", "ENABLE QRESYNC comes first")
+    if session.view is not None:
+        session.view = None
+        session.send(responses.ok("The former mailbox is closed", "CLOSED"))
+    if command.is_condstore:
+        session.enabled.add("CONDSTORE")
+    async with session.room.pool.snapshot() as rows:
+        row = await session.mailbox(rows, command.mailbox)
+        uids = await uids_of(rows, session.account_id, row.mailbox_id)
+        session.send(_greeting(session, command, row, len(uids)))
+        view = View(
+            session.account_id,
+            row.mailbox_id,
+            Selected(uids, max(row.highestmodseq, 1)),
+            is_read_only=command.is_examine,
+        )
+        if command.qresync is not None and command.qresync.uidvalidity == row.uidvalidity:
+            await _resynchronise(session, view, command.qresync, rows)
+    session.view = view
+    if command.is_examine:
+        return Done("EXAMINE completed", "READ-ONLY")
+    return Done("SELECT completed", "READ-WRITE")
+
+
+def _greeting(session: Session, command: Select, row: MailboxRow, messages: int) -> bytes:
+    lines = [
+        responses.flags((*SYSTEM_FLAGS, *KEYWORDS)),
+        responses.ok(
+            "Flags that stay",
+            responses.permanent_flags(() if command.is_examine else (*SYSTEM_FLAGS, *KEYWORDS, "\\*")),
+        ),
+        responses.exists(messages),
+    ]
+    if "IMAP4REV2" in session.enabled:  # RFC 9051 §6.3.2 wants LIST, and appendix E has no RECENT
+        lines.append(responses.mailbox(command.mailbox, (), is_utf8=True))
+    else:
+        lines.append(responses.recent(0))
+    lines += [
+        responses.ok("UIDs are valid", f"UIDVALIDITY {row.uidvalidity}"),
+        responses.ok("Predicted next UID", f"UIDNEXT {row.uidnext}"),
+        responses.ok("Highest of all", f"HIGHESTMODSEQ {max(row.highestmodseq, 1)}"),
+        responses.ok("This mailbox for ever", f"MAILBOXID ({row.mailbox_id})"),
+    ]
+    return b"".join(lines)
+
+
+async def _resynchronise(session: Session, view: View, known: Qresync, rows: Rows) -> None:
+    """All that has changed since the client was here, in one answer."""
+    uids = None
+    if known.known_uids is not None:
+        uids = known.known_uids.resolve(2**32 - 1)
+    gone = await vanished_since(rows, view.account_id, view.mailbox_id, known.modseq, uids)
+    if gone:
+        session.send(responses.vanished(gone, is_earlier=True))
+    changes = await changed_since(rows, view.account_id, view.mailbox_id, known.modseq, uids=uids)
+    flagged = (
+        Flagged(view.selected.number_of(change.uid) or 0, change.uid, change.flags, change.modseq)
+        for change in changes
+        if not change.is_expunged
+    )
+    session.send(flag_lines(flagged, tells_uid=True, tells_modseq=True))
+
+
+async def close(session: Session, command: Close) -> Done:
+    """RFC 9051 §6.4.1: what has \\Deleted goes without a word; after EXAMINE nothing does."""
+    view = session.selected
+    if not view.is_read_only:
+        async with session.room.pool.rows() as rows:
+            deleted = await uids_flagged(rows, view.account_id, view.mailbox_id, "\\Deleted")
+        await session.change(expunges(session, view, view.selected.known(ranges_of(deleted))))
+    session.view = None
+    return Done("CLOSE completed")
+
+
+async def unselect(session: Session, command: Unselect) -> Done:
+    session.view = None
+    return Done("UNSELECT completed")
+
+
+async def noop(session: Session, command: Noop | Check) -> Done:
+    """What is new is told before its response, as before every other's."""
+    return Done("That is all that is new")

@@ -1,0 +1,203 @@
+"""One account, opened by any number of IMAP sessions, on real rows and a log in memory."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from gateway.adapters.aggregates import LoggedAggregates
+from gateway.adapters.memory.hearing import MemoryHints
+from gateway.adapters.memory.keys import MemoryKeyStore
+from gateway.adapters.memory.log import MemoryLog, open_lane
+from gateway.adapters.spool import DiskSpool
+from gateway.adapters.system import SystemClock
+from gateway.domain.account import account_key_name
+from gateway.domain.events import Actor, Event, Stamp
+from gateway.domain.mailboxtree import MailboxTree
+from gateway.mail.address import parse_address
+from gateway.mail.ids import AccountId, AgencyId, MailboxId
+from gateway.ports import Spool
+from gateway.processes.appending import Appending
+from gateway.processes.changing import Changing
+from gateway.processes.folders import Folders
+from gateway.processes.imap.executing import execute
+from gateway.processes.imap.mailroom import Mailroom
+from gateway.processes.imap.session import Session
+from gateway.processes.projector.following import run
+from gateway.processes.reading import Reader, Reading
+from gateway.protocols.imap.errors import ImapError
+from gateway.protocols.imap.framer import (
+    Continue,
+    Framer,
+    Lines,
+    LiteralBegins,
+    LiteralEnds,
+    LiteralOctets,
+    Refused,
+)
+from gateway.protocols.imap.parsing import parse_command
+from projections.checkpoint import Projection, create
+from projections.directory.query import Person
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
+from projections.readmodel import Pool
+from tests.imap_client import Answer, Response, _split_code, parse_response
+from tests.processes.world import BY, Contents
+
+SUDA = AccountId("acc_01kamz1x2y3z4a5b6c7d8e9f0g")
+OPM = AgencyId("ag_01kamz1x2y3z4a5b6c7d8e9f0g")
+BASE = 1_700_000_000
+
+
+class Paper:
+    """What a session says, instead of a Wire."""
+
+    def __init__(self) -> None:
+        self.said = b""
+
+    def write(self, octets: bytes) -> None:
+        self.said += octets
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0)
+
+    def responses(self) -> list[bytes]:
+        """What was said since the last time, one response each with its literals."""
+        said, self.said = self.said, b""
+        return list(_split(said))
+
+
+def _split(said: bytes) -> Iterator[bytes]:
+    start = at = 0
+    while start < len(said):
+        end = said.index(b"\r\n", at) + 2
+        line = said[at:end]
+        if line.endswith(b"}\r\n") and line[line.rfind(b"{") + 1 : -3].isdigit():
+            at = end + int(line[line.rfind(b"{") + 1 : -3])
+        else:
+            yield said[start:end]
+            start = at = end
+
+
+class Visit:
+    """One session, commanded in its own octets."""
+
+    def __init__(self, session: Session, paper: Paper, folder: Path) -> None:
+        self.session, self.paper, self._folder = session, paper, folder
+        self._framer = Framer(64 * 1024, 64 * 1024 * 1024)
+        self._tags = 0
+
+    async def command(self, text: str | bytes, *literals: bytes) -> Answer:
+        """`{}` in the text stands for a literal each."""
+        self._tags += 1
+        tag = f"T{self._tags}"
+        parts = (text.encode() if isinstance(text, str) else text).split(b"{}")
+        octets = f"{tag} ".encode() + parts[0]
+        for literal, part in zip(literals, parts[1:], strict=True):
+            octets += b"{%d+}\r\n" % len(literal) + literal + part
+        spools: list[Spool] = []
+        for got in self._framer.feed(octets + b"\r\n"):
+            match got:
+                case LiteralBegins():
+                    spools.append(DiskSpool(self._folder))
+                case LiteralOctets(octets=octets):
+                    spools[-1].write(octets)
+                case Lines():
+                    await self._obey(got, spools)
+                case Refused(response=response):
+                    self.paper.write(response)
+                case Continue() | LiteralEnds():
+                    pass
+        for spool in spools:
+            spool.close()
+        return self._answer(tag)
+
+    async def ok(self, text: str | bytes, *literals: bytes) -> Answer:
+        answer = await self.command(text, *literals)
+        assert answer.status == "OK", (text, answer)
+        return answer
+
+    async def _obey(self, lines: Lines, spools: Sequence[Spool]) -> None:
+        self.session.spools = spools
+        try:
+            tagged = parse_command(lines, is_utf8=self.session.is_utf8)
+        except ImapError as error:
+            self.paper.write(error.response)
+            return
+        await execute(self.session, tagged)
+
+    def _answer(self, tag: str) -> Answer:
+        *untagged, last = self.paper.responses()
+        said, _, rest = last.rstrip(b"\r\n").partition(b" ")
+        assert said == tag.encode(), last
+        status, _, text = rest.partition(b" ")
+        code, text = _split_code(text)
+        return Answer(status.decode(), code, text.decode(), [parse_response(one) for one in untagged])
+
+    async def told(self) -> list[Response]:
+        """What it hears without having asked."""
+        return [parse_response(one) for one in self.paper.responses()]
+
+
+class Home:
+    """Everything behind the sessions. Use `home()`."""
+
+    def __init__(self, pool: Pool, folder: Path, stack: AsyncExitStack) -> None:
+        self.pool, self.folder, self._stack = pool, folder, stack
+        self.log, self.keys, self.clock = MemoryLog(), MemoryKeyStore(os.urandom), SystemClock()
+        self.hints, self.contents = MemoryHints(), Contents()
+        self.person = Person(
+            SUDA, OPM, parse_address("suda@opm.go.th"), frozenset({parse_address("suda@opm.go.th")})
+        )
+
+    async def furnish(self) -> None:
+        aggregates = LoggedAggregates(self.log)
+        await self.keys.get_or_make(account_key_name(SUDA))
+        actor = Actor("system", "test")
+        stamp = Stamp(self.clock.now(), actor, BY)
+        await aggregates.save(MailboxTree.create(SUDA, stamp, base=BASE, inbox_id=MailboxId("mbx_inbox")))
+        lane = await self._stack.enter_async_context(
+            open_lane(self.log, "imap-test-0", clock=self.clock, actor=actor, by=BY)
+        )
+        model = MailboxModel(Keyring(self.keys))
+        await create(self.pool, [model])
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        task = group.create_task(run(self.log, [Projection(model, self.pool)], self.hints, self.clock))
+        self._stack.callback(task.cancel)
+        changing = Changing(log=self.log, lane=lane, pool=self.pool, clock=self.clock)
+        self.room = Mailroom(
+            pool=self.pool,
+            content=self.contents,
+            folders=Folders(
+                aggregates=aggregates, keys=self.keys, clock=self.clock, entropy=os.urandom, by=BY
+            ),
+            changing=changing,
+            appending=Appending(self.contents, self.keys, os.urandom),
+            keys=self.keys,
+            reading=Reading(self.keys, os.urandom),
+            hearing=self.hints,
+            clock=self.clock,
+            by=BY,
+            language="en",
+        )
+
+    async def visit(self) -> Visit:
+        """One more session."""
+        paper = Paper()
+        session = await self._stack.enter_async_context(
+            Session.opened(self.room, self.person, cast(Any, paper), Reader("fetch", "test", "192.0.2.7"))
+        )
+        return Visit(session, paper, self.folder)
+
+    def events(self, kind: type[Event]) -> list[Any]:
+        return [one.event for one in self.log._events if isinstance(one.event, kind)]
+
+
+@asynccontextmanager
+async def home(pool: Pool, folder: Path) -> AsyncIterator[Home]:
+    async with AsyncExitStack() as stack:
+        here = Home(pool, folder, stack)
+        await here.furnish()
+        yield here
