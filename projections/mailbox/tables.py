@@ -77,11 +77,11 @@ OUTCOME_COLUMNS: Final = (
     "account_id", "position", "mailbox_id", "applied", "refused", "to_mailbox_id", "to_uidvalidity",
     "to_uids",
 )  # fmt: skip
-FORGET_OUTCOMES: Final = f"""
+FORGET_OUTCOMES: Final = """
 DELETE FROM change_outcome AS o
 USING (SELECT account_id, max(position) AS newest
     FROM unnest($1::text[], $2::bigint[]) AS told (account_id, position) GROUP BY account_id) AS told
-WHERE o.account_id = told.account_id AND o.position <= newest - {OUTCOMES_KEPT}
+WHERE o.account_id = told.account_id AND o.position <= newest - $3::bigint
 """
 
 _mailbox_row: Final = attrgetter(*MAILBOX_COLUMNS)
@@ -210,4 +210,5 @@ async def note_outcomes(rows: Rows, outcomes: Sequence[tuple[str, int, Outcome]]
         FORGET_OUTCOMES,
         [account_id for account_id, *_ in outcomes],
         [position for _, position, _ in outcomes],
+        OUTCOMES_KEPT,
     )

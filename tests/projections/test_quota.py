@@ -1,11 +1,18 @@
 """How full mailboxes are, and since when, whatever the batches."""
 
+from datetime import datetime
+
+from gateway.domain.changes import MessageExpunged, MessageFlagged, MessageMoved, MessageRestored
 from gateway.mail.address import parse_address
+from gateway.mail.ids import AgencyId
 from projections.checkpoint import Projection, create, drop
 from projections.directory.query import Hosted, find_recipients
+from projections.keyring import Keyring
+from projections.mailbox.project import MailboxModel
 from projections.readmodel import Pool
+from tests.projections.mailboxes import change
 from tests.projections.rows import all_models, fold, tables
-from tests.projections.world import World
+from tests.projections.world import Owner, World
 
 
 async def test_the_delivery_that_reaches_the_quota_says_since_when_it_is_full(pool: Pool) -> None:
@@ -55,3 +62,36 @@ async def test_splits_change_no_row(pool: Pool) -> None:
     assert kept[0] == kept[1] == kept[2]
     filled_at = {row[-1] for row in kept[0][f"{model.schema}.usage"]}
     assert len(filled_at - {None}) == 3
+
+
+def deliver(world: World, agency_id: AgencyId, owner: Owner) -> datetime:
+    """When."""
+    return world.deliver(world.accept(agency_id, None, [owner.address]), owner, [0]).at
+
+
+async def test_who_makes_room_is_full_no_more_and_since_another_time_when_full_again(pool: Pool) -> None:
+    world = World(63)
+    opm = world.agency("OPM", "opm.go.th")
+    desk = world.account(opm, "desk@opm.go.th", quota_octets=1)
+    model = MailboxModel(Keyring(world.keys))
+    await create(pool, [model])
+    projection = Projection(model, pool)
+
+    async def full_since() -> datetime | None:
+        await projection.take(world.log)
+        async with pool.rows() as rows:
+            found: datetime | None = await rows.fetchval(f"SELECT full_since FROM {model.schema}.usage")
+            return found
+
+    filled_at = deliver(world, opm, desk)
+    assert await full_since() == filled_at
+    deliver(world, opm, desk)
+    change(world, desk, MessageFlagged, desk.inbox_id, "1", {"how": "add", "flags": ("\\Deleted",)})
+    change(world, desk, MessageMoved, desk.inbox_id, "1", {"to_mailbox_id": desk.inbox_id})
+    assert await full_since() == filled_at, "it was never below"
+    change(world, desk, MessageExpunged, desk.inbox_id, "1:9", {"only_deleted": True})
+    assert await full_since() == filled_at, "one is left"
+    change(world, desk, MessageExpunged, desk.inbox_id, "1:9", {})
+    assert await full_since() is None
+    change(world, desk, MessageRestored, desk.inbox_id, "2", {"to_mailbox_id": desk.inbox_id})
+    assert await full_since() == world.now
