@@ -179,8 +179,13 @@ def read_attributes(reader: Reader) -> tuple[Attribute, ...]:
     if not reader.sees(b"("):
         name = _name(reader)
         return _MACROS.get(name) or (_attribute(reader, name),)
-    found = reader.listed(lambda: _attribute(reader, _name(reader)))
-    return tuple(dict.fromkeys(found))
+    reader.skip(b"(")
+    return read_listed(reader)
+
+
+def read_listed(reader: Reader) -> tuple[Attribute, ...]:
+    """A list of attributes, behind its `(`; each once."""
+    return tuple(dict.fromkeys(reader.listed_on(lambda: _attribute(reader, _name(reader)))))
 
 
 def _name(reader: Reader) -> str:

@@ -295,6 +295,80 @@ class Compress(AfterSignIn):
     mechanism: str
 
 
+# --- shared mailboxes, metadata, notifications ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl(AfterSignIn):
+    """RFC 4314 §3.1. how: replace the rights of that identifier, add to them, or take from them."""
+
+    mailbox: str
+    identifier: str
+    how: How
+    rights: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAcl(AfterSignIn):
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl(AfterSignIn):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights(AfterSignIn):
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights(AfterSignIn):
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetMetadata(AfterSignIn):
+    """RFC 5464 §4.2. mailbox: "" for the server. entries: in lower case. depth: 0, 1, or None for
+    infinity."""
+
+    mailbox: str
+    entries: tuple[str, ...]
+    octets_max: int | None = None
+    depth: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata(AfterSignIn):
+    """RFC 5464 §4.3. values: by entry; None: it is taken away."""
+
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyGroup:
+    """RFC 5465 §6. mailboxes: of SELECTED, SELECTED-DELAYED, INBOXES, PERSONAL, SUBSCRIBED, SUBTREE,
+    MAILBOXES; names: of the last two. events: in upper case; none for NONE. attributes: fetched of a new
+    message."""
+
+    mailboxes: str
+    names: tuple[str, ...]
+    events: frozenset[str]
+    attributes: tuple[Attribute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notify(AfterSignIn):
+    """RFC 5465 §3. groups: the first that has a mailbox counts for it; none for NOTIFY NONE."""
+
+    groups: tuple[NotifyGroup, ...] = ()
+    wants_status: bool = False
+
+
 # --- the selected mailbox -------------------------------------------------------------------------
 
 

@@ -207,9 +207,11 @@ class Reader:
     def listed(self, item: Callable[[], T], *, least: int = 1) -> list[T]:
         """`(a b c)`, each read by `item`."""
         self.expect(b"(", "A list in parentheses is missing")
+        return [] if least == 0 and self.skip(b")") else self.listed_on(item)
+
+    def listed_on(self, item: Callable[[], T]) -> list[T]:
+        """The rest of a list, behind its `(`."""
         found: list[T] = []
-        if least == 0 and self.skip(b")"):
-            return found
         while len(found) < ITEMS_MAX:
             found.append(item())
             if self.skip(b")"):

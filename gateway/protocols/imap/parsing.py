@@ -11,6 +11,7 @@ from typing import Final
 from gateway.protocols.imap import commands
 from gateway.protocols.imap import reading_mailboxes as mailboxes
 from gateway.protocols.imap import reading_messages as messages
+from gateway.protocols.imap import reading_sharing as sharing
 from gateway.protocols.imap.commands import Command, Tagged
 from gateway.protocols.imap.errors import UNTAGGED, BadCommand, CannotObey
 from gateway.protocols.imap.framer import Lines
@@ -85,16 +86,24 @@ _READERS: Final[dict[str, Read]] = {
     "COMPRESS": mailboxes.read_compress,
     "CREATE": mailboxes.read_create,
     "DELETE": mailboxes.read_named(commands.Delete),
+    "DELETEACL": sharing.read_identified(commands.DeleteAcl),
     "ENABLE": mailboxes.read_enable,
     "EXAMINE": mailboxes.read_examine,
+    "GETACL": mailboxes.read_named(commands.GetAcl),
+    "GETMETADATA": sharing.read_get_metadata,
     "GETQUOTA": mailboxes.read_get_quota,
     "GETQUOTAROOT": mailboxes.read_named(commands.GetQuotaRoot),
     "ID": mailboxes.read_id,
     "LIST": mailboxes.read_list,
+    "LISTRIGHTS": sharing.read_identified(commands.ListRights),
     "LOGIN": mailboxes.read_login,
     "LSUB": mailboxes.read_lsub,
+    "MYRIGHTS": mailboxes.read_named(commands.MyRights),
+    "NOTIFY": sharing.read_notify,
     "RENAME": mailboxes.read_rename,
     "SELECT": mailboxes.read_select,
+    "SETACL": sharing.read_set_acl,
+    "SETMETADATA": sharing.read_set_metadata,
     "SETQUOTA": mailboxes.read_set_quota,
     "STATUS": mailboxes.read_status,
     "SUBSCRIBE": mailboxes.read_named(commands.Subscribe),

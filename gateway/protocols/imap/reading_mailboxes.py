@@ -17,12 +17,14 @@ from gateway.protocols.imap.commands import (
     Create,
     Delete,
     Enable,
+    GetAcl,
     GetQuota,
     GetQuotaRoot,
     Id,
     List,
     Login,
     Lsub,
+    MyRights,
     Qresync,
     Rename,
     Select,
@@ -104,7 +106,7 @@ def read_compress(reader: Reader, by_uid: bool) -> Command:
 
 
 def read_named(
-    make: type[Delete | Subscribe | Unsubscribe | GetQuotaRoot],
+    make: type[Delete | Subscribe | Unsubscribe | GetQuotaRoot | GetAcl | MyRights],
 ) -> Callable[[Reader, bool], Command]:
     """Commands that take a mailbox and nothing else."""
     return lambda reader, by_uid: make(reader.mailbox())

@@ -13,7 +13,8 @@ from typing import Final
 from gateway.mail.mailbox_name import SEPARATOR, write_name
 from gateway.mail.uids import Ranges, uids_text
 from gateway.protocols.imap.errors import UNTAGGED, Kind
-from gateway.protocols.imap.rendering import NIL, quoted
+from gateway.protocols.imap.rendering import NIL, literal, quoted
+from gateway.protocols.imap.rights import ALL, write_rights
 
 CONTINUE: Final = b"+ OK\r\n"
 IDLING: Final = b"+ idling\r\n"
@@ -51,6 +52,12 @@ def modified(numbers: Ranges) -> str:
 def permanent_flags(flags: Iterable[str]) -> str:
     """The code of RFC 9051 §7.1: `\\*` among them: a client may make keywords."""
     return f"PERMANENTFLAGS ({' '.join(flags)})"
+
+
+def in_progress(tag: str, done: int | None = None, total: int | None = None) -> str:
+    """The code of RFC 9585 §4."""
+    counts = " ".join(NIL if count is None else str(count) for count in (done, total))
+    return f"INPROGRESS ({quoted(tag)} {counts})"
 
 
 def capability(names: Iterable[str]) -> bytes:
@@ -191,3 +198,40 @@ def quota_root(name: str, roots: Iterable[str], *, is_utf8: bool) -> bytes:
     """RFC 9208 §4.2.2."""
     told = " ".join((mailbox_string(name, is_utf8=is_utf8), *map(quoted, roots)))
     return f"* QUOTAROOT {told}\r\n".encode()
+
+
+# --- rights and metadata --------------------------------------------------------------------------
+
+
+def acl(name: str, rights: Mapping[str, Iterable[str]], *, is_utf8: bool) -> bytes:
+    """RFC 4314 §3.6. rights: by identifier."""
+    told = "".join(f" {quoted(one)} {quoted(write_rights(held))}" for one, held in rights.items())
+    return f"* ACL {mailbox_string(name, is_utf8=is_utf8)}{told}\r\n".encode()
+
+
+def list_rights(name: str, identifier: str, required: Iterable[str], *, is_utf8: bool) -> bytes:
+    """RFC 4314 §3.7. required: what that identifier has in any case; every other right may be given alone."""
+    always = frozenset(required)
+    told = " ".join(quoted(right) for right in ALL if right not in always)
+    start = f"* LISTRIGHTS {mailbox_string(name, is_utf8=is_utf8)} {quoted(identifier)}"
+    return f"{start} {quoted(''.join(right for right in ALL if right in always))} {told}\r\n".encode()
+
+
+def my_rights(name: str, rights: Iterable[str], *, is_utf8: bool) -> bytes:
+    """RFC 4314 §3.8."""
+    return f"* MYRIGHTS {mailbox_string(name, is_utf8=is_utf8)} {quoted(write_rights(rights))}\r\n".encode()
+
+
+def metadata(name: str, values: Mapping[str, bytes | None], *, is_utf8: bool) -> bytes:
+    """RFC 5464 §4.4.1. values: by entry; None: it is not there."""
+    told = b" ".join(
+        b"%b %b" % (quoted(entry).encode(), NIL.encode() if value is None else literal(value, is_binary=True))
+        for entry, value in values.items()
+    )
+    return b"* METADATA %b (%b)\r\n" % (mailbox_string(name, is_utf8=is_utf8).encode(), told)
+
+
+def metadata_changed(name: str, entries: Iterable[str], *, is_utf8: bool) -> bytes:
+    """RFC 5464 §4.4.2: without their values."""
+    told = " ".join(map(quoted, entries))
+    return f"* METADATA {mailbox_string(name, is_utf8=is_utf8)} {told}\r\n".encode()
