@@ -3,8 +3,7 @@
 Source: RFC 9051 §6.3.9 and §7.3.1 (LIST-EXTENDED), RFC 3501 §6.3.8 and §6.3.9 (LSUB), RFC 5258, RFC 6154 §2.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +11,7 @@ from gateway.mail.mailbox_name import SEPARATOR, normal_name
 from gateway.protocols.imap.commands import ROLES, List, Lsub
 
 _USES: Final = {role: use for use, role in ROLES.items()}
-_WILD: Final[Mapping[str, str]] = {"*": ".*", "%": f"[^{SEPARATOR}]*"}
-_WILD_RUN: Final = re.compile(r"[*%]{2,}")
+PATH_CHARACTERS_MAX: Final = 4_096  # 16 levels of 255 octets (domain/open_tree.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ class Listed:
 
 def list_mailboxes(command: List, mailboxes: Sequence[Listable]) -> Iterator[Listed]:
     """In the order of `mailboxes`."""
-    patterns = [compile_pattern(command.reference + pattern) for pattern in command.patterns]
-    shown = [one for one in mailboxes if any(pattern.fullmatch(one.path) for pattern in patterns)]
+    matchers = [matcher(command.reference + pattern) for pattern in command.patterns]
+    shown = [one for one in mailboxes if any(matches(one.path) for matches in matchers)]
     wants_subscribed, wants_roles = "SUBSCRIBED" in command.selects, "SPECIAL-USE" in command.selects
     tells_subscribed = wants_subscribed or "SUBSCRIBED" in command.returns
     below = _above_hidden(mailboxes, shown) if "RECURSIVEMATCH" in command.selects else frozenset()
@@ -56,22 +54,47 @@ def list_mailboxes(command: List, mailboxes: Sequence[Listable]) -> Iterator[Lis
 
 def list_subscribed(command: Lsub, mailboxes: Sequence[Listable]) -> Iterator[Listed]:
     """RFC 3501 §6.3.9: what has subscribed mailboxes below it that `%` hides is shown, as \\Noselect."""
-    pattern = compile_pattern(command.reference + command.pattern)
+    matches = matcher(command.reference + command.pattern)
     subscribed = {one.path for one in mailboxes if one.is_subscribed}
-    implied = {parent for path in subscribed if not pattern.fullmatch(path) for parent in _above(path)}
+    implied = {parent for path in subscribed if not matches(path) for parent in _above(path)}
     for one in mailboxes:
-        if pattern.fullmatch(one.path):
+        if matches(one.path):
             if one.is_subscribed:
                 yield Listed(one.path, ())
             elif one.path in implied:
                 yield Listed(one.path, ("\\Noselect",))
 
 
-def compile_pattern(text: str) -> re.Pattern[str]:
-    """`*` stands for anything, `%` for anything on one level (RFC 9051 §6.3.9)."""
-    # Wildcards side by side mean what the widest does; many of them would make a match slow.
-    single = _WILD_RUN.sub(lambda run: "*" if "*" in run[0] else "%", normal_name(text))
-    return re.compile("".join(_WILD.get(one) or re.escape(one) for one in single), re.DOTALL)
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """`*` stands for anything, `%` for anything on one level (RFC 9051 §6.3.9).
+
+    Every character is looked at once, however many wildcards there are: in `places`, bit n says that n
+    letters of the pattern are behind us. (A regular expression for `*a*a*a*b` tries every way to share out a
+    name.)
+    """
+    letters: list[str] = []
+    stays = {"*": 0, "%": 0}  # where a wildcard takes what comes
+    for one in normal_name(pattern):
+        if one in stays:
+            stays[one] |= 1 << len(letters)
+        else:
+            letters.append(one)
+    if len(letters) > PATH_CHARACTERS_MAX:
+        return lambda path: False
+    here: dict[str, int] = {}  # by letter: the places it leads on from
+    for place, letter in enumerate(letters):
+        here[letter] = here.get(letter, 0) | 1 << place
+    anywhere, on_level = stays["*"], stays["*"] | stays["%"]
+
+    def matches(path: str) -> bool:
+        places = 1
+        for one in path:
+            places = (places & here.get(one, 0)) << 1 | places & (anywhere if one == SEPARATOR else on_level)
+            if not places:
+                return False
+        return bool(places >> len(letters))
+
+    return matches
 
 
 def _above(path: str) -> Iterator[str]:

@@ -43,7 +43,7 @@ _ROLE: Final = {use.lower(): role for use, role in ROLES.items()}
 _USE: Final = re.compile(rb"\\[A-Za-z]+")
 # RFC 2971 §3.3: at most 30 pairs, names of 30 octets, values of 1,024.
 _ID_FIELDS_MAX, _ID_NAME_MAX, _ID_VALUE_MAX = 30, 30, 1024
-_PATTERNS_MAX: Final = 100
+_PATTERNS_MAX: Final = 20
 _SELECTS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 _RETURNS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
 _RETURN: Final = re.compile(rb" RETURN ", re.IGNORECASE)

@@ -143,8 +143,16 @@ class Selected:
 
     def number_of(self, uid: int) -> int | None:
         """None: the client knows no such message."""
-        index = bisect_left(self._uids, uid)
-        return index + 1 if index < len(self._uids) and self._uids[index] == uid else None
+        index = self._index(uid)
+        return None if index is None else index + 1
+
+    def _index(self, uid: int, hint: int = 0) -> int | None:
+        """Where it is, from 0. hint: where it is if UIDs are asked for one after the other."""
+        uids = self._uids
+        if hint < len(uids) and uids[hint] == uid:
+            return hint
+        index = bisect_left(uids, uid)
+        return index if index < len(uids) and uids[index] == uid else None
 
     def numbered(self, rows: Iterable[Row]) -> Iterator[tuple[int, Row]]:
         """Rows with their message numbers; those the client does not know are left out. rows: by UID."""
@@ -165,16 +173,21 @@ class Selected:
         modseq: position up to which that is everything.
         """
         last = self._arrived[-1] if self._arrived else self._uids[-1] if self._uids else 0
+        hint = 0
         for change in changes:
             uid = change.uid
             if uid > last:
                 if not change.is_expunged:
                     self._arrived.append(uid)
                     last = uid
-            elif self.number_of(uid) is None:
+                continue
+            index = self._index(uid, hint)
+            if index is None:
                 if change.is_expunged and uid in self._arrived:
                     self._arrived.remove(uid)
-            elif change.is_expunged:
+                continue
+            hint = index + 1
+            if change.is_expunged:
                 self._expunged.add(uid)
                 self._flagged.pop(uid, None)
             elif uid not in self._expunged:
@@ -217,9 +230,11 @@ class Selected:
             self._uids.extend(self._arrived)
             self._arrived = array("I")
             owed.append(Exists(self.exists))
+        number = 0
         for uid in sorted(self._flagged):
-            number = self.number_of(uid)
-            assert number is not None, "what is not known has no flags to tell"
+            index = self._index(uid, number)
+            assert index is not None, "what is not known has no flags to tell"
+            number = index + 1
             owed.append(Flagged(number, uid, *self._flagged[uid]))
         self._flagged.clear()
         return owed

@@ -1,9 +1,13 @@
 """Which mailboxes a LIST shows (RFC 9051 §6.3.9, RFC 5258 §5, RFC 3501 §6.3.9, RFC 6154)."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.protocols.imap.commands import List, Lsub
-from gateway.protocols.imap.listing import Listable, Listed, compile_pattern, list_mailboxes, list_subscribed
+from gateway.protocols.imap.listing import Listable, Listed, list_mailboxes, list_subscribed, matcher
 
 MAILBOXES = (
     Listable("INBOX", "inbox"),
@@ -44,7 +48,18 @@ def test_the_reference_stands_before_the_pattern() -> None:
 
 
 def test_many_wildcards_match_as_fast_as_one() -> None:
-    assert compile_pattern("*%" * 500 + "x").pattern == ".*x"
+    """A regular expression would not come back from this."""
+    for pattern in ("*a" * 500 + "*b", "%a" * 500 + "%b", "*%" * 500 + "b"):
+        assert not matcher(pattern)("a" * 4_000)
+        assert matcher(pattern)("a" * 4_000 + "b")
+    assert not matcher("x" * 5_000)("x" * 5_000)
+
+
+@given(st.text("ab/*%", max_size=8), st.text("ab/", max_size=8))
+def test_a_pattern_matches_what_a_regular_expression_does(pattern: str, path: str) -> None:
+    wild = {"*": ".*", "%": "[^/]*"}
+    meant = re.compile("".join(wild.get(one) or re.escape(one) for one in pattern))
+    assert matcher(pattern)(path) == (meant.fullmatch(path) is not None)
 
 
 def listed(*selects: str, pattern: str = "*", returns: tuple[str, ...] = ()) -> list[Listed]:
