@@ -32,14 +32,15 @@ _HEAD: Final = """mailbox_id, uid, modseq, flags, message.octets, internal_date,
     expunged_at, mail_id, subject, from_, message_id"""
 _WHOLE: Final = """digest, origin.octets AS stored_octets, presented_octets, hint, large, attachments, hidden,
     sealed, keys, front, summary"""
-_ORIGIN: Final = f"JOIN {_SCHEMA}.origin ON origin.position = message.origin"
-# $1 account, $2 mailbox, $3 and $4 where ranges begin and end: each by the index.
+_WITH_ALL: Final = f"""JOIN {_SCHEMA}.mailbox ON mailbox.opened_at = box
+    JOIN {_SCHEMA}.origin ON origin.position = message.origin"""
+# $1 account, $2 mailbox.
+_BOX: Final = f"(SELECT opened_at FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2)"
+# $3 and $4 where ranges begin and end: each by the index.
 _IN_RANGES: Final = f"""
 FROM unnest($3::bigint[], $4::bigint[]) AS span (first, last)
 CROSS JOIN LATERAL (
-    SELECT * FROM {_SCHEMA}.message
-    WHERE account_id = $1 AND mailbox_id = $2 AND uid BETWEEN first AND last
-    OFFSET 0
+    SELECT * FROM {_SCHEMA}.message WHERE box = {_BOX} AND uid BETWEEN first AND last OFFSET 0
 ) AS message
 """
 
@@ -167,7 +168,7 @@ async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> S
     """Ascending, without tombstones."""
     found: list[int] = await rows.fetchval(
         f"""SELECT ARRAY(SELECT uid FROM {_SCHEMA}.message
-        WHERE account_id = $1 AND mailbox_id = $2 AND expunged_at IS NULL ORDER BY uid)""",
+        WHERE box = {_BOX} AND expunged_at IS NULL ORDER BY uid)""",
         account_id,
         mailbox_id,
     )
@@ -201,7 +202,7 @@ async def changed_since(
     """What has changed after a MODSEQ, of these UIDs or of all, by UID, tombstones included."""
     found = await rows.fetch(
         f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL FROM {_SCHEMA}.message
-        WHERE account_id = $1 AND mailbox_id = $2 AND modseq > $3
+        WHERE box = {_BOX} AND modseq > $3
             AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange))
         ORDER BY uid""",
         account_id,
@@ -225,8 +226,8 @@ async def list_messages(
 ) -> list[Head]:
     """By UID, without what was expunged."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_ORIGIN}
-        WHERE message.account_id = $1 AND mailbox_id = $2 AND uid > $3 AND expunged_at IS NULL
+        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_WITH_ALL}
+        WHERE box = {_BOX} AND uid > $3 AND expunged_at IS NULL
         ORDER BY uid LIMIT $4""",
         account_id,
         mailbox_id,
@@ -246,8 +247,8 @@ async def list_restorable(
 ) -> list[Head]:
     """Tombstones whose message is nowhere else by now, expunged at a position or later; the latest first."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_ORIGIN}
-        WHERE message.account_id = $1 AND ($2::text IS NULL OR mailbox_id = $2)
+        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_WITH_ALL}
+        WHERE mailbox.account_id = $1 AND ($2::text IS NULL OR mailbox_id = $2)
             AND expunged_at >= $3 AND NOT is_elsewhere
         ORDER BY expunged_at DESC, mailbox_id, uid LIMIT $4""",
         account_id,
@@ -263,7 +264,7 @@ async def read_messages(
 ) -> list[MessageRow]:
     """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
     found = await rows.fetch(
-        f"SELECT {_HEAD}, {_WHOLE} {_IN_RANGES} {_ORIGIN} ORDER BY uid",
+        f"SELECT {_HEAD}, {_WHOLE} {_IN_RANGES} {_WITH_ALL} ORDER BY uid",
         account_id,
         mailbox_id,
         *_bounds(uids),
@@ -274,7 +275,7 @@ async def read_messages(
 async def find_mail(rows: Rows, account_id: AccountId, mail_id: MailId) -> list[MessageRow]:
     """Where the account has this mail."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD}, {_WHOLE} FROM {_SCHEMA}.message {_ORIGIN}
+        f"""SELECT {_HEAD}, {_WHOLE} FROM {_SCHEMA}.message {_WITH_ALL}
         WHERE origin = (SELECT position FROM {_SCHEMA}.delivery WHERE account_id = $1 AND mail_id = $2)
             AND expunged_at IS NULL ORDER BY mailbox_id, uid""",
         account_id,

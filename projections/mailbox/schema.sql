@@ -14,26 +14,25 @@ CREATE TABLE mailbox (
     deleted        bigint  NOT NULL,      -- with \Deleted
     deleted_octets bigint  NOT NULL,
     is_subscribed  boolean NOT NULL,
-    opened_at      bigint  NOT NULL,      -- position
+    opened_at      bigint  NOT NULL UNIQUE,  -- position
     closed_at      bigint,                -- position; NULL: it is there
     PRIMARY KEY (account_id, mailbox_id)
 ) WITH (fillfactor = 70);
 -- What a UID stands for; light, as it is read and changed all the time.
 CREATE TABLE message (
-    account_id    text        NOT NULL,
-    mailbox_id    text        NOT NULL,
+    box           bigint      NOT NULL,   -- mailbox.opened_at: an event opens one mailbox
     uid           bigint      NOT NULL,
     origin        bigint      NOT NULL,
     modseq        bigint      NOT NULL,
-    flags         text        NOT NULL,   -- as gateway.mail.flags has them
     octets        bigint      NOT NULL,   -- presented
     internal_date timestamptz NOT NULL,
     saved_at      timestamptz NOT NULL,   -- when it came to this mailbox (RFC 8514)
     expunged_at   bigint,                 -- position; NULL: it is there. Expunged rows stay as tombstones
     is_elsewhere  boolean     NOT NULL,   -- a tombstone whose message goes on under another UID
-    PRIMARY KEY (account_id, mailbox_id, uid) INCLUDE (expunged_at)
+    flags         text        NOT NULL,   -- as gateway.mail.flags has them
+    PRIMARY KEY (box, uid) INCLUDE (expunged_at)
 );
-CREATE INDEX message_modseq ON message (account_id, mailbox_id, modseq);
+CREATE INDEX message_modseq ON message (box, modseq);
 CREATE INDEX message_origin ON message (origin);
 -- What brought the octets, once, whatever copies are made of it.
 CREATE TABLE origin (

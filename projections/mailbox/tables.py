@@ -35,27 +35,26 @@ SELECT account_id, max(uidvalidity) FROM mailbox WHERE account_id = ANY($1::text
 """
 # OFFSET 0: each range by the index, whatever the planner thinks of their number.
 MESSAGES: Final = """
-SELECT account_id, mailbox_id, found.*
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[])
-    AS named (account_id, mailbox_id, first, last, tombstones_too)
+SELECT box, found.*
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[])
+    AS named (box, first, last, tombstones_too)
 CROSS JOIN LATERAL (
     SELECT uid, origin, modseq, flags, octets, internal_date, saved_at, expunged_at, is_elsewhere
     FROM message AS m
-    WHERE m.account_id = named.account_id AND m.mailbox_id = named.mailbox_id
-        AND uid BETWEEN first AND last AND (expunged_at IS NULL OR tombstones_too)
+    WHERE m.box = named.box AND uid BETWEEN first AND last AND (expunged_at IS NULL OR tombstones_too)
     OFFSET 0
 ) AS found
 """
 MESSAGE_COLUMNS: Final = (
-    "account_id", "mailbox_id", "uid", "origin", "modseq", "flags", "octets", "internal_date", "saved_at",
-    "expunged_at", "is_elsewhere",
+    "box", "uid", "origin", "modseq", "flags", "octets", "internal_date", "saved_at", "expunged_at",
+    "is_elsewhere",
 )  # fmt: skip
 CHANGE: Final = """
 UPDATE message AS m SET modseq = c.modseq, flags = c.flags, expunged_at = c.expunged_at,
     is_elsewhere = c.is_elsewhere
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::boolean[])
-    AS c (account_id, mailbox_id, uid, modseq, flags, expunged_at, is_elsewhere)
-WHERE m.account_id = c.account_id AND m.mailbox_id = c.mailbox_id AND m.uid = c.uid
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::boolean[])
+    AS c (box, uid, modseq, flags, expunged_at, is_elsewhere)
+WHERE m.box = c.box AND m.uid = c.uid
 """
 KEEP_MAILBOXES: Final = """
 INSERT INTO mailbox SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
@@ -85,7 +84,7 @@ WHERE o.account_id = told.account_id AND o.position <= newest - $3::bigint
 """
 
 _mailbox_row: Final = attrgetter(*MAILBOX_COLUMNS)
-_message_row: Final = attrgetter(*MESSAGE_COLUMNS[2:])
+_message_row: Final = attrgetter(*MESSAGE_COLUMNS[1:])
 _changed_row: Final = attrgetter("uid", "modseq", "flags", "expunged_at", "is_elsewhere")
 _usage_row: Final = attrgetter("account_id", "octets", "messages", "quota_octets", "kind", "full_since")
 
@@ -162,28 +161,32 @@ class Accounts:
 
     async def load_messages(self, rows: Rows, named: Iterable[Named]) -> None:
         """Have them at hand. Of messages that change nothing is at hand before."""
-        wanted: dict[tuple[str, str], list[Named]] = {}
+        boxes: dict[int, Mailbox] = {}
+        wanted: dict[int, list[Named]] = {}
         for one in named:
-            wanted.setdefault((one.account_id, one.mailbox_id), []).append(one)
+            mailbox = self[one.account_id].mailboxes.get(one.mailbox_id)
+            if mailbox is not None:
+                boxes[mailbox.opened_at] = mailbox
+                wanted.setdefault(mailbox.opened_at, []).append(one)
         ranges = [
-            (*key, start, end, any(one.tombstones_too for one in same))
-            for key, same in wanted.items()
+            (box, start, end, any(one.tombstones_too for one in same))
+            for box, same in wanted.items()
             for start, end in unite(span for one in same for span in one.uids)
         ]
         if not ranges:
             return
-        for account_id, mailbox_id, uid, *columns in await rows.fetch(MESSAGES, *zip(*ranges, strict=True)):
-            self[account_id].mailboxes[mailbox_id].at_hand[uid] = Message(uid, *columns)
+        for box, uid, *columns in await rows.fetch(MESSAGES, *zip(*ranges, strict=True)):
+            boxes[box].at_hand[uid] = Message(uid, *columns)
 
     async def write_messages(self, rows: Rows) -> None:
         new: list[Row] = []
         changed: list[Row] = []
-        for account_id, mailbox in self._mailboxes():
+        for _, mailbox in self._mailboxes():
             for uid, message in mailbox.behind.items():
                 if uid >= mailbox.first_new:
-                    new.append((account_id, mailbox.mailbox_id, *_message_row(message)))
+                    new.append((mailbox.opened_at, *_message_row(message)))
                 else:
-                    changed.append((account_id, mailbox.mailbox_id, *_changed_row(message)))
+                    changed.append((mailbox.opened_at, *_changed_row(message)))
             mailbox.written()
         if new:
             await rows.copy_records_to_table("message", records=new, columns=MESSAGE_COLUMNS)

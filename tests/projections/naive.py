@@ -220,10 +220,10 @@ class Naive:
     def messages(self) -> list[Row]:
         return sorted(
             (
-                account_id, box.mailbox_id, m.uid, m.origin, m.modseq, flags_of(m), m.octets, m.internal_date,
-                m.saved_at, m.expunged_at, m.is_elsewhere,
+                box.opened_at, m.uid, m.origin, m.modseq, m.octets, m.internal_date, m.saved_at,
+                m.expunged_at, m.is_elsewhere, flags_of(m),
             )
-            for account_id, home in self.homes.items()
+            for home in self.homes.values()
             for box in home.boxes.values()
             for m in box.messages
         )  # fmt: skip

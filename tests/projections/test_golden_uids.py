@@ -45,8 +45,9 @@ async def numbers(pool: Pool) -> str:
             FROM mailbox_v2.mailbox ORDER BY account_id, uidvalidity"""
         )
         messages = await rows.fetch(
-            """SELECT 'message', m.account_id, mailbox_id, uid, modseq, origin, mail_id, m.octets
-            FROM mailbox_v2.message AS m JOIN mailbox_v2.origin ON position = origin
+            """SELECT 'message', m.account_id, mailbox_id, uid, modseq, origin, mail_id, message.octets
+            FROM mailbox_v2.message JOIN mailbox_v2.origin ON position = origin
+            JOIN mailbox_v2.mailbox AS m ON opened_at = box
             ORDER BY m.account_id, mailbox_id, uid"""
         )
     return "".join("\t".join(map(str, row.values())) + "\n" for row in [*mailboxes, *messages])
