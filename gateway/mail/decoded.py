@@ -5,14 +5,9 @@ Nothing is decoded into memory but one block of quoted-printable; base64 is coun
 Source: RFC 2045 §6.7 (quoted-printable), §6.8 (base64: characters outside the alphabet are ignored).
 """
 
-import binascii
-from string import ascii_letters, digits
-from typing import Final, Protocol
+from typing import Protocol
 
-_ALPHABET: Final = f"{ascii_letters}{digits}+/".encode()
-_FOREIGN: Final = bytes(set(range(256)) - set(_ALPHABET))
-_LINE_OCTETS_MAX: Final = 64 * 1024  # of quoted-printable, held; a longer line is counted in pieces
-_ESCAPE_OCTETS: Final = 3  # "=3D"; "=" CR LF
+from gateway.mail.transfer import FOREIGN, QuotedPrintableDecoder
 
 
 class Counter(Protocol):
@@ -32,7 +27,7 @@ class Base64Counter:
         self._characters = 0
 
     def feed(self, octets: bytes) -> None:
-        self._characters += len(octets.translate(None, _FOREIGN))
+        self._characters += len(octets.translate(None, FOREIGN))
 
     def finish(self) -> int:
         return self._characters * 6 // 8
@@ -42,29 +37,15 @@ class QuotedPrintableCounter:
     """Decodes whole lines, and forgets them."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._decoder = QuotedPrintableDecoder()
         self._octets = 0
 
     def feed(self, octets: bytes) -> None:
-        held = self._held + octets
-        end = held.rfind(b"\n") + 1
-        if len(held) - end > _LINE_OCTETS_MAX:
-            end = len(held) - _ESCAPE_OCTETS
-            end = (
-                held.rfind(b"=", end - _ESCAPE_OCTETS, end)
-                if b"=" in held[end - _ESCAPE_OCTETS : end]
-                else end
-            )
-        self._count(held[:end])
-        self._held = held[end:]
+        self._octets += len(self._decoder.feed(octets))
 
     def finish(self) -> int:
-        self._count(self._held)
-        self._held = b""
+        self._octets += len(self._decoder.finish())
         return self._octets
-
-    def _count(self, octets: bytes) -> None:
-        self._octets += len(binascii.a2b_qp(octets))
 
 
 def counter_of(encoding: str) -> Counter | None:

@@ -3,21 +3,28 @@
 Source: RFC 2045 §6 (transfer encodings), RFC 2046 §4.1 (text), WHATWG HTML (which elements show no text).
 """
 
-import binascii
-from html.parser import HTMLParser
+import html
+import re
 from typing import Final
 
 from gateway.mail.headers import to_text
 from gateway.mail.summary import PartSummary
+from gateway.mail.transfer import decode
 
 # Of one part; a search looks no further. A book has about a million characters.
 TEXT_OCTETS_MAX: Final = 4 * 1024 * 1024
 
-_HIDDEN: Final = frozenset({"script", "style", "head", "template", "noscript"})
+# Elements whose content nobody reads, up to their end tag; with none, up to the end (HTML §13.2.5, EOF).
+_HIDDEN: Final = {
+    name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "template", "title")
+}
 # Elements that begin a line of their own: what stands before them is another word.
 _BLOCKS: Final = frozenset(
     {"br", "p", "div", "li", "tr", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "hr"}
 )
+_MARK: Final = re.compile(r"<(?:(?P<comment>!--)|[!?]|/?(?P<name>[A-Za-z][A-Za-z0-9]*))")
+# What is left of a tag: attributes, whose quoted values may have ">".
+_TAG_END: Final = re.compile(r"""(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
 
 
 def text_parts(part: PartSummary) -> list[PartSummary]:
@@ -29,49 +36,39 @@ def text_parts(part: PartSummary) -> list[PartSummary]:
 
 def readable(part: PartSummary, body: bytes) -> str:
     """body: of a part of `text_parts`, still encoded; what is behind TEXT_OCTETS_MAX does not count."""
-    octets = _decoded(part.encoding, body[:TEXT_OCTETS_MAX])
+    octets = decode(part.encoding, body[:TEXT_OCTETS_MAX])
     text = to_text(octets, dict(part.parameters).get("charset"))
     return _without_markup(text) if part.subtype == "html" else text
 
 
-def _decoded(encoding: str, body: bytes) -> bytes:
-    match encoding:
-        case "base64":
-            whole = len(body) - len(body) % 4
-            try:
-                return binascii.a2b_base64(body[:whole])
-            except binascii.Error:  # cut, or no base64: as it is
-                return body
-        case "quoted-printable":
-            return binascii.a2b_qp(body)
-    return body
-
-
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.said: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in _HIDDEN:
-            self._hidden += 1
-        elif tag in _BLOCKS:
-            self.said.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _HIDDEN and self._hidden:
-            self._hidden -= 1
-        elif tag in _BLOCKS:
-            self.said.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.said.append(data)
-
-
-def _without_markup(html: str) -> str:
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    return " ".join("".join(parser.said).split())
+def _without_markup(markup: str) -> str:
+    """One pass over it: nothing is looked for twice that was not found once, whatever a hostile body
+    holds."""
+    said: list[str] = []
+    at, has_sound_quotes = 0, True
+    while (start := markup.find("<", at)) >= 0:
+        said.append(markup[at:start])
+        mark = _MARK.match(markup, start)
+        if mark is None:
+            said.append("<")
+            at = start + 1
+            continue
+        if mark["comment"]:
+            end = markup.find("-->", mark.end()) + 3
+            at = end if end > 2 else len(markup)
+            continue
+        ending = _TAG_END.match(markup, mark.end()) if has_sound_quotes else None
+        has_sound_quotes = ending is not None
+        end = ending.end() if ending else markup.find(">", mark.end()) + 1
+        if not end:  # half a tag is text
+            at = start
+            break
+        name = (mark["name"] or "").lower()
+        if name in _BLOCKS:
+            said.append(" ")
+        at = end
+        if name in _HIDDEN and markup[start + 1] != "/":
+            hidden = _HIDDEN[name].search(markup, end)
+            at = hidden.start() if hidden else len(markup)
+    said.append(markup[at:])
+    return " ".join(html.unescape("".join(said)).split())

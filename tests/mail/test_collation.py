@@ -13,6 +13,7 @@ SAME = [
     # SARA AM alone, or as nikhahit and SARA AA; the tone mark before or behind it.
     ("น้ำ", "น\u0e49\u0e4d\u0e32"),
     ("น้ำ", "น\u0e4d\u0e49\u0e32"),
+    ("กระทรวง\u200bมหาดไทย", "กระทรวงมหาดไทย"),
     # A vowel below and a tone mark in either order.
     ("กุ้ง", "ก\u0e49\u0e38ง"),
 ]

@@ -32,6 +32,13 @@ MESSAGES = [
     (part("text/plain; charset=utf-8", b"caf=C3=A9=\r\n x", "quoted-printable"), "café x"),
     (part("text/html", b"<p>a<b>b</b></p><p>c &amp; d</p><style>x{}</style><script>y</script>"), "ab c & d"),
     (part("text/html", b"<p>open <b"), "open <b"),  # half a tag is text
+    # Lines, no padding, and a cut: what is there is read.
+    (part("text/plain; charset=utf-8", base64.encodebytes(THAI.encode() * 9).strip(), "base64"), THAI * 9),
+    (part("text/plain", b"YWJj\r\nZGVm\r\nZw", "base64"), "abcdefg"),
+    (part("text/html", b"a<!-- b > --><!doctype x><?y?>c<br>d"), "ac d"),
+    (part("text/html", b"<a title='x>y' alt=\">\">z</a>"), "z"),
+    (part("text/html", b"<title>t</title>1 < 2 <![CDATA[x]]> 3"), "1 < 2 3"),
+    (part("text/html", b"a<script>b<p>c"), "a"),  # as a browser shows it
     (part("image/png", b"nothing to read"), ""),
     (b"Subject: no type\r\n\r\nplain", "plain"),
 ]
@@ -56,3 +63,14 @@ def test_every_text_of_a_multipart_is_read_and_no_attachment() -> None:
 def test_base64_that_was_cut_is_read_as_far_as_it_goes() -> None:
     body = base64.b64encode(b"0123456789")[:-1]
     assert read(part("text/plain", body, "base64")).startswith("012345678")
+
+
+HOSTILE = ["<", "<!", "<![", "<a ", "<a '", '<a "', "<!--", "</", "<script", "<script>", "&", "&#"]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("end", ["", ">", "'", "-->"])
+def test_hostile_markup_is_read_in_one_pass(piece: str, end: str) -> None:
+    """What is looked for again and again, in a body of this size, would not come back."""
+    markup = piece * 100_000 + end
+    assert len(read(part("text/html", markup.encode()))) <= len(markup)

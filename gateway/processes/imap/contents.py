@@ -7,7 +7,6 @@ Source: RFC 9051 §6.4.5, §7.5.2 (FETCH responses); RFC 3516 §4 (BINARY); RFC 
 """
 
 import asyncio
-import binascii
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, assert_never
 
@@ -15,6 +14,7 @@ import msgspec
 
 from gateway.mail.mime import Range, StructureScanner
 from gateway.mail.summary import Summary, whole_summary
+from gateway.mail.transfer import decode, decoder_of
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.session import Session
@@ -147,14 +147,10 @@ class _Message:
         summary = await self._structure(path)
         part = find_part(summary.body, path) if path else None
         octets = await self._gathered(place)
-        match part.encoding if part is not None else "":
-            case "base64":
-                return await asyncio.to_thread(binascii.a2b_base64, octets)
-            case "quoted-printable":
-                return await asyncio.to_thread(binascii.a2b_qp, octets)
-            case "" | "7bit" | "8bit" | "binary":
-                return octets
-        raise CannotObey("", "The part has an encoding that is not known here", "UNKNOWN-CTE")
+        encoding = part.encoding if part is not None else ""
+        if decoder_of(encoding) is None:
+            raise CannotObey("", "The part has an encoding that is not known here", "UNKNOWN-CTE")
+        return await asyncio.to_thread(decode, encoding, octets)
 
 
 def _span(asked: Partial | None) -> slice:
