@@ -21,8 +21,8 @@ FILE: Final = "saraban.toml"
 NOT_SETTINGS: Final = frozenset({"SARABAN_READY_FD", "SARABAN_TEST_SIZE"})
 # How alike a name is to the setting that may be meant: RECIPIENT_MAX is, LISTEN_SIEVE is no LISTEN_SMTP.
 NEAR: Final = 0.85
-# RFC 5321, RFC 9051 §2.1, RFC 8314 §3.3, RFC 6409 §3.1, RFC 8314 §3.2.
-MAIL_PORTS: Final = (25, 143, 465, 587, 993)
+# RFC 5321, RFC 1939, RFC 9051 §2.1, RFC 8314 §3.3, RFC 6409 §3.1, RFC 8314 §3.2 and §3.3.
+MAIL_PORTS: Final = (25, 110, 143, 465, 587, 993, 995)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # what every S3 takes
 
 
@@ -80,6 +80,8 @@ class Settings:
     listen_submissions: str = _address("127.0.0.1:2465")
     listen_imap: str = _address("127.0.0.1:2143")
     listen_imaps: str = _address("127.0.0.1:2993")
+    listen_pop3: str = _address("127.0.0.1:2110")
+    listen_pop3s: str = _address("127.0.0.1:2995")
     listen_http: str = _address("127.0.0.1:8025")  # health, metrics; administration from this machine alone
     listen_https: str = _address("127.0.0.1:8443")  # administration, from anywhere
     # What browsers reach listen_https by, such as https://mail.example.org: people come back there from their
@@ -146,6 +148,8 @@ class Settings:
     mailbox_language: str = _one_of("th", "en", "th")
     # RFC 9051 §5.4: at least 30 minutes.
     imap_idle_timeout_s: int = _number(1800, 1800, 86_400)
+    # RFC 1939 §3: at least 10 minutes.
+    pop3_idle_timeout_s: int = _number(600, 600, 86_400)
     # Connections at once of one listener at one process: programs stay connected all day (IDLE).
     # Precedent: Dovecot default_client_limit 1000 a process.
     access_connections_max: int = _number(10_000, 1, 50_000)
@@ -243,6 +247,8 @@ class Settings:
             self.listen_submissions,
             self.listen_imap,
             self.listen_imaps,
+            self.listen_pop3,
+            self.listen_pop3s,
         )
         return [split_address(each)[1] for each in listening if each] or MAIL_PORTS
 

@@ -45,6 +45,7 @@ FAMILIES: Final = {
     "check": "checking",
     "edge": "running",
     "imap": "running",
+    "pop3": "running",
     "router": "running",
     "relay": "running",
     "packer": "running",

@@ -170,6 +170,6 @@ def _role(name: str) -> click.Command:
     return command
 
 
-edge, imap, router, relay, packer, projector, steward, web = map(
-    _role, ("edge", "imap", "router", "relay", "packer", "projector", "steward", "web")
+edge, imap, pop3, router, relay, packer, projector, steward, web = map(
+    _role, ("edge", "imap", "pop3", "router", "relay", "packer", "projector", "steward", "web")
 )

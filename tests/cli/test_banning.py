@@ -60,7 +60,9 @@ def test_the_ports_to_close_are_those_we_listen_on() -> None:
         listen_submissions="[2001:db8::1]:465",
         listen_imap="",
         listen_imaps="192.0.2.1:993",
+        listen_pop3="",
+        listen_pop3s="",
     )
     assert settings.mail_ports == [25, 465, 993]
     closed = dict.fromkeys((f.name for f in fields(Settings) if f.name.startswith("listen_")), "")
-    assert Settings(**closed).mail_ports == (25, 143, 465, 587, 993)
+    assert Settings(**closed).mail_ports == (25, 110, 143, 465, 587, 993, 995)

@@ -20,7 +20,7 @@ from tests.e2e.stores import objects, s3_client
 
 MAILS = 5
 TO = "malee@opdc.go.th"
-ROLES = ("edge", "imap", "router", "relay", "packer", "projector", "steward", "web")
+ROLES = ("edge", "imap", "pop3", "router", "relay", "packer", "projector", "steward", "web")
 CUT_OCTETS = 500
 DAMAGED_AT = re.compile(r"damaged at position (\d+)")
 

@@ -30,7 +30,10 @@ class Announcement:
     data: str
     demo_accounts: Sequence[Mapping[str, str]] = field(repr=False)  # address, password
     processes: Sequence[Mapping[str, Any]]  # role, pid
-    https: str | None = None  # an older build's announcement has none
+    # An older build's announcement has none of these.
+    https: str | None = None
+    pop3: str | None = None
+    pop3s: str | None = None
 
     def write_ready_file(self, file: Path) -> None:
         """Write the ready file, whole or not at all. It names passwords: only its owner reads it."""
@@ -82,7 +85,7 @@ def read_gateway(data: Path) -> Gateway:
 def as_text(announcement: Announcement, took_s: float, maildir: Path | None) -> list[str]:
     """What a person sees when all is ready: endpoints, demo accounts, how to send a first mail."""
     told = [f"ready in {took_s:.1f} s", ""]
-    for name in ("smtp", "submission", "submissions", "imap", "imaps", "http", "https"):
+    for name in ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "http", "https"):
         if address := getattr(announcement, name):
             told.append(f"  {name:<12} {f'{name}://' if name.startswith('http') else ''}{address}")
     told += [f"  {'data':<12} {announcement.data}", f"  {'authority':<12} {announcement.ca_file}"]

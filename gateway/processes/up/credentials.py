@@ -9,8 +9,8 @@ from typing import Self
 
 # The users of infra/nats/nats-server.conf.
 NATS_USERS = (
-    "sys", "admin", "edge", "router", "relay", "packer", "projector", "steward", "web", "imap", "cli",
-    "auditor",
+    "sys", "admin", "edge", "router", "relay", "packer", "projector", "steward", "web", "imap", "pop3",
+    "cli", "auditor",
 )  # fmt: skip
 
 

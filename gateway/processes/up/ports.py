@@ -20,6 +20,8 @@ SERVED: Final = (
     "submissions",
     "imap",
     "imaps",
+    "pop3",
+    "pop3s",
     "http",
     "https",
 )  # what the roles of this build listen on; the others come with their issues

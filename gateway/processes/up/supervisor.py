@@ -29,7 +29,7 @@ from gateway.processes.up.watch import Watch
 from gateway.settings import Settings
 
 # The order is that of starting; stopping is all at once, before the servers.
-ROLES: Final = ("projector", "packer", "router", "relay", "steward", "web", "edge", "imap")
+ROLES: Final = ("projector", "packer", "router", "relay", "steward", "web", "edge", "imap", "pop3")
 BACK_OFF_FIRST_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 30.0
 ROLE_PATIENCE_S: Final = 300.0  # a role may have to wait for a server that is just coming back
@@ -344,10 +344,9 @@ class Supervisor:
         processes: list[dict[str, Any]] = [{"role": "supervisor", "pid": os.getpid()}]
         processes += [{"role": service.name, "pid": child.pid} for service, child in self._running()]
         served = {name: getattr(settings, f"listen_{name}") or None for name in SERVED}
-        closed = dict.fromkeys(("smtp", "submission", "submissions", "imap", "imaps", "http", "https"))
         return Announcement(
             pid=os.getpid(),
-            **{**closed, **served},
+            **served,
             nats=self._urls.get("cli", settings.nats_url),
             postgres=settings.postgres_dsn,
             s3={

@@ -137,8 +137,8 @@ def test_everything_starts_is_kept_running_stops_and_resumes(up: Up) -> None:
 
 def check_ready_file(up: Up, ready: dict[str, Any]) -> None:
     assert set(ready) == {
-        "pid", "smtp", "submission", "submissions", "imap", "imaps", "http", "https", "nats", "postgres",
-        "s3", "ca_file", "data", "demo_accounts", "processes",
+        "pid", "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "http", "https",
+        "nats", "postgres", "s3", "ca_file", "data", "demo_accounts", "processes",
     }  # fmt: skip
     assert set(ready["s3"]) == {"endpoint", "access_key", "secret_key", "secure"}
     assert ready["imap"].startswith("127.0.0.1:")
