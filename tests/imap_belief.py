@@ -8,6 +8,7 @@ Source: RFC 9051 §2.3.1 (UIDs ascend and never come back), §7.5.1 (when EXPUNG
 never shrinks); RFC 7162 §3.1 (a MODSEQ is a state); RFC 4315 (COPYUID, APPENDUID); RFC 8474 (EMAILID).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +35,8 @@ class Ledger:
     may_vanish: set[Place] = field(default_factory=set)  # somebody asked for it
 
     def state(self, mailbox: str, uid: int, modseq: int, flags: frozenset[str]) -> None:
+        if "\\Deleted" in flags:
+            self.may_vanish.add((mailbox, uid))
         known = self.states.setdefault((mailbox, uid, modseq), flags)
         if known != flags:
             raise Contradiction(f"{mailbox} UID {uid} at MODSEQ {modseq}: {set(known)} and {set(flags)}")
@@ -51,9 +54,17 @@ class Ledger:
         self.created[mailbox, uid] = how
 
     def vanish(self, mailbox: str, uid: int) -> None:
-        if (mailbox, uid) not in self.may_vanish:
+        if not self._was_asked_for((mailbox, uid)):
             raise Contradiction(f"{mailbox} UID {uid} vanished, and nobody had asked for that")
         self.vanished.add((mailbox, uid))
+
+    def _was_asked_for(self, place: Place) -> bool:
+        """Of this message or of one it may be a copy of: \\Deleted is copied with the others (RFC 9051
+        §6.4.7). Of one nobody has looked at nobody can say."""
+        if place in self.may_vanish or place not in self.identities:
+            return True
+        identity = self.identities[place]
+        return any(self.identities.get(other) == identity for other in self.may_vanish)
 
 
 @dataclass
@@ -65,6 +76,9 @@ class Belief:
     uids: list[int | None] = field(default_factory=list)  # by sequence number - 1; None: not told yet
     states: dict[int, tuple[int, frozenset[str]]] = field(default_factory=dict)  # UID: MODSEQ, flags
     gone: set[int] = field(default_factory=set)
+    # Since the last command: UIDs told with flags, and MODSEQs told without.
+    flagged: set[int] = field(default_factory=set)
+    bare: dict[int, int] = field(default_factory=dict)
 
     @property
     def known(self) -> list[int]:
@@ -113,10 +127,15 @@ class Belief:
             email_id = items["EMAILID"]
             assert isinstance(email_id, list), response.octets
             self.ledger.identity(self.mailbox, uid, _text(email_id[0]))
-        if "FLAGS" in items and "MODSEQ" in items:
+        if "FLAGS" in items:
+            self.flagged.add(uid)
+        if "MODSEQ" in items:
             modseq = items["MODSEQ"]
             assert isinstance(modseq, list), response.octets
-            self._state(uid, int(_text(modseq[0])), response.flags - {"\\Recent"})
+            if "FLAGS" in items:
+                self._state(uid, int(_text(modseq[0])), response.flags - {"\\Recent"})
+            else:
+                self.bare[uid] = int(_text(modseq[0]))
 
     def _place(self, number: int, uid: int) -> None:
         known = self.uids[number - 1]
@@ -136,6 +155,20 @@ class Belief:
             raise Contradiction(f"MODSEQ of UID {uid} in {self.mailbox} went from {known[0]} to {modseq}")
         self.ledger.state(self.mailbox, uid, modseq, flags)
         self.states[uid] = modseq, flags
+
+    def add_silently(self, uids: Iterable[int], flags: Iterable[str]) -> None:
+        """After STORE +FLAGS.SILENT a client works out for itself what it was not told (RFC 9051 §6.4.6);
+        without its MODSEQ it knows nothing for sure."""
+        for uid in self.states.keys() & set(uids) - self.flagged:
+            if uid in self.bare:
+                self._state(uid, self.bare[uid], self.states[uid][1] | frozenset(flags))
+            else:
+                del self.states[uid]
+
+    def begin(self) -> None:
+        """Another command."""
+        self.flagged.clear()
+        self.bare.clear()
 
     def compare(self, truth: dict[int, tuple[int, frozenset[str]]]) -> None:
         """With what a fresh session was told after all changes, this one having been brought up to date."""

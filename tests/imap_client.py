@@ -5,6 +5,7 @@ AssertionError on octets that no grammar allows.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -163,7 +164,10 @@ class ImapClient:
         return self._parse(await self._read_response())
 
     async def close(self) -> None:
-        self._writer.close()
+        """At once: what is not read any more is dropped, and TLS waits for nobody."""
+        self._writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
     async def _drain(self) -> None:
         try:

@@ -305,6 +305,22 @@ async def outcome_of(rows: Rows, account_id: AccountId, position: Position) -> O
     )
 
 
+async def has_change_between(
+    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, after: Position, before: Position
+) -> bool:
+    """Whether anybody changed messages of the mailbox there, both ends left out; of lately, as outcomes are
+    kept for a while."""
+    found: bool = await rows.fetchval(
+        f"""SELECT EXISTS (SELECT FROM {_SCHEMA}.change_outcome
+        WHERE account_id = $1 AND position > $3 AND position < $4 AND mailbox_id = $2)""",
+        account_id,
+        mailbox_id,
+        after,
+        before,
+    )
+    return found
+
+
 async def folded_up_to(rows: Rows, account_id: AccountId) -> Position:
     """Everything of this account up to here is in the rows."""
     return await position_of(rows, MailboxModel, int(slot_of(account_id)))

@@ -6,9 +6,11 @@ Source: RFC 9051 §6.4.3, §6.4.6 to §6.4.9; RFC 7162 §3.1.3 (UNCHANGEDSINCE);
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from gateway.domain.changes import MessageCopied, MessageExpunged, MessageFlagged, MessageMoved
 from gateway.mail.uids import Ranges, count_uids, each_uid, ranges_of, uids_text
+from gateway.ports import Position
 from gateway.processes.imap.session import Change, Done, Session, in_parts
 from gateway.processes.imap.view import View
 from gateway.protocols.imap import responses
@@ -16,7 +18,7 @@ from gateway.protocols.imap.commands import Copy, Expunge, Move, Store
 from gateway.protocols.imap.errors import CannotObey
 from gateway.protocols.imap.fetching import flag_lines
 from gateway.protocols.imap.selected import Flagged
-from projections.mailbox.query import Outcome, lines, uids_flagged, usage_of
+from projections.mailbox.query import Outcome, has_change_between, lines, uids_flagged, usage_of
 
 
 async def store(session: Session, command: Store) -> Done:
@@ -24,6 +26,7 @@ async def store(session: Session, command: Store) -> Done:
     if command.unchanged_since is not None:
         session.enabled.add("CONDSTORE")  # RFC 7162 §3.1
     uids = view.uids_of(command.numbers, by_uid=command.by_uid)
+    seen, owes_flags = Position(view.selected.modseq), view.selected.owes_flags
     changes = await session.change(
         [
             MessageFlagged(
@@ -38,8 +41,13 @@ async def store(session: Session, command: Store) -> Done:
             for part in in_parts(uids)
         ]
     )
-    for change in changes:
-        await _tell_flags(session, command, change)
+    if not command.is_silent:
+        for change in changes:
+            await _tell_unchanged(session, command, change)
+    elif not owes_flags and not await _is_crossed(session, seen, changes):
+        tells_modseq = "CONDSTORE" in session.enabled
+        for change in changes:
+            view.selected.hush(change.outcome.applied, change.position, tells_modseq=tells_modseq)
     refused = _joined(change.outcome.refused for change in changes)
     if command.unchanged_since is not None and refused:
         return _modified(session, command, refused)
@@ -48,21 +56,31 @@ async def store(session: Session, command: Store) -> Done:
     return Done("STORE completed")
 
 
-async def _tell_flags(session: Session, command: Store, change: Change) -> None:
-    """What has changed is news, and told with it. Here is said what is as it was, and kept back what .SILENT
-    is not told: but for its MODSEQ (RFC 7162 §3.1.3)."""
-    view, applied = session.selected, change.outcome.applied
-    if command.is_silent:
-        view.selected.hush(applied, change.position, tells_modseq="CONDSTORE" in session.enabled)
-        return
+async def _tell_unchanged(session: Session, command: Store, change: Change) -> None:
+    """What has changed is news, and told with it; here is said what was so before."""
+    view = session.selected
     async with session.room.pool.rows() as rows:
-        shown = await lines(rows, view.account_id, view.mailbox_id, applied)
+        shown = await lines(rows, view.account_id, view.mailbox_id, change.outcome.applied)
     as_it_was = (
         Flagged(number, line.uid, line.flags, line.modseq)
         for number, line in view.selected.numbered(shown)
         if line.modseq < change.position
     )
     session.send(flag_lines(as_it_was, tells_uid=command.by_uid, tells_modseq="CONDSTORE" in session.enabled))
+
+
+async def _is_crossed(session: Session, seen: Position, changes: Sequence[Change]) -> bool:
+    """Whether somebody else changed flags before it that the client has not heard of: then they are not what
+    it works out for itself after .SILENT (RFC 9051 §6.4.6), and it is told."""
+    view = session.selected
+    places = [seen, *(change.position for change in changes)]
+    async with session.room.pool.rows() as rows:
+        return any(
+            [
+                await has_change_between(rows, view.account_id, view.mailbox_id, after, before)
+                for after, before in pairwise(places)
+            ]
+        )
 
 
 def _modified(session: Session, command: Store, refused: Ranges) -> Done:

@@ -90,6 +90,11 @@ class Selected:
         """How many messages the client counts."""
         return len(self._uids)
 
+    @property
+    def owes_flags(self) -> bool:
+        """Flags have changed that the client was not told of."""
+        return bool(self._flagged)
+
     # --- numbers and UIDs -------------------------------------------------------------------------
 
     def uids_of(self, numbers: SequenceSet, *, by_uid: bool) -> list[tuple[int, int]]:

@@ -216,3 +216,10 @@ async def test_replace_puts_the_new_one_there_and_takes_the_old_one_away(home: H
     assert answer.untagged[0].code == f"APPENDUID {BASE + 1} 4"
     uids = [each.items["UID"] for each in (await one.ok("FETCH 1:* (UID)")).of("FETCH")]
     assert uids == ["1", "3", "4"]
+
+
+async def test_a_silent_store_does_not_hide_what_another_session_did_before_it(home: Home) -> None:
+    one, other = await filled(home)
+    await other.ok("STORE 2 +FLAGS.SILENT ($Later)")
+    (told,) = (await one.ok("STORE 2 +FLAGS.SILENT (\\Flagged)")).of("FETCH")
+    assert told.flags == {"\\Flagged", "$Later"}
