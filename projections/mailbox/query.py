@@ -6,7 +6,7 @@ Source: RFC 9051 §6.3.2 (SELECT), RFC 7162 §3.2 (QRESYNC), RFC 9208 §5 (quota
 message is data).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from gateway.domain.events import Content, Message, Wrap
+from gateway.domain.open_tree import SEPARATOR
 from gateway.mail.ids import AccountId, MailboxId, MailId, slot_of
 from gateway.mail.uids import Ranges, parse_uids, ranges_of
 from gateway.ports import Position
@@ -144,14 +145,26 @@ class Usage:
     quota_octets: int | None
 
 
-async def list_mailboxes(rows: Rows, account_id: AccountId) -> list[MailboxRow]:
-    """Those that are there, INBOX first, then as they were made."""
+async def list_mailboxes(rows: Rows, account_id: AccountId, *, gone_too: bool = False) -> list[MailboxRow]:
+    """INBOX first, then as they were made. gone_too: also those that are not there any more."""
     found = await rows.fetch(
-        f"""SELECT {_MAILBOX} FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND closed_at IS NULL
+        f"""SELECT {_MAILBOX} FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND ($2 OR closed_at IS NULL)
         ORDER BY role <> 'inbox', uidvalidity""",
         account_id,
+        gone_too,
     )
     return [MailboxRow(*row) for row in found]
+
+
+def paths_of(mailboxes: Iterable[MailboxRow]) -> dict[MailboxId, str]:
+    """Whole names, `Projects/2569`; where the account's key is gone, ids stand for names."""
+    by_id = {row.mailbox_id: row for row in mailboxes}
+
+    def path(row: MailboxRow) -> str:
+        parent, name = by_id.get(MailboxId(row.parent_id)), row.name or row.mailbox_id
+        return name if parent is None else path(parent) + SEPARATOR + name
+
+    return {mailbox_id: path(row) for mailbox_id, row in by_id.items()}
 
 
 async def mailbox_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> MailboxRow | None:
@@ -179,7 +192,7 @@ async def uids_flagged(rows: Rows, account_id: AccountId, mailbox_id: MailboxId,
     """Ascending, without tombstones. flag: in its canonical case."""
     found: list[int] = await rows.fetchval(
         f"""SELECT ARRAY(SELECT uid FROM {_SCHEMA}.message
-        WHERE account_id = $1 AND mailbox_id = $2 AND expunged_at IS NULL
+        WHERE box = {_BOX} AND expunged_at IS NULL
             AND $3 = ANY(string_to_array(flags, ' ')) ORDER BY uid)""",
         account_id,
         mailbox_id,
@@ -238,22 +251,16 @@ async def list_messages(
 
 
 async def list_restorable(
-    rows: Rows,
-    account_id: AccountId,
-    *,
-    mailbox_id: MailboxId | None = None,
-    since: int = 0,
-    limit: int = 1_000,
+    rows: Rows, account_id: AccountId, *, before: Head | None = None, limit: int = 1_000
 ) -> list[Head]:
-    """Tombstones whose message is nowhere else by now, expunged at a position or later; the latest first."""
+    """Tombstones whose message is nowhere else by now, the latest first. before: the last one of a page."""
     found = await rows.fetch(
         f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_WITH_ALL}
-        WHERE mailbox.account_id = $1 AND ($2::text IS NULL OR mailbox_id = $2)
-            AND expunged_at >= $3 AND NOT is_elsewhere
-        ORDER BY expunged_at DESC, mailbox_id, uid LIMIT $4""",
+        WHERE mailbox.account_id = $1 AND expunged_at IS NOT NULL AND NOT is_elsewhere
+            AND ($2::bigint IS NULL OR (expunged_at, mailbox_id, uid) < ($2, $3::text, $4::bigint))
+        ORDER BY expunged_at DESC, mailbox_id DESC, uid DESC LIMIT $5""",
         account_id,
-        mailbox_id,
-        since,
+        *((before.expunged_at, before.mailbox_id, before.uid) if before else (None, None, None)),
         limit,
     )
     return [Head(*row) for row in found]

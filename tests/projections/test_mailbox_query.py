@@ -25,7 +25,9 @@ from projections.mailbox.query import (
     list_restorable,
     mailbox_of,
     outcome_of,
+    paths_of,
     read_messages,
+    uids_flagged,
     uids_of,
     usage_of,
     vanished_since,
@@ -120,6 +122,8 @@ async def test_expunge_takes_what_is_deleted_by_then(desk: Desk) -> None:
     await desk.do(MessageFlagged, desk.inbox_id, "3", how="remove", flags=("\\Deleted",))
     before = await desk.mailbox(desk.inbox_id)
     assert (before.deleted, before.deleted_octets) == (1, desk.mails[1].message.presented_octets)
+    async with desk.gateway.pool.rows() as rows:
+        assert await uids_flagged(rows, desk.account_id, desk.inbox_id, "\\Deleted") == [2]
     position, outcome = await desk.do(MessageExpunged, desk.inbox_id, "2:4,9", only_deleted=True)
     assert (outcome.applied, outcome.refused) == ([(2, 2)], [(3, 4), (9, 9)])
     inbox = await desk.mailbox(desk.inbox_id)
@@ -210,6 +214,8 @@ async def test_folders_lie_in_one_another_and_the_kth_has_uidvalidity_base_plus_
     again = await desk.folder("Projects/2569")
     async with desk.gateway.pool.rows() as rows:
         inbox, parent, last = await list_mailboxes(rows, desk.account_id)
+        everything = paths_of(await list_mailboxes(rows, desk.account_id, gone_too=True))
+    assert list(everything.values()) == ["INBOX", "Projects", "Projects/2569", "Projects/2569"]
     assert (inbox.name, inbox.role, inbox.parent_id) == ("INBOX", "inbox", "")
     assert (parent.name, parent.parent_id) == ("Projects", "")
     assert (last.mailbox_id, last.name, last.parent_id, last.is_subscribed) == (
@@ -232,8 +238,9 @@ async def test_what_was_expunged_comes_back_once(desk: Desk) -> None:
     await desk.gateway.catch_up()
     async with desk.gateway.pool.rows() as rows:
         lost = await list_restorable(rows, desk.account_id)
+        assert await list_restorable(rows, desk.account_id, before=lost[0], limit=1) == lost[1:2]
     assert [(head.mailbox_id, head.uid) for head in lost] == [
-        (folder, 1), (desk.inbox_id, 2), (desk.inbox_id, 3),
+        (folder, 1), (desk.inbox_id, 3), (desk.inbox_id, 2),
     ]  # fmt: skip
     _, outcome = await desk.do(MessageRestored, desk.inbox_id, "1:3", to_mailbox_id=desk.inbox_id)
     assert (outcome.applied, outcome.refused, outcome.to_uids) == ([(2, 3)], [(1, 1)], [(5, 6)])
