@@ -4,6 +4,7 @@ Ranges are inclusive, ascending and apart: no two of them touch. A mailbox of 10
 moved is one range, so sets stay small in events and rows.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 
 Ranges = Sequence[tuple[int, int]]
@@ -48,6 +49,12 @@ def each_uid(ranges: Ranges) -> Iterator[int]:
 
 def count_uids(ranges: Ranges) -> int:
     return sum(end - start + 1 for start, end in ranges)
+
+
+def contains(ranges: Ranges, uid: int) -> bool:
+    """Whether a set has a UID; a look at a few of its ranges, however many there are."""
+    index = bisect(ranges, uid, key=lambda span: span[0])
+    return index > 0 and uid <= ranges[index - 1][1]
 
 
 def subtract(ranges: Ranges, others: Ranges) -> list[tuple[int, int]]:

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail.uids import count_uids, each_uid, parse_uids, ranges_of, subtract, uids_text, unite
+from gateway.mail.uids import (
+    contains,
+    count_uids,
+    each_uid,
+    parse_uids,
+    ranges_of,
+    subtract,
+    uids_text,
+    unite,
+)
 
 TEXTS = [
     ("", []),
@@ -31,6 +40,7 @@ def test_a_set_is_the_same_through_every_view(uids: set[int]) -> None:
     ranges = ranges_of(sorted(uids))
     assert set(each_uid(parse_uids(uids_text(ranges)))) == uids
     assert count_uids(ranges) == len(uids)
+    assert {uid for uid in range(302) if contains(ranges, uid)} == uids
 
 
 @given(st.sets(st.integers(1, 60)), st.sets(st.integers(1, 60)))

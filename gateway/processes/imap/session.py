@@ -13,7 +13,7 @@ from typing import Final, NoReturn, Self
 from gateway.domain.changes import RANGES_MAX
 from gateway.domain.events import Actor, Event, Fact, Stamp
 from gateway.domain.open_tree import SEPARATOR
-from gateway.mail.ids import AccountId, MailboxId
+from gateway.mail.ids import AccountId
 from gateway.mail.uids import Ranges
 from gateway.ports import Position, Spool, Unavailable
 from gateway.processes.imap.mailroom import Mailroom
@@ -24,7 +24,7 @@ from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import State
 from gateway.protocols.imap.errors import UNTAGGED, CannotObey, Kind
 from projections.directory.query import Person
-from projections.mailbox.query import MailboxRow, Outcome, list_mailboxes, outcome_of
+from projections.mailbox.query import MailboxRow, Outcome, list_mailboxes, outcome_of, paths_of
 from projections.readmodel import Rows
 
 NEWS_EVERY_S: Final = 1.0  # hints may be lost: rows are looked at again after that at the latest
@@ -113,13 +113,8 @@ class Session:
     async def mailboxes(self, rows: Rows) -> dict[str, MailboxRow]:
         """By their whole names, INBOX first."""
         found = await list_mailboxes(rows, self.account_id)
-        by_id = {row.mailbox_id: row for row in found}
-
-        def path(row: MailboxRow) -> str:
-            parent = by_id.get(MailboxId(row.parent_id))
-            return row.name if parent is None else path(parent) + SEPARATOR + row.name
-
-        return {path(row): row for row in found}
+        paths = paths_of(found)
+        return {paths[row.mailbox_id]: row for row in found}
 
     async def mailbox(self, rows: Rows, path: str, code: str = "NONEXISTENT") -> MailboxRow:
         """Raises CannotObey. code: TRYCREATE where the client could make it (RFC 9051 §7.1)."""
