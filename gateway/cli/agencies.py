@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from gateway.cli import catching, domains, routing, securing
+from gateway.cli import catching, domains, records, routing, securing
 from gateway.cli.desk import ADDRESS, Where, administering, confirm, reason_option
 from gateway.cli.identity import identity_at
 from gateway.cli.output import as_json, nothing, print_json, print_rows, say
@@ -58,6 +58,7 @@ def agency() -> None:
 
 
 agency.add_command(domains.domain)
+agency.add_command(records.dns)
 agency.add_command(catching.catch_all)
 agency.add_command(catching.plus_addressing)
 agency.add_command(securing.tls)

@@ -9,6 +9,7 @@ from gateway.processes.web.serving import SecureListener, serve
 from gateway.settings import Settings
 from gateway.wiring.doors import bans_of, open_door, server_tls
 from gateway.wiring.ground import ground
+from gateway.wiring.offers import offer
 
 
 async def run(settings: Settings, serving: Callable[[], None]) -> None:
@@ -39,4 +40,6 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         )
         tls = server_tls(settings)
         secure = SecureListener(settings.listen_https, tls) if tls and settings.listen_https else None
-        await serve(figures, settings.listen_http, serving, office=office, secure=secure)
+        await serve(
+            figures, settings.listen_http, serving, office=office, offer=offer(settings), secure=secure
+        )

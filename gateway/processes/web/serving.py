@@ -1,4 +1,5 @@
-"""The HTTP side of the gateway: /healthz and /metrics, the API below /api/v1, the account page."""
+"""The HTTP side of the gateway: /healthz and /metrics, the API below /api/v1, the account page, and
+what mail programs look for."""
 
 import asyncio
 import ssl
@@ -18,12 +19,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.ports import Deposed, Unavailable
 from gateway.processes import maillog
 from gateway.processes.listening.sockets import listen
+from gateway.processes.web import autoconfig
 from gateway.processes.web.api import Administration
+from gateway.processes.web.autoconfig import Autoconfiguration
 from gateway.processes.web.figures import Gauge
 from gateway.processes.web.office import Office
 from gateway.processes.web.operations import PREFIX
 from gateway.processes.web.pages.site import AccountPage, is_here
 from gateway.processes.web.peers import is_loopback
+from gateway.protocols.autoconfig.offer import Offer
 
 TIMEOUT_S: Final = 10.0
 
@@ -37,7 +41,10 @@ class SecureListener:
 
 
 def application(
-    gauge: Gauge, administration: Administration | None = None, account_page: AccountPage | None = None
+    gauge: Gauge,
+    administration: Administration | None = None,
+    account_page: AccountPage | None = None,
+    autoconfiguration: Autoconfiguration | None = None,
 ) -> ASGIApp:
     """GET /healthz: 200 with figures, 503 when a server is away or a consumer far behind. GET /metrics.
 
@@ -70,6 +77,8 @@ def application(
             await account_page(scope, receive, send)
         elif administration is not None and path.startswith(f"{PREFIX}/"):
             await administration(scope, receive, send)
+        elif autoconfiguration is not None and autoconfig.is_here(path):
+            await autoconfiguration(scope, receive, send)
         else:
             await rest(scope, receive, send)
 
@@ -82,11 +91,13 @@ async def serve(
     ready: Callable[[], None],
     *,
     office: Office | None = None,
+    offer: Offer | None = None,
     secure: SecureListener | None = None,
 ) -> None:
     """Serve until cancelled. The role's own loop stops it: uvicorn leaves the signals alone.
 
-    office: None: without administration and account page. Raises Deposed when another process takes our lane.
+    office: None: without administration and account page. offer: what mail programs are told. Raises
+    Deposed when another process takes our lane.
     """
     deposed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -96,7 +107,8 @@ async def serve(
 
     administration = Administration(office, end) if office is not None else None
     account_page = AccountPage(office, end) if office is not None else None
-    app = application(gauge, administration, account_page)
+    told = Autoconfiguration(office.pool, offer) if office is not None and offer is not None else None
+    app = application(gauge, administration, account_page, told)
     servers, listening = [_Server(_config(app))], [listen(address)]
     if secure is not None:
         servers.append(_Server(_config(app, secure.tls)))

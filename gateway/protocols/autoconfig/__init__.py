@@ -1,0 +1,1 @@
+"""What mail programs look for when somebody types an address: where its mail is read and sent, and how."""
