@@ -66,7 +66,14 @@ async def _tell_unchanged(session: Session, command: Store, change: Change) -> N
         for number, line in view.selected.numbered(shown)
         if line.modseq < change.position
     )
-    session.send(flag_lines(as_it_was, tells_uid=command.by_uid, tells_modseq="CONDSTORE" in session.enabled))
+    session.send(
+        flag_lines(
+            as_it_was,
+            tells_uid=command.by_uid,
+            tells_modseq="CONDSTORE" in session.enabled,
+            is_uidonly=session.is_uidonly,
+        )
+    )
 
 
 async def _is_crossed(session: Session, seen: Position, changes: Sequence[Change]) -> bool:

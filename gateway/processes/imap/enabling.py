@@ -1,6 +1,7 @@
 """ENABLE: what a client says it understands, so that it may be sent.
 
-Source: RFC 9051 §6.3.1, RFC 5161; RFC 6855 §3 (UTF8=ACCEPT), RFC 7162 §3.1 and §3.2.3 (CONDSTORE, QRESYNC).
+Source: RFC 9051 §6.3.1, RFC 5161; RFC 6855 §3 (UTF8=ACCEPT), RFC 7162 §3.1 and §3.2.3 (CONDSTORE, QRESYNC),
+RFC 9586 §3 (UIDONLY).
 """
 
 from typing import Final
@@ -14,6 +15,7 @@ _KNOWN: Final = {
     "UTF8=ACCEPT": "UTF8=ACCEPT",
     "CONDSTORE": "CONDSTORE",
     "QRESYNC": "QRESYNC",
+    "UIDONLY": "UIDONLY",
 }
 
 

@@ -31,7 +31,7 @@ from gateway.processes.reading import Reader
 from gateway.protocols.imap import commands, responses
 from gateway.protocols.imap.commands import Command, Tagged
 from gateway.protocols.imap.errors import ImapError
-from gateway.protocols.imap.selected import may_expunge
+from gateway.protocols.imap.selected import may_expunge, names_numbers
 
 Handler = Callable[[Session, Any], Awaitable[Done]]
 
@@ -92,6 +92,8 @@ async def execute(session: Session, tagged: Tagged) -> None:
 
 
 async def _outcome(session: Session, tagged: Tagged) -> Done:
+    if session.is_uidonly and names_numbers(tagged.command):  # RFC 9586 §3
+        return Done("With UIDONLY messages are named by UID", "UIDREQUIRED", "BAD")
     handler = HANDLERS.get(type(tagged.command))
     if handler is None:
         return Done("This command is not offered here", kind="BAD")

@@ -1,7 +1,7 @@
 """FETCH: what messages show in rows, and their content, which is read only after the log says so.
 
-Source: RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4, §3.2.6 (CHANGEDSINCE, VANISHED); architecture §2
-(message.read is durable before the first octet of content leaves).
+Source: RFC 9051 §6.4.5, §7.5.2; RFC 7162 §3.1.4, §3.2.6 (CHANGEDSINCE, VANISHED), RFC 9394 (PARTIAL);
+architecture §2 (message.read is durable before the first octet of content leaves).
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ from gateway.protocols.imap.attributes import ModSeq, sets_seen
 from gateway.protocols.imap.commands import Fetch
 from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import ROWS_A_CALL, FetchRenderer, implied
+from gateway.protocols.imap.sequence_set import part_of
 from projections.mailbox.query import MessageRow, changed_since, lines, read_messages, vanished_since
 
 SUMMARIES_A_CALL: Final = 250
@@ -41,7 +42,9 @@ async def fetch(session: Session, command: Fetch) -> Done:
     attributes = implied(command)
     if command.changed_since is not None or ModSeq() in attributes:
         session.enabled.add("CONDSTORE")  # RFC 7162 §3.1
-    renderer = FetchRenderer(attributes, is_utf8=session.is_utf8)
+    if command.partial is not None:
+        uids = part_of(uids, command.partial)
+    renderer = FetchRenderer(attributes, is_utf8=session.is_utf8, is_uidonly=session.is_uidonly)
     if renderer.contents:
         await _fetch_contents(session, command, renderer, uids)
     else:

@@ -20,8 +20,8 @@ from gateway.processes.imap.session import Done, Session
 from gateway.protocols.imap import responses, threads
 from gateway.protocols.imap.commands import Returns, Search, Sort, Thread
 from gateway.protocols.imap.fetching import ROWS_A_CALL
-from gateway.protocols.imap.search_keys import Key, ModifiedSince
-from gateway.protocols.imap.searching import Context, Known, Need, each_key
+from gateway.protocols.imap.search_keys import Key, ModifiedSince, each_key
+from gateway.protocols.imap.searching import Context, Known, Need
 from gateway.protocols.imap.searching import Search as Looking
 from gateway.protocols.imap.sequence_set import NUMBER_MAX
 from gateway.protocols.imap.sorting import Sortable, in_order, needs_envelope, sent_or_arrived
@@ -203,8 +203,7 @@ def _results(returns: Returns, numbers: Sequence[int], modseq: int | None) -> di
         results["COUNT"] = len(numbers)
     if returns.partial is not None:
         first, last = returns.partial
-        part = numbers[first - 1 : last] if first > 0 else numbers[last : first + 1 or None]
-        results["PARTIAL"] = f"({first}:{last} {_as_set(part) or 'NIL'})"
+        results["PARTIAL"] = f"({first}:{last} {_as_set(_part(returns.partial, numbers)) or 'NIL'})"
     if numbers and modseq is not None:
         results["MODSEQ"] = modseq
     return results
@@ -218,8 +217,19 @@ def _as_set(numbers: Sequence[int]) -> str:
 
 
 def _saved(returns: Returns, uids: Sequence[int]) -> Iterable[int]:
-    """RFC 5182 §2.4: what MIN and MAX alone tell is all that is kept."""
+    """RFC 5182 §2.4, RFC 9394 §3.2: what MIN, MAX and PARTIAL alone tell is all that is kept."""
     asked = returns.options - {"SAVE"}
-    if not uids or not asked or asked - {"MIN", "MAX"}:
+    tells_some = asked or returns.partial is not None
+    if not uids or not tells_some or asked - {"MIN", "MAX"}:
         return uids
-    return sorted({uids[0]} if asked == {"MIN"} else {uids[-1]} if asked == {"MAX"} else {uids[0], uids[-1]})
+    kept = {uids[0]} if "MIN" in asked else set()
+    kept |= {uids[-1]} if "MAX" in asked else set()
+    if returns.partial is not None:
+        kept.update(_part(returns.partial, uids))
+    return sorted(kept)
+
+
+def _part(partial: tuple[int, int], numbers: Sequence[int]) -> Sequence[int]:
+    """RFC 9394 §3.1: counted from 1, or from the end."""
+    first, last = partial
+    return numbers[first - 1 : last] if first > 0 else numbers[last : first + 1 or None]

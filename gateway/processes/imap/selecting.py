@@ -84,7 +84,7 @@ async def _resynchronise(session: Session, view: View, known: Qresync, rows: Row
         for change in changes
         if not change.is_expunged
     )
-    session.send(flag_lines(flagged, tells_uid=True, tells_modseq=True))
+    session.send(flag_lines(flagged, tells_uid=True, tells_modseq=True, is_uidonly=session.is_uidonly))
 
 
 async def close(session: Session, command: Close) -> Done:

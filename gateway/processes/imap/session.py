@@ -95,6 +95,11 @@ class Session:
         """Names and headers are told as UTF-8 (RFC 9051 §6.3.1, RFC 6855 §3)."""
         return bool(self.enabled & {"IMAP4REV2", "UTF8=ACCEPT"})
 
+    @property
+    def is_uidonly(self) -> bool:
+        """The client counts no messages (RFC 9586)."""
+        return "UIDONLY" in self.enabled
+
     # --- saying ---------------------------------------------------------------------------------------
 
     def send(self, octets: bytes) -> None:

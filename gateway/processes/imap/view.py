@@ -38,11 +38,11 @@ class View:
 
 def told(owed: Sequence[Owed], enabled: Collection[str], *, tells_uid: bool = False) -> bytes:
     """What a client is owed, as responses. RFC 7162 §3.2.10: with QRESYNC VANISHED stands for EXPUNGE, and
-    each FETCH has its UID, as after UID commands (RFC 9051 §6.4.9)."""
+    each FETCH has its UID, as after UID commands (RFC 9051 §6.4.9). With UIDONLY nothing has a number."""
     if not owed:
         return b""
     gone = [one for one in owed if isinstance(one, Expunged)]
-    if "QRESYNC" in enabled:
+    if "QRESYNC" in enabled or "UIDONLY" in enabled:
         lines = responses.vanished(ranges_of(sorted(one.uid for one in gone))) if gone else b""
     else:
         lines = responses.expunged(one.number for one in gone)
@@ -51,4 +51,5 @@ def told(owed: Sequence[Owed], enabled: Collection[str], *, tells_uid: bool = Fa
         (one for one in owed if isinstance(one, Flagged)),
         tells_uid=tells_uid or "QRESYNC" in enabled,
         tells_modseq="CONDSTORE" in enabled,
+        is_uidonly="UIDONLY" in enabled,
     )

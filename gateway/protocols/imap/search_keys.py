@@ -7,7 +7,7 @@ Source: RFC 9051 §6.4.4 and RFC 3501 §6.4.4 (keys), RFC 5032 §3 (WITHIN), RFC
 §6 (EMAILID, THREADID), RFC 8514 §4.3 (SAVEDATE), RFC 5182 (`$`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
@@ -163,6 +163,21 @@ Key = (
     All | And | Or | Not | Messages | HasFlag | Recent | Arrived | Sent | Saved | Within | Sized |
     ModifiedSince | HasEmailId | HasThreadId | InEnvelope | InHeader | InBody | InText
 )  # fmt: skip
+
+
+def each_key(key: Key) -> Iterator[Key]:
+    """The key and all inside it; those for texts are what an index may be asked about."""
+    yield key
+    match key:
+        case And(keys):
+            for one in keys:
+                yield from each_key(one)
+        case Or(left, right):
+            yield from each_key(left)
+            yield from each_key(right)
+        case Not(inner):
+            yield from each_key(inner)
+
 
 _FLAGS: Final = ("Answered", "Deleted", "Draft", "Flagged", "Seen")
 _PLAIN: Final[dict[str, Key]] = {

@@ -8,7 +8,7 @@ Source: RFC 9051 §6.4.4; RFC 5032 §3 (WITHIN), RFC 7162 §3.1.5 (MODSEQ), RFC 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import IntEnum, auto
@@ -43,6 +43,7 @@ from gateway.protocols.imap.search_keys import (
     Sized,
     When,
     Within,
+    each_key,
 )
 
 
@@ -84,20 +85,6 @@ class Context:
 def need_of(key: Key) -> Need:
     """The most that a key may want to see."""
     return max((_NEEDS.get(type(one), Need.ROW) for one in each_key(key)), default=Need.ROW)
-
-
-def each_key(key: Key) -> Iterator[Key]:
-    """The key and all inside it; those for texts are what an index may be asked about."""
-    yield key
-    match key:
-        case And(keys):
-            for one in keys:
-                yield from each_key(one)
-        case Or(left, right):
-            yield from each_key(left)
-            yield from each_key(right)
-        case Not(inner):
-            yield from each_key(inner)
 
 
 class Search:

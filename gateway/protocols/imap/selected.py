@@ -17,7 +17,20 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 from gateway.mail.uids import Ranges
-from gateway.protocols.imap.commands import Command, Fetch, Search, Sort, Store, Thread
+from gateway.protocols.imap.commands import (
+    Command,
+    Copy,
+    Fetch,
+    Move,
+    Qresync,
+    Replace,
+    Search,
+    Select,
+    Sort,
+    Store,
+    Thread,
+)
+from gateway.protocols.imap.search_keys import Messages, each_key
 from gateway.protocols.imap.sequence_set import SequenceSet
 
 
@@ -72,6 +85,19 @@ class NoSuchMessage(ValueError):
 def may_expunge(command: Command) -> bool:
     """Whether an expunge may be told before this command ends (RFC 9051 §7.5.1)."""
     return command.by_uid or not isinstance(command, Fetch | Store | Search | Sort | Thread)
+
+
+def names_numbers(command: Command) -> bool:
+    """Whether it rests on message numbers, which a client with UIDONLY does not have (RFC 9586 §3)."""
+    match command:
+        case Search(key=key) | Sort(key=key) | Thread(key=key):
+            sets = (one for one in each_key(key) if isinstance(one, Messages))
+            return not command.by_uid or any(not (one.by_uid or one.numbers.is_saved) for one in sets)
+        case Fetch() | Store() | Copy() | Move() | Replace():
+            return not command.by_uid
+        case Select(qresync=Qresync(matches=(_, _))):
+            return True
+    return False
 
 
 class Selected:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mail.uids import unite
+from gateway.mail.uids import Ranges, count_uids, unite
 
 STAR: Final = 0  # the largest there is
 NUMBER_MAX: Final = 2**32 - 1  # RFC 9051 §9: nz-number
@@ -39,6 +39,23 @@ class SequenceSet:
             return [(start, end) if start <= end else (end, start)]
         known = ((start or largest, end or largest) for start, end in self.ranges)
         return unite((start, end) if start <= end else (end, start) for start, end in known)
+
+
+def part_of(ranges: Ranges, partial: tuple[int, int]) -> list[tuple[int, int]]:
+    """The members from the first-th to the last-th, counted from 1, or from the end when negative (RFC
+    9394)."""
+    first, last = partial
+    if first < 0:
+        members = count_uids(ranges)
+        first, last = max(1, members + last + 1), members + first + 1
+    found: list[tuple[int, int]] = []
+    passed = 0
+    for start, end in ranges:
+        low, high = max(start, start + first - 1 - passed), min(end, start + last - 1 - passed)
+        if low <= high:
+            found.append((low, high))
+        passed += end - start + 1
+    return found
 
 
 SAVED: Final = SequenceSet()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.mail.uids import each_uid, ranges_of
 from gateway.protocols.imap import commands as c
+from gateway.protocols.imap.parsing import parse_command
 from gateway.protocols.imap.search_keys import All
 from gateway.protocols.imap.selected import (
     Exists,
@@ -17,8 +18,10 @@ from gateway.protocols.imap.selected import (
     Owed,
     Selected,
     may_expunge,
+    names_numbers,
 )
 from gateway.protocols.imap.sequence_set import SAVED, SequenceSet, parse_set
+from tests.protocols.imap.splits import lines
 
 
 @dataclass(frozen=True)
@@ -245,3 +248,19 @@ ONE = SequenceSet(((1, 1),))
 def test_when_an_expunge_may_be_told(command: c.Command, may: bool) -> None:
     """RFC 9051 §7.5.1."""
     assert may_expunge(command) == may
+
+
+NUMBERS = [
+    (b"FETCH 1 FLAGS", True), (b"UID FETCH 1 FLAGS", False), (b"STORE 1 FLAGS ()", True), (b"COPY $ x", True),
+    (b"UID MOVE 1 x", False), (b"SEARCH ALL", True), (b"UID SEARCH ALL", False), (b"UID SEARCH NOT 1:5",
+    True),
+    (b"UID SEARCH $ UID 4", False), (b"UID SORT (DATE) UTF-8 OR 1 SEEN", True), (b"EXPUNGE", False),
+    (b"THREAD REFERENCES UTF-8 ALL", True), (b"REPLACE 1 x {1+}\r\na", True), (b"SELECT x", False),
+    (b"SELECT x (QRESYNC (7 9 1:9))", False), (b"SELECT x (QRESYNC (7 9 (1 5)))", True), (b"NOOP", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "is_by_number"), NUMBERS)
+def test_which_commands_rest_on_numbers(sent: bytes, is_by_number: bool) -> None:
+    """RFC 9586 §3."""
+    assert names_numbers(parse_command(lines(b"a " + sent + b"\r\n")).command) is is_by_number

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.protocols.imap.sequence_set import SAVED, parse_set
+from gateway.protocols.imap.sequence_set import SAVED, parse_set, part_of
 
 SETS = [
     (b"1", 9, [(1, 1)]),
@@ -34,6 +34,23 @@ def test_a_set_is_ranges(written: bytes, largest: int, ranges: list[tuple[int, i
 def test_anything_else_is_refused(written: bytes) -> None:
     with pytest.raises(ValueError):
         parse_set(written)
+
+
+@pytest.mark.parametrize(
+    ("partial", "part"),
+    [
+        ((1, 2), [(3, 4)]),
+        ((3, 5), [(5, 5), (9, 9), (12, 12)]),
+        ((6, 9), [(13, 13)]),
+        ((7, 9), []),
+        ((-1, -2), [(12, 13)]),
+        ((-3, -9), [(3, 5), (9, 9)]),
+        ((-7, -9), []),
+    ],
+)
+def test_a_part_is_counted_from_either_end(partial: tuple[int, int], part: list[tuple[int, int]]) -> None:
+    """RFC 9394 §3.1."""
+    assert part_of([(3, 5), (9, 9), (12, 13)], partial) == part
 
 
 def test_a_dollar_is_what_was_saved() -> None:
