@@ -14,6 +14,9 @@ from gateway.mail.transfer import decode
 # Of one part; a search looks no further. A book has about a million characters.
 TEXT_OCTETS_MAX: Final = 4 * 1024 * 1024
 
+# RFC 8970 §3.1: that many characters are shown before a message is opened.
+PREVIEW_CHARACTERS: Final = 200
+
 # Elements whose content nobody reads, up to their end tag; with none, up to the end (HTML §13.2.5, EOF).
 _HIDDEN: Final = {
     name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "template", "title")
@@ -39,6 +42,11 @@ def readable(part: PartSummary, body: bytes) -> str:
     octets = decode(part.encoding, body[:TEXT_OCTETS_MAX])
     text = to_text(octets, dict(part.parameters).get("charset"))
     return _without_markup(text) if part.subtype == "html" else text
+
+
+def preview(text: str) -> str:
+    """The beginning of a readable text, on one line (RFC 8970 §3.1)."""
+    return " ".join(text.split())[:PREVIEW_CHARACTERS].rstrip()
 
 
 def _without_markup(markup: str) -> str:

@@ -106,9 +106,7 @@ async def _stored(
 def _octets(session: Session, message: AppendMessage) -> Spooled:
     """Raises CannotObey for what no message is."""
     match message.content:
-        case framer.Literal(octets=octets, is_binary=is_binary):
-            if b"\0" in octets and not is_binary:
-                raise CannotObey("", "A message has no NUL octets, unless it is sent as literal8")
+        case framer.Literal(octets=octets):
             return Octets(octets)
         case framer.Spooled(index=index):
             return session.spools[index]
@@ -117,8 +115,12 @@ def _octets(session: Session, message: AppendMessage) -> Spooled:
 
 
 def _scanned(octets: Spooled) -> Part:
+    """Raises CannotObey: a message with NUL could be fetched by BINARY alone, and is not kept (RFC 3516
+    §4.4)."""
     scanner = StructureScanner()
     for piece in _pieces(octets):
+        if b"\0" in piece:
+            raise CannotObey("", "A message that is kept here has no NUL octets", "UNKNOWN-CTE")
         scanner.feed(piece)
     return scanner.finish()
 

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 import msgspec
 
 from gateway.mail.mime import Range, StructureScanner
+from gateway.mail.readable import preview, readable, text_parts
 from gateway.mail.summary import Summary, whole_summary
 from gateway.mail.transfer import decode, decoder_of
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
@@ -23,12 +24,14 @@ from gateway.processes.presenting import Opened, open_message
 from gateway.protocols.imap.attributes import Binary, BinarySize, BodySection, Partial, Path, Preview
 from gateway.protocols.imap.errors import CannotObey
 from gateway.protocols.imap.fetching import CLOSING, Content
-from gateway.protocols.imap.rendering import literal
+from gateway.protocols.imap.rendering import literal, quoted
 from gateway.protocols.imap.sections import Layout, filter_fields, find_part, locate, partial
 from projections.mailbox.query import MessageRow
 
 GATHERED_OCTETS_MAX: Final = 256 * 1024
 NOTHING: Final = b"NIL"
+# Of the text that a preview is made of: HTML begins with much that nobody reads.
+PREVIEWED_OCTETS: Final = 64 * 1024
 
 _summaries: Final = msgspec.json.Decoder(Summary)
 
@@ -65,7 +68,7 @@ class Contents:
                 case BinarySize(path):
                     said += await reading.binary_size(path)
                 case Preview():
-                    said += NOTHING
+                    said += await reading.preview(is_utf8=session.is_utf8)
                 case _:
                     assert_never(content.attribute)
         session.send(bytes(said) + CLOSING)
@@ -119,6 +122,16 @@ class _Message:
     async def binary_size(self, path: Path) -> bytes:
         decoded = await self._decoded(path)
         return b"%d" % len(decoded or b"")
+
+    async def preview(self, *, is_utf8: bool) -> bytes:
+        """The beginning of the first part that has something to read; a client in a hurry gets it too."""
+        summary = await self._structure(())
+        for part in text_parts(summary.body):
+            end = min(part.body_end, part.body_start + PREVIEWED_OCTETS)
+            place = Range(self._layout.place(part.body_start), self._layout.place(end))
+            if text := preview(readable(part, await self._gathered(place))):
+                return quoted(text).encode() if is_utf8 or text.isascii() else literal(text.encode())
+        return b'""'
 
     async def _place(self, section: BodySection) -> Range | None:
         """Of header fields that of the whole header, which they are chosen from."""

@@ -1,5 +1,6 @@
 """Extensions that clients of large mailboxes and small devices ask for, on real rows."""
 
+from gateway.domain.events import MessageRead
 from tests.imap_client import Answer, Token
 from tests.processes.imap_sessions.home import Home, Visit
 
@@ -61,3 +62,56 @@ async def test_a_client_with_uidonly_names_none_either(home: Home) -> None:
         answer = await suda.command(command)
         assert (answer.status, answer.code) == ("BAD", "UIDREQUIRED"), command
     await suda.ok("UID SEARCH UID 1:2")
+
+
+THAI = "ขอเชิญประชุม  เรื่องน้ำท่วม\r\n" * 20
+HTML = "<style>p{}</style><p>One &amp; two</p>"
+
+
+def mail(body: str, content_type: str = "text/plain; charset=utf-8") -> bytes:
+    return f"Subject: m\r\nContent-Type: {content_type}\r\n\r\n{body}".encode()
+
+
+async def test_a_preview_is_the_beginning_of_what_a_person_reads(home: Home) -> None:
+    """RFC 8970 §3."""
+    suda = await home.visit()
+    messages = [mail(THAI), mail(HTML, "text/html"), mail("", "image/png"), mail(" \r\n one\r\n  two \r\n")]
+    await suda.ok("APPEND INBOX {} {} {} {}", *messages)
+    await suda.ok("SELECT INBOX")
+    thai = " ".join(THAI.split())[:200].strip()
+    told = await suda.ok("FETCH 1:* (PREVIEW (LAZY))")
+    assert [each.items["PREVIEW"] for each in told.of("FETCH")] == [
+        thai.encode(),
+        b"One & two",
+        b"",
+        b"one two",
+    ]
+    assert {each.flags for each in (await suda.ok("FETCH 1:* FLAGS")).of("FETCH")} == {frozenset()}
+    await suda.ok("ENABLE UTF8=ACCEPT")
+    assert f'PREVIEW "{thai}"'.encode() in (await suda.ok("FETCH 1 PREVIEW")).of("FETCH")[0].octets
+
+
+async def test_who_sees_a_preview_has_read_of_it(home: Home) -> None:
+    suda = await filled(home, 1)
+    await suda.ok("FETCH 1 PREVIEW")
+    (read,) = home.events(MessageRead)
+    assert (read.uids, read.peek) == ("1", True)
+
+
+async def test_a_part_is_fetched_without_its_transfer_encoding(home: Home) -> None:
+    """RFC 3516 §4.3, RFC 9051 §6.4.5."""
+    suda = await home.visit()
+    body = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\nAw==\r\n"
+    await suda.ok("APPEND INBOX {}", body)
+    await suda.ok("SELECT INBOX")
+    (told,) = (await suda.ok("FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1] BINARY.PEEK[1]<1.2>)")).of("FETCH")
+    assert b"BINARY.SIZE[1] 4 BINARY[1] ~{4}\r\n\0\1\2\3 BINARY[1]<1> {2}\r\n\1\2)" in told.octets
+
+
+async def test_a_message_with_nul_is_refused(home: Home) -> None:
+    """RFC 3516 §4.4."""
+    suda = await filled(home, 1)
+    for octets in (b"Subject: x\r\n\r\na\0b", b"Subject: x\r\n\r\n" + b"a" * 100_000 + b"\0"):
+        answer = await suda.command("APPEND INBOX ~{}", octets)
+        assert (answer.status, answer.code) == ("NO", "UNKNOWN-CTE")
+    await suda.ok("APPEND INBOX ~{}", MESSAGE)
