@@ -74,6 +74,8 @@ class MailboxModel(ReadModel):
             MessageRestored,
         )
     )  # fmt: skip
+    # Their sessions wait for the outcome.
+    awaited = topics - {AccountCreated.TOPIC, TreeCreated.TOPIC, MailDelivered.TOPIC}
     is_sharded = True
     absorbed = ("quota",)
     wakes_readers = True

@@ -1,6 +1,7 @@
 """Our gateway and the pair (Postfix + Dovecot), side by side in one run: `./just bench inbound|relay`.
 
-`./just bench admin` measures administration instead (admin.py), `./just bench queue` a full queue (queue.py).
+`./just bench admin` measures administration instead (admin.py), `./just bench queue` a full queue (queue.py),
+`./just bench imap` open mailboxes, beside Dovecot (imap.py).
 
 Both get the same load from the same tool (smtp-source of Debian's `postfix`), A B A B on one machine, so
 that what else the machine does hits both. "visible" is a committed mailbox row with a UID here, a message
@@ -29,7 +30,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import admin, queue
+from tests.bench import admin, imap, queue
 from tests.e2e.gateway import ROOT, Gateway
 from tests.e2e.rows import Rows
 
@@ -296,6 +297,8 @@ def main() -> int:
         return admin.main(sys.argv[2:])
     if sys.argv[1:2] == ["queue"]:
         return queue.main(sys.argv[2:])
+    if sys.argv[1:2] == ["imap"]:
+        return imap.main(sys.argv[2:])
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("kind", choices=sorted(FINISHES))
     parser.add_argument("--mails", type=int, default=2000)
