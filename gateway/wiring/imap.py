@@ -31,6 +31,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         contents = g.contents(pool, await enter(g.write_ahead()), await enter(g.objects()))
         changing = Changing(log=g.log, lane=lane, pool=pool, clock=g.clock)
         await enter(changing.watching())
+        new_spool = partial(DiskSpool, spool_folder(settings))
         room = Mailroom(
             pool=pool,
             content=contents,
@@ -45,13 +46,15 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
             clock=g.clock,
             by=g.by,
             language=settings.mailbox_language,
+            new_spool=new_spool,
+            message_octets_max=settings.message_octets_max,
         )
         services = ImapServices(
             hostname=settings.hostname,
             clock=g.clock,
             sign_ins=access.sign_ins,
             accounts=access.accounts,
-            new_spool=partial(DiskSpool, spool_folder(settings)),
+            new_spool=new_spool,
             idle_timeout_s=settings.imap_idle_timeout_s,
             message_octets_max=settings.message_octets_max,
             begin=partial(Mailboxes.opened, room, settings.imap_idle_timeout_s),

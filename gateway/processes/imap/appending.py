@@ -5,6 +5,7 @@ RFC 7889 (APPENDLIMIT).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from gateway.domain.changes import MessageExpunged
@@ -15,6 +16,7 @@ from gateway.mail.uids import Ranges, count_uids, ranges_of, uids_text
 from gateway.ports import Spooled
 from gateway.processes.appending import Appended
 from gateway.processes.imap.altering import check_room
+from gateway.processes.imap.catenating import catenate
 from gateway.processes.imap.session import Done, Session
 from gateway.processes.storing import Octets
 from gateway.protocols.imap import framer, responses
@@ -56,22 +58,23 @@ async def replace(session: Session, command: Replace) -> Done:
 
 async def _taken(session: Session, mailbox_id: MailboxId, messages: Sequence[AppendMessage]) -> list[Fact]:
     """The messages made durable, and the facts of them, those of objects first."""
-    contents = [_octets(session, message) for message in messages]
-    await check_room(session, sum(octets.octets for octets in contents))
-    taken: list[Fact] = []
-    for message, octets in zip(messages, contents, strict=True):
-        stamp = session.stamp()
-        appended = Appended(
-            account_id=session.account_id,
-            agency_id=session.person.agency_id,
-            mailbox_id=mailbox_id,
-            octets=octets,
-            tree=_scanned(octets),
-            internal_date=message.internal_date or stamp.at,
-            flags=message.flags,
-        )
-        taken += await session.room.appending.take(appended, stamp)
-    return taken
+    with ExitStack() as made:
+        contents = [await _octets(session, message, made) for message in messages]
+        await check_room(session, sum(octets.octets for octets in contents))
+        taken: list[Fact] = []
+        for message, octets in zip(messages, contents, strict=True):
+            stamp = session.stamp()
+            appended = Appended(
+                account_id=session.account_id,
+                agency_id=session.person.agency_id,
+                mailbox_id=mailbox_id,
+                octets=octets,
+                tree=_scanned(octets),
+                internal_date=message.internal_date or stamp.at,
+                flags=message.flags,
+            )
+            taken += await session.room.appending.take(appended, stamp)
+        return taken
 
 
 async def _stored(
@@ -103,15 +106,18 @@ async def _stored(
     return Done(f"{name} completed", code)
 
 
-def _octets(session: Session, message: AppendMessage) -> Spooled:
-    """Raises CannotObey for what no message is."""
+async def _octets(session: Session, message: AppendMessage, made: ExitStack) -> Spooled:
+    """made: closes what is put together here. Raises as `catenate`."""
     match message.content:
         case framer.Literal(octets=octets):
             return Octets(octets)
         case framer.Spooled(index=index):
             return session.spools[index]
-        case Catenated():
-            raise CannotObey("", "CATENATE is not offered here", "CANNOT")
+        case Catenated() as parts:
+            spool = session.room.new_spool()
+            made.callback(spool.close)
+            await catenate(session, parts, spool)
+            return spool
 
 
 def _scanned(octets: Spooled) -> Part:

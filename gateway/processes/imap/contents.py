@@ -52,7 +52,7 @@ class Contents:
         """One whole FETCH response. Raises KeyForgotten, ContentMissing, ContentCorrupt, Unavailable while
         nothing has been said of it; Over."""
         opened = await open_message(self._room.keys, message.head.mail_id, message.message, message.keys)
-        reading = _Message(self._room, opened)
+        reading = OpenedMessage(self._room, opened)
         said = bytearray(opening)
         for content in wanted:
             said += content.label
@@ -74,7 +74,7 @@ class Contents:
         session.send(bytes(said) + CLOSING)
         await session.flush()
 
-    async def _stream(self, session: Session, reading: "_Message", place: Range) -> None:
+    async def _stream(self, session: Session, reading: "OpenedMessage", place: Range) -> None:
         try:
             async for piece in reading.octets(place):
                 session.send(piece)
@@ -83,7 +83,7 @@ class Contents:
             raise Over("failed", f"a content broke off: {error}") from error
 
 
-class _Message:
+class OpenedMessage:
     """An opened message, read by sections."""
 
     def __init__(self, room: Mailroom, opened: Opened) -> None:
@@ -104,16 +104,23 @@ class _Message:
         place = await self._place(section)
         return place if place is not None and place.octets > GATHERED_OCTETS_MAX else None
 
+    async def pieces(self, section: BodySection) -> AsyncIterator[bytes] | None:
+        """The octets of a section; None: there is no such part."""
+        place = await self._place(section)
+        if place is None:
+            return None
+        if section.kind.startswith("HEADER.FIELDS"):
+            return _alone(await self._fields(section, place))
+        return self.octets(place) if place.octets else _alone(b"")
+
     async def section(self, section: BodySection) -> bytes:
         """As it stands in the response: a literal, or NIL where there is no such part."""
         place = await self._place(section)
         if place is None:
             return NOTHING
-        octets = await self._gathered(place)
         if section.kind.startswith("HEADER.FIELDS"):
-            octets = filter_fields(octets, section.fields, is_not=section.kind.endswith("NOT"))
-            octets = octets[_span(section.partial)]
-        return literal(octets)
+            return literal(await self._fields(section, place))
+        return literal(await self._gathered(place))
 
     async def binary(self, binary: Binary) -> bytes:
         decoded = await self._decoded(binary.path)
@@ -149,6 +156,11 @@ class _Message:
             self._summary = await scanned(self._room, self._opened)
         return self._summary
 
+    async def _fields(self, section: BodySection, header: Range) -> bytes:
+        octets = await self._gathered(header)
+        chosen = filter_fields(octets, section.fields, is_not=section.kind.endswith("NOT"))
+        return chosen[_span(section.partial)]
+
     async def _gathered(self, place: Range) -> bytes:
         return b"".join([piece async for piece in self.octets(place)]) if place.octets else b""
 
@@ -164,6 +176,10 @@ class _Message:
         if decoder_of(encoding) is None:
             raise CannotObey("", "The part has an encoding that is not known here", "UNKNOWN-CTE")
         return await asyncio.to_thread(decode, encoding, octets)
+
+
+async def _alone(octets: bytes) -> AsyncIterator[bytes]:
+    yield octets
 
 
 def _span(asked: Partial | None) -> slice:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,6 +182,8 @@ class Home:
             clock=self.clock,
             by=BY,
             language="en",
+            new_spool=partial(DiskSpool, self.folder),
+            message_octets_max=1_000_000,
         )
 
     async def visit(self) -> Visit:

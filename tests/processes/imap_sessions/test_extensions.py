@@ -115,3 +115,49 @@ async def test_a_message_with_nul_is_refused(home: Home) -> None:
         answer = await suda.command("APPEND INBOX ~{}", octets)
         assert (answer.status, answer.code) == ("NO", "UNKNOWN-CTE")
     await suda.ok("APPEND INBOX ~{}", MESSAGE)
+
+
+ATTACHED = (
+    b'Subject: draft\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    b"--b\r\n\r\nold text\r\n--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + b"A" * 100_000
+    + b"\r\n--b--\r\n"
+)
+
+
+async def test_a_message_is_put_together_from_parts_that_are_here(home: Home) -> None:
+    """RFC 4469 §3."""
+    suda = await home.visit()
+    await suda.ok("CREATE Drafts-2569")
+    uidvalidity = (await suda.ok("APPEND Drafts-2569 {}", ATTACHED)).code.split()[1]
+    url = f"/Drafts-2569;UIDVALIDITY={uidvalidity}/;UID=1"
+    head = b'Subject: final\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\n'
+    text = b"new text " * 10_000  # large enough to be spooled
+    parts = f'TEXT {{}} TEXT {{}} TEXT {{}} URL "{url}/;SECTION=2.MIME" URL "{url}/;SECTION=2" TEXT {{}}'
+    await suda.ok(f"APPEND INBOX (\\Seen) CATENATE ({parts})", head, text, b"\r\n--b\r\n", b"\r\n--b--\r\n")
+    await suda.ok("EXAMINE INBOX")
+    (told,) = (await suda.ok("FETCH 1 (FLAGS BODY.PEEK[1] BODY.PEEK[2])")).of("FETCH")
+    assert (told.items["BODY[1]"], told.items["BODY[2]"]) == (text, b"A" * 100_000)
+    assert told.flags == {"\\Seen"}
+    (whole,) = (await suda.ok("FETCH 1 BODY.PEEK[]")).of("FETCH")
+    assert head in whole.octets
+
+
+async def test_a_url_that_names_nothing_is_told(home: Home) -> None:
+    """RFC 4469 §5 (BADURL)."""
+    suda = await filled(home, 2)
+    await suda.ok("UID STORE 2 +FLAGS.SILENT (\\Deleted)")
+    await suda.ok("EXPUNGE")
+    for url in ("/x/;UID=1", "/INBOX/;UID=2", "/INBOX/;UID=9", "/INBOX;UIDVALIDITY=1/;UID=1",
+                "/INBOX/;UID=1/;SECTION=7", "imap://example.org/INBOX/;UID=1"):  # fmt: skip
+        answer = await suda.command(f'APPEND INBOX CATENATE (URL "{url}")')
+        assert (answer.status, answer.code) == ("NO", f'BADURL "{url}"'), url
+    assert (await suda.ok("STATUS INBOX (MESSAGES)")).of("STATUS")[0].tokens[-1] == ["MESSAGES", "1"]
+
+
+async def test_what_is_put_together_may_be_too_large(home: Home) -> None:
+    suda = await home.visit()
+    await suda.ok("APPEND INBOX {}", ATTACHED)
+    urls = " ".join(['URL "/INBOX/;UID=1"'] * 11)
+    answer = await suda.command(f"APPEND INBOX CATENATE ({urls})")
+    assert (answer.status, answer.code) == ("NO", "TOOBIG")
