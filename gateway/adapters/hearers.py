@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from gateway.mail.ids import AccountId
 
@@ -10,34 +11,50 @@ Stop = Callable[[], Awaitable[None]]
 Listen = Callable[[AccountId], Awaitable[Stop]]
 
 
+@dataclass(slots=True, eq=False)
+class _Account:
+    """sessions: those that hear, or wait for their turn to. stop: None: it is not listened to yet."""
+
+    sessions: int = 0
+    hints: set[asyncio.Event] = field(default_factory=set)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    stop: Stop | None = None
+
+
 class Hearers:
     """The hints of one process. listen: begins to hear of an account, and gives what ends it again."""
 
     def __init__(self, listen: Listen) -> None:
         self._listen = listen
-        self._hints: dict[AccountId, set[asyncio.Event]] = {}
-        self._stops: dict[AccountId, Stop] = {}
-        self._turn = asyncio.Lock()  # subscriptions come and go one after the other
+        self._accounts: dict[AccountId, _Account] = {}
 
     def heard(self, account_id: AccountId) -> None:
-        for hint in self._hints.get(account_id, ()):
+        account = self._accounts.get(account_id)
+        for hint in account.hints if account else ():
             hint.set()
 
     @asynccontextmanager
     async def of(self, account_id: AccountId) -> AsyncIterator[asyncio.Event]:
-        hint = asyncio.Event()
-        async with self._turn:
-            if account_id not in self._stops:
-                self._stops[account_id] = await self._listen(account_id)
-            self._hints.setdefault(account_id, set()).add(hint)
+        account, hint = self._accounts.setdefault(account_id, _Account()), asyncio.Event()
+        account.sessions += 1
         try:
+            async with account.turn:
+                if account.stop is None:
+                    account.stop = await self._listen(account_id)
+                account.hints.add(hint)
             yield hint
         finally:
-            self._hints[account_id].discard(hint)
-            await asyncio.shield(self._leave(account_id))
+            account.hints.discard(hint)
+            account.sessions -= 1
+            if not account.sessions:
+                await asyncio.shield(self._forget(account_id, account))
 
-    async def _leave(self, account_id: AccountId) -> None:
-        async with self._turn:
-            if account_id in self._hints and not self._hints[account_id]:
-                del self._hints[account_id]
-                await self._stops.pop(account_id)()
+    async def _forget(self, account_id: AccountId, account: _Account) -> None:
+        async with account.turn:
+            if account.sessions:  # somebody came meanwhile
+                return
+            if self._accounts.get(account_id) is account:
+                del self._accounts[account_id]
+            stop, account.stop = account.stop, None
+        if stop is not None:
+            await stop()

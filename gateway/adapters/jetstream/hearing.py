@@ -1,6 +1,7 @@
 """Hints that rows have changed, as they are heard: one subscription an account."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,6 @@ from gateway.adapters.jetstream.link import SERVICE, Link
 from gateway.mail.ids import AccountId, slot_of
 from gateway.ports import Unavailable
 
-FLUSH_TIMEOUT_S = 5
 PENDING_MAX = 1_000  # hints that wait to be looked at; that more are dropped changes nothing
 
 
@@ -38,14 +38,18 @@ class JetStreamHearing:
             subscription = await self._link.client.subscribe(
                 subject, cb=heard, pending_msgs_limit=PENDING_MAX
             )
-            await self._link.client.flush(FLUSH_TIMEOUT_S)  # from here on nothing is missed
-        except (nats.errors.Error, TimeoutError) as error:
+        except nats.errors.Error as error:
             raise Unavailable(SERVICE, f"cannot listen for changes: {error!r}") from error
 
         async def stop() -> None:
-            try:
+            with contextlib.suppress(nats.errors.Error):  # the line is gone, and it with it
                 await subscription.unsubscribe()
-            except nats.errors.Error:  # the line is gone, and it with it
-                return
 
+        # Any answer shows that the subscription is there: from here on nothing is missed. The driver's own
+        # flush does not, its PING overtakes what is pending (nats-py 2.16).
+        try:
+            await self._link.api("INFO")
+        except Unavailable:
+            await stop()
+            raise
         return stop
