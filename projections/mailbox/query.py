@@ -9,6 +9,7 @@ message is data).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -68,17 +69,27 @@ class MailboxRow:
     closed_at: Position | None  # None: it is there
 
 
-class Line(NamedTuple):
-    """A UID of a mailbox. is_expunged: a tombstone, of which a session may not know yet."""
+class Line(asyncpg.Record):
+    """A UID of a mailbox, as the driver has it: nothing is copied, there may be a hundred thousand.
 
-    uid: int
-    modseq: int
-    flags: str  # as gateway.mail.flags
-    octets: int  # presented
-    internal_date: datetime
-    saved_at: datetime
-    origin: Position  # of the event that brought the octets
-    is_expunged: bool
+    flags: as gateway.mail.flags; octets: presented; origin: position of the event that brought the octets;
+    is_expunged: a tombstone, of which a session may not know yet.
+    """
+
+    uid: int = property(itemgetter(0))  # type: ignore[assignment]
+    modseq: int = property(itemgetter(1))  # type: ignore[assignment]
+    flags: str = property(itemgetter(2))  # type: ignore[assignment]
+    octets: int = property(itemgetter(3))  # type: ignore[assignment]
+    internal_date: datetime = property(itemgetter(4))  # type: ignore[assignment]
+    saved_at: datetime = property(itemgetter(5))  # type: ignore[assignment]
+    origin: Position = property(itemgetter(6))  # type: ignore[assignment]
+    is_expunged: bool = property(itemgetter(7))  # type: ignore[assignment]
+
+
+class SummarisedLine(Line):
+    """summary: JSON of a Summary; b"" when the key is gone."""
+
+    summary: bytes = property(itemgetter(8))  # type: ignore[assignment]
 
 
 class Change(NamedTuple):
@@ -122,6 +133,10 @@ class MessageRow:
     keys: tuple[Wrap, ...]
     front: bytes
     summary: bytes
+
+    @property
+    def uid(self) -> int:
+        return self.head.uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +218,30 @@ async def uids_flagged(rows: Rows, account_id: AccountId, mailbox_id: MailboxId,
 
 async def lines(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges) -> list[Line]:
     """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
-    found = await rows.fetch(
-        f"SELECT {_LINE} {_IN_RANGES} ORDER BY uid", account_id, mailbox_id, *_bounds(uids)
+    found: list[Line] = await rows.fetch(
+        f"SELECT {_LINE} {_IN_RANGES} ORDER BY uid",
+        account_id,
+        mailbox_id,
+        *_bounds(uids),
+        record_class=Line,
     )
-    return list(map(Line._make, found))
+    return found
+
+
+async def summarised_lines(
+    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges
+) -> list[SummarisedLine]:
+    """The same with their summaries."""
+    found: list[SummarisedLine] = await rows.fetch(
+        f"""SELECT uid, modseq, flags, message.octets, internal_date, saved_at, message.origin,
+            expunged_at IS NOT NULL, summary
+        {_IN_RANGES} JOIN {_SCHEMA}.origin ON origin.position = message.origin ORDER BY uid""",
+        account_id,
+        mailbox_id,
+        *_bounds(uids),
+        record_class=SummarisedLine,
+    )
+    return found
 
 
 async def changed_since(

@@ -5,7 +5,7 @@ architecture §2 (message.read is durable before the first octet of content leav
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -21,10 +21,18 @@ from gateway.protocols.imap.attributes import ModSeq, sets_seen
 from gateway.protocols.imap.commands import Fetch
 from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import ROWS_A_CALL, FetchRenderer, implied
+from gateway.protocols.imap.selected import HasUid
 from gateway.protocols.imap.sequence_set import part_of
-from projections.mailbox.query import MessageRow, changed_since, lines, read_messages, vanished_since
+from projections.mailbox.query import (
+    MessageRow,
+    changed_since,
+    lines,
+    read_messages,
+    summarised_lines,
+    vanished_since,
+)
 
-SUMMARIES_A_CALL: Final = 250
+SUMMARIES_A_CALL: Final = 500
 CONTENTS_A_CALL: Final = 50
 
 _summary: Final = msgspec.json.Decoder(Summary)
@@ -32,6 +40,18 @@ _envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
 # What is shown of a message whose key is gone.
 _ERASED: Final = Summary(Envelope(), PartSummary("text", "plain", "7bit", 0, 0, 0))
 _ERASED_ENVELOPE: Final = EnvelopeAlone(Envelope())
+
+
+class HasSummary(Protocol):
+    """summary: JSON of a Summary; b"" when the key is gone."""
+
+    @property
+    def uid(self) -> int: ...
+    @property
+    def summary(self) -> bytes: ...
+
+
+L = TypeVar("L", bound=HasUid)
 
 
 async def fetch(session: Session, command: Fetch) -> Done:
@@ -69,22 +89,26 @@ async def _changed(session: Session, command: Fetch, uids: Ranges) -> Ranges:
 
 
 async def _fetch_rows(session: Session, renderer: FetchRenderer, uids: Ranges) -> None:
-    view = session.selected
-    needs_summary = renderer.needs_envelope or renderer.needs_structure
-    for part in in_slices(uids, SUMMARIES_A_CALL if needs_summary else ROWS_A_CALL):
-        if needs_summary:
-            messages = {one.head.uid: one for one in await _messages(session, view, part)}
-            found = list(view.selected.numbered([message.head for message in messages.values()]))
-            summaries = await _summaries(session, renderer, [messages[row.uid] for _, row in found])
-            session.send(
-                renderer.lines([number for number, _ in found], [row for _, row in found], summaries)
-            )
-        else:
-            async with session.room.pool.rows() as rows:
+    view, pool = session.selected, session.room.pool
+    if not (renderer.needs_envelope or renderer.needs_structure):
+        for part in in_slices(uids, ROWS_A_CALL):
+            async with pool.rows() as rows:
                 shown = await lines(rows, view.account_id, view.mailbox_id, part)
-            numbered = list(view.selected.numbered(shown))
-            session.send(renderer.lines([number for number, _ in numbered], [row for _, row in numbered]))
+            session.send(renderer.lines(*_numbered(view, shown)))
+            await session.flush()
+        return
+    for part in in_slices(uids, SUMMARIES_A_CALL):
+        async with pool.rows() as rows:
+            summarised = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
+        numbers, known = _numbered(view, summarised)
+        session.send(renderer.lines(numbers, known, await _summaries(session, renderer, known)))
         await session.flush()
+
+
+def _numbered(view: View, shown: Sequence[L]) -> tuple[list[int], list[L]]:
+    """Numbers and rows of those that the client knows."""
+    pairs = list(view.selected.numbered(shown))
+    return [number for number, _ in pairs], [row for _, row in pairs]
 
 
 async def _messages(session: Session, view: View, uids: Ranges) -> list[MessageRow]:
@@ -93,17 +117,18 @@ async def _messages(session: Session, view: View, uids: Ranges) -> list[MessageR
 
 
 async def _summaries(
-    session: Session, renderer: FetchRenderer, messages: Sequence[MessageRow]
+    session: Session, renderer: FetchRenderer, known: Sequence[HasSummary]
 ) -> Sequence[Summary] | Sequence[EnvelopeAlone]:
     """As far as the renderer needs them. What was left out of a summary the message itself has."""
     if not renderer.needs_structure:
-        return [_envelope.decode(one.summary) if one.summary else _ERASED_ENVELOPE for one in messages]
-    return [await _whole_summary(session, one) for one in messages]
-
-
-async def _whole_summary(session: Session, message: MessageRow) -> Summary:
-    summary = _summary.decode(message.summary) if message.summary else _ERASED
-    return await structure_of(session.room, message) if summary.cut else summary
+        return [_envelope.decode(one.summary) if one.summary else _ERASED_ENVELOPE for one in known]
+    summaries = [_summary.decode(one.summary) if one.summary else _ERASED for one in known]
+    for place, summary in enumerate(summaries):
+        if summary.cut:
+            uid = known[place].uid
+            (message,) = await _messages(session, session.selected, [(uid, uid)])
+            summaries[place] = await structure_of(session.room, message)
+    return summaries
 
 
 def in_slices(uids: Ranges, size: int) -> Iterator[Ranges]:
