@@ -15,8 +15,9 @@ from gateway.processes.listening.wire import Over
 from gateway.processes.signin.words import TOO_MANY_SESSIONS
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.capabilities import after_sign_in
-from gateway.protocols.imap.commands import Capability, Id, Logout, Tagged
-from gateway.protocols.imap.errors import UNTAGGED, ImapError
+from gateway.protocols.imap.commands import Capability, Compress, Id, Logout, Tagged
+from gateway.protocols.imap.compression import Compression
+from gateway.protocols.imap.errors import UNTAGGED, CannotObey, ImapError
 from gateway.protocols.imap.parsing import parse_command
 
 QUIT = Ended("quit", "quit")
@@ -28,6 +29,7 @@ class Connection:
     def __init__(self, services: ImapServices, visit: Visit) -> None:
         self._services, self._visit = services, visit
         self._incoming = Incoming(visit, services.new_spool)
+        self._is_compressed = False
 
     async def serve(self) -> Ended:
         """The whole of it. Raises Deposed, without a word; Over, when the client has been told."""
@@ -113,9 +115,24 @@ class Connection:
                 visit.write(responses.status(UNTAGGED, "BYE", "Logging out"))
                 visit.write(responses.status(tag, "OK", "Good-bye"))
                 return True
+            case Compress(mechanism):
+                self._compress(tag, mechanism)
             case _:
                 await session.obey(tagged)
         return False
+
+    def _compress(self, tag: str, mechanism: str) -> None:
+        """RFC 4978 §3. Raises Over, CannotObey."""
+        if mechanism != "DEFLATE":
+            raise CannotObey(tag, "DEFLATE is the only mechanism")
+        if self._is_compressed:
+            raise CannotObey(tag, "It is compressed already", "COMPRESSIONACTIVE")
+        if self._incoming.is_ahead:
+            raise Over("protocol", "the client sent octets ahead of COMPRESS")
+        self._visit.write(responses.status(tag, "OK", "Compressed from here on"))
+        compression = Compression()
+        self._visit.pack(compression.inflate, compression.deflate)
+        self._is_compressed = True
 
     def _cannot(self, tag: str, error: Unavailable) -> None:
         maillog.service_unavailable(service=error.service, reason=error.reason, doing="imap")

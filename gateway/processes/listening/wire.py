@@ -6,6 +6,7 @@ takes our memory. `read` may be cancelled at any time, no octet is lost by it.
 
 import asyncio
 import ssl
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from gateway.domain.sessions import Ending
@@ -41,6 +42,9 @@ class Wire(asyncio.Protocol):
         self._is_unread = False  # the client does not read what we say
         self._is_stopping = False
         self._change: asyncio.Future[None] | None = None  # who reads or flushes waits here
+        self._unpack: Callable[[bytes], Iterator[bytes]] | None = None
+        self._pack: Callable[[bytes], bytes] | None = None
+        self._unpacked: Iterator[bytes] = iter(())
 
     # --- asyncio's calls ----------------------------------------------------------------------------
 
@@ -76,24 +80,41 @@ class Wire(asyncio.Protocol):
         """What has come, at least one octet. Raises Over: gone, silent for so long, or the process stops."""
         try:
             async with asyncio.timeout(within_s):
-                while not self._received or self._is_stopping or self._is_lost:
-                    if self._is_stopping:
-                        raise Over("stopped", "the process stops")
-                    if self._is_lost or self._is_at_end:
-                        raise Over("lost", "the client went away")
-                    await self._changes()
+                while (octets := next(self._unpacked, b"")) == b"":
+                    received = await self._take()
+                    if self._unpack is None:
+                        return received
+                    self._unpacked = self._unpack(received)
+                return octets
         except TimeoutError:
             raise Over("timeout", "timed out waiting for the client") from None
+        except ValueError as error:
+            raise Over("protocol", str(error)) from None
+
+    async def _take(self) -> bytes:
+        while not self._received or self._is_stopping or self._is_lost:
+            if self._is_stopping:
+                raise Over("stopped", "the process stops")
+            if self._is_lost or self._is_at_end:
+                raise Over("lost", "the client went away")
+            await self._changes()
         octets = bytes(self._received)
         self._received.clear()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
         return octets
 
+    def pack(self, unpack: Callable[[bytes], Iterator[bytes]], pack: Callable[[bytes], bytes]) -> None:
+        """From now on what the client sends is unpacked, and what we say is packed, as with RFC 4978.
+
+        unpack: raises ValueError for what is not packed; the connection ends then.
+        """
+        self._unpack, self._pack = unpack, pack
+
     def write(self, octets: bytes) -> None:
         """Say something, now or when the client reads; `flush` after much of it."""
         if self._transport is not None and not self._is_lost and not self._transport.is_closing():
-            self._transport.write(octets)
+            self._transport.write(octets if self._pack is None else self._pack(octets))
 
     async def flush(self) -> None:
         """Wait until the client has read most of what was said. Raises Over: it is gone, or never reads."""
