@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -248,17 +248,12 @@ async def changed_since(
     rows: Rows, account_id: AccountId, mailbox_id: MailboxId, modseq: int, *, uids: Ranges | None = None
 ) -> list[Change]:
     """What has changed after a MODSEQ, of these UIDs or of all, by UID, tombstones included."""
-    found = await rows.fetch(
-        f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL FROM {_SCHEMA}.message
+    query = f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL AS is_expunged FROM {_SCHEMA}.message
         WHERE box = {_BOX} AND modseq > $3
-            AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange))
-        ORDER BY uid""",
-        account_id,
-        mailbox_id,
-        modseq,
-        None if uids is None else "{" + ",".join(f"[{first},{last}]" for first, last in uids) + "}",
-    )
-    return list(map(Change._make, found))
+            AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange)) ORDER BY uid"""
+    within = None if uids is None else "{" + ",".join(f"[{first},{last}]" for first, last in uids) + "}"
+    found = await _columns(rows, Change._fields, query, account_id, mailbox_id, modseq, within)
+    return list(map(Change, *found))
 
 
 async def vanished_since(
@@ -374,6 +369,14 @@ async def usage_of(rows: Rows, account_id: AccountId) -> Usage:
         f"SELECT octets, messages, quota_octets FROM {_SCHEMA}.usage WHERE account_id = $1", account_id
     )
     return Usage(*found) if found else Usage(0, 0, None)
+
+
+async def _columns(rows: Rows, names: Sequence[str], query: str, *values: object) -> list[list[Any]]:
+    """What a query gives, column by column: the driver makes lists in half the time of as many records."""
+    told = ", ".join(f"array_agg({name})" for name in names)
+    found = await rows.fetchrow(f"SELECT {told} FROM ({query}) AS found", *values)
+    assert found is not None, "an aggregate is one row"
+    return [column or [] for column in found]
 
 
 def _bounds(uids: Ranges) -> tuple[list[int], list[int]]:
