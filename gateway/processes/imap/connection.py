@@ -79,7 +79,7 @@ class Connection:
             except Unavailable as error:
                 self._cannot(signed_in.tag, error)
                 return Ended("failed", str(error))
-            said = f"CAPABILITY {' '.join(after_sign_in())}"
+            said = f"CAPABILITY {' '.join(after_sign_in(services.message_octets_max))}"
             visit.write(responses.status(signed_in.tag, "OK", "Signed in", said))
             return await self._commands(session)
 
@@ -104,7 +104,7 @@ class Connection:
         visit, tag = self._visit, tagged.tag
         match tagged.command:
             case Capability():
-                visit.write(responses.capability(after_sign_in()))
+                visit.write(responses.capability(after_sign_in(self._services.message_octets_max)))
                 visit.write(responses.status(tag, "OK", "That is what we offer"))
             case Id(fields):
                 session.client_is(client_name(fields))

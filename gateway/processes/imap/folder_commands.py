@@ -87,6 +87,7 @@ def _status(session: Session, path: str, row: MailboxRow, items: tuple[str, ...]
         "SIZE": row.octets,
         "HIGHESTMODSEQ": max(row.highestmodseq, 1),  # RFC 7162 §3.1.2.1: positive
         "MAILBOXID": f"({row.mailbox_id})",
+        "APPENDLIMIT": session.room.message_octets_max,
         "DELETED-STORAGE": -(-row.deleted_octets // UNIT_OCTETS),
     }
     return responses.mailbox_status(path, {item: known[item] for item in items}, is_utf8=session.is_utf8)

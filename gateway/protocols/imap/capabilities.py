@@ -17,7 +17,7 @@ _AFTER_SIGN_IN: Final = (
     "CREATE-SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE", "QRESYNC", "ESEARCH", "SEARCHRES",
     "WITHIN", "SORT", "SORT=DISPLAY", "THREAD=REFERENCES", "THREAD=ORDEREDSUBJECT", "I18NLEVEL=1", "OBJECTID",
     "STATUS=SIZE", "SAVEDATE", "QUOTA", "QUOTA=RES-STORAGE", "MULTIAPPEND", "REPLACE", "INPROGRESS",
-    "PARTIAL", "UIDONLY", "PREVIEW", "BINARY", "CATENATE", "COMPRESS=DEFLATE",
+    "PARTIAL", "UIDONLY", "PREVIEW", "BINARY", "CATENATE", "COMPRESS=DEFLATE", "UTF8=ACCEPT",
 )  # fmt: skip
 
 
@@ -30,5 +30,6 @@ def before_sign_in(
     return (*_ALWAYS, *_BEFORE_SIGN_IN, *starttls, *login, *(f"AUTH={name}" for name in mechanisms))
 
 
-def after_sign_in() -> tuple[str, ...]:
-    return (*_ALWAYS, *_AFTER_SIGN_IN)
+def after_sign_in(message_octets_max: int) -> tuple[str, ...]:
+    """message_octets_max: of a message in an APPEND (RFC 7889 §3)."""
+    return (*_ALWAYS, *_AFTER_SIGN_IN, f"APPENDLIMIT={message_octets_max}")

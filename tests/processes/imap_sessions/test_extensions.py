@@ -161,3 +161,26 @@ async def test_what_is_put_together_may_be_too_large(home: Home) -> None:
     urls = " ".join(['URL "/INBOX/;UID=1"'] * 11)
     answer = await suda.command(f"APPEND INBOX CATENATE ({urls})")
     assert (answer.status, answer.code) == ("NO", "TOOBIG")
+
+
+async def test_how_large_a_message_may_be_is_told(home: Home) -> None:
+    """RFC 7889 §3.1."""
+    suda = await home.visit()
+    (told,) = (await suda.ok("STATUS INBOX (APPENDLIMIT)")).of("STATUS")
+    assert told.tokens[-1] == ["APPENDLIMIT", "1000000"]
+
+
+async def test_a_client_that_takes_utf8_hears_and_says_it(home: Home) -> None:
+    """RFC 6855 §3 and §4."""
+    suda = await home.visit()
+    assert (await suda.command('CREATE "งาน"'.encode())).status == "BAD"
+    await suda.ok("ENABLE UTF8=ACCEPT")
+    await suda.ok('CREATE "งาน"'.encode())
+    await suda.ok('APPEND "งาน" UTF8 (~{})'.encode(), "Subject: หนังสือ\r\n\r\nx".encode())
+    assert '"งาน"'.encode() in b"".join(each.octets for each in (await suda.ok('LIST "" *')).of("LIST"))
+    await suda.ok('EXAMINE "งาน"'.encode())
+    assert '"หนังสือ"'.encode() in (await suda.ok("FETCH 1 ENVELOPE")).of("FETCH")[0].octets
+    other = await home.visit()
+    assert b'"&DgcOMg4Z-"' in b"".join(each.octets for each in (await other.ok('LIST "" *')).of("LIST"))
+    await other.ok("EXAMINE &DgcOMg4Z-")
+    assert b'"=?utf-8?b?' in (await other.ok("FETCH 1 ENVELOPE")).of("FETCH")[0].octets

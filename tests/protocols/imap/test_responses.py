@@ -117,6 +117,11 @@ def test_a_password_is_taken_inside_tls_alone() -> None:
 def test_only_one_kind_of_literal_is_announced() -> None:
     """RFC 7888 §5."""
     before = before_sign_in([], offers_starttls=False, takes_passwords=True)
-    for names in (before, after_sign_in()):
+    for names in (before, after_sign_in(1_000)):
         assert len({"LITERAL+", "LITERAL-"} & set(names)) == 1
         assert len(set(names)) == len(names)
+
+
+def test_how_large_a_message_may_be_is_announced() -> None:
+    """RFC 7889 §3."""
+    assert "APPENDLIMIT=1000" in after_sign_in(1_000)
