@@ -1,6 +1,8 @@
 """People fetch their mail by POP3 with the programs they have; each message is read by an event first."""
 
+import os
 import poplib
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -16,6 +18,7 @@ from tests.e2e.gateway import Gateway
 from tests.e2e.load import host_and_port
 from tests.e2e.messages import new_message_id, thai_message
 from tests.needs import lacks
+from tests.sizes import size
 
 HOSTNAME = "mail.saraban.example"  # in the certificate
 PASSWORD = "for-tests-alone"
@@ -43,8 +46,8 @@ def signed_in(gateway: Gateway, trust: ssl.SSLContext, address: str) -> Iterator
 def filled(gateway: Gateway, address: str, octets: tuple[int, ...]) -> list[bytes]:
     """A new account with messages whose attachments have these sizes; each as a reader gets it."""
     gateway.cli("account", "add", address, "--name", "pop", "--quota", "1G", "--password", PASSWORD)
-    for size in octets:
-        message = thai_message(new_message_id(), to=[address], attachment=b"\r\n.\r\n" * (size // 5))
+    for attached in octets:
+        message = thai_message(new_message_id(), to=[address], attachment=b"\r\n.\r\n" * (attached // 5))
         gateway.wait(partial(sends, gateway, address, message), "the edge knows the account")
     gateway.wait(lambda: len(gateway.found("mailbox", "list", address)) == len(octets), "they are delivered")
     return [shown(gateway, address, uid) for uid in range(1, len(octets) + 1)]
@@ -169,6 +172,47 @@ def test_fetchmail_fetches_what_is_new_and_keeps_it(gateway: Gateway, tmp_path: 
 
 def ran(command: list[str]) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(command, capture_output=True, timeout=120, check=False)
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False
+        )
     except FileNotFoundError:
         lacks(command[0])
+
+
+def test_what_a_client_got_before_a_kill_has_its_event(own_gateway: Gateway) -> None:
+    """Architecture §9 (reads): durable before the first octet leaves, also when the reader is killed."""
+    gateway, address = own_gateway, "killed@opm.go.th"
+    filled(gateway, address, (1_000_000,))
+    trust = ssl.create_default_context(cafile=gateway.ready["ca_file"])
+    trust.check_hostname = False
+    account_id = account_of(gateway, address)
+    times = size(2, 30)
+    for _ in range(times):
+        pid = gateway.pid("pop3")
+        client = poplib.POP3_SSL(*host_and_port(gateway.address("pop3s")), context=trust)
+        client.user(address)
+        client.pass_(PASSWORD)
+        client._putcmd("RETR 1")  # type: ignore[attr-defined]
+        assert client.file.readline().startswith(b"+OK")  # type: ignore[attr-defined]
+        assert client.file.readline()  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
+        client.close()
+        gateway.wait(partial(is_back, gateway, pid), "POP3 serves again")
+    assert len(reads(gateway, account_id)) == times
+
+
+def is_back(gateway: Gateway, pid: int) -> bool:
+    if gateway.pid("pop3") == pid:
+        return False
+    poplib.POP3(*host_and_port(gateway.address("pop3"))).quit()
+    return True
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_openssl_starts_tls_and_believes_the_certificate(gateway: Gateway, protocol: str) -> None:
+    host, port = host_and_port(gateway.address(protocol))
+    asked = ["-connect", f"{host}:{port}", "-starttls", protocol, "-servername", HOSTNAME]
+    trusted = ["-CAfile", gateway.ready["ca_file"], "-verify_hostname", HOSTNAME, "-verify_return_error"]
+    done = ran(["openssl", "s_client", "-brief", *asked, *trusted])
+    assert done.returncode == 0, done.stderr
+    assert b"Protocol version: TLSv1.3" in done.stderr
