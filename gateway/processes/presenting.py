@@ -11,7 +11,9 @@ from gateway.domain.events import Message, MessageSecret, Wrap
 from gateway.domain.routing import message_label
 from gateway.domain.sealing import unseal, unwrap
 from gateway.mail.ids import MailId
+from gateway.mail.mime import StructureScanner
 from gateway.mail.presented import stored_ranges
+from gateway.mail.summary import Summary, whole_summary
 from gateway.ports import ContentCorrupt, ContentMissing, ContentStore, KeyForgotten, KeyStore
 
 
@@ -69,3 +71,11 @@ async def open_message(keys: KeyStore, mail_id: MailId, message: Message, wraps:
         secret = unseal(MessageSecret, message.sealed, data_key, label=message_label(mail_id))
         return Opened(mail_id, message, secret, data_key)
     raise KeyForgotten(f"{mail_id} was erased: every key that opened it is gone")
+
+
+async def scanned(content: ContentStore, opened: Opened) -> Summary:
+    """The whole structure of a message whose summary was cut. Raises as `Opened.octets`."""
+    scanner = StructureScanner()
+    async for piece in opened.stored(content):
+        scanner.feed(piece)
+    return whole_summary(scanner.finish())

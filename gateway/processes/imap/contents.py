@@ -12,15 +12,15 @@ from typing import Final, assert_never
 
 import msgspec
 
-from gateway.mail.mime import Range, StructureScanner
+from gateway.mail.mime import Range
 from gateway.mail.readable import preview, readable, text_parts
-from gateway.mail.summary import Summary, whole_summary
+from gateway.mail.summary import Summary
 from gateway.mail.transfer import decode, decoder_of
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.session import Session
 from gateway.processes.listening.wire import Over
-from gateway.processes.presenting import Opened, open_message
+from gateway.processes.presenting import Opened, open_message, scanned
 from gateway.protocols.imap.attributes import Binary, BinarySize, BodySection, Partial, Path, Preview
 from gateway.protocols.imap.errors import CannotObey
 from gateway.protocols.imap.fetching import CLOSING, Content
@@ -153,7 +153,7 @@ class OpenedMessage:
         if self._summary is None:
             self._summary = _summaries.decode(self._opened.secret.summary)
         if path and self._summary.cut and find_part(self._summary.body, path) is None:
-            self._summary = await scanned(self._room, self._opened)
+            self._summary = await scanned(self._room.content, self._opened)
         return self._summary
 
     async def _fields(self, section: BodySection, header: Range) -> bytes:
@@ -189,11 +189,4 @@ def _span(asked: Partial | None) -> slice:
 async def structure_of(room: Mailroom, message: MessageRow) -> Summary:
     """The whole structure of a message whose summary was cut. Raises as `Contents.send`."""
     opened = await open_message(room.keys, message.head.mail_id, message.message, message.keys)
-    return await scanned(room, opened)
-
-
-async def scanned(room: Mailroom, opened: Opened) -> Summary:
-    scanner = StructureScanner()
-    async for piece in opened.stored(room.content):
-        scanner.feed(piece)
-    return whole_summary(scanner.finish())
+    return await scanned(room.content, opened)

@@ -15,8 +15,9 @@ from gateway.mail import headers
 from gateway.mail.summary import Envelope, EnvelopeAlone, Summary
 from gateway.mail.uids import Ranges, ranges_of, uids_text
 from gateway.processes.imap.fetching import SUMMARIES_A_CALL, in_slices
-from gateway.processes.imap.looking import header_of, text_of
 from gateway.processes.imap.session import Done, Session
+from gateway.processes.looking import Looked
+from gateway.processes.presenting import open_message
 from gateway.protocols.imap import responses, threads
 from gateway.protocols.imap.commands import Returns, Search, Sort, Thread
 from gateway.protocols.imap.fetching import ROWS_A_CALL
@@ -143,14 +144,23 @@ async def _is_sought(session: Session, looking: Looking, row: Line, message: Mes
         return False  # it was erased: nobody finds its words
     known = Known(summary=_summary.decode(message.summary))
     verdict = looking.verdict(row, known)
+    if verdict is not None:
+        return verdict
+    looked = await _looked(session, message)
+    known = Known(known.summary, await looked.header())
+    verdict = looking.verdict(row, known)
     if verdict is None:
-        known = Known(known.summary, await header_of(session.room, message))
-        verdict = looking.verdict(row, known)
-    if verdict is None:
-        known = Known(known.summary, known.header, await text_of(session.room, message))
+        known = Known(known.summary, known.header, await looked.text())
         verdict = looking.verdict(row, known)
     assert verdict is not None, "all is known"
     return verdict
+
+
+async def _looked(session: Session, message: MessageRow) -> Looked:
+    """Raises KeyForgotten, Unavailable."""
+    room = session.room
+    opened = await open_message(room.keys, message.head.mail_id, message.message, message.keys)
+    return Looked(room.content, opened)
 
 
 async def _messages(session: Session, uids: Ranges) -> list[MessageRow]:
@@ -174,7 +184,7 @@ async def _references(session: Session, row: Line, envelope: Envelope) -> tuple[
     (message,) = await _messages(session, [(row.uid, row.uid)])
     if not message.summary:
         return ()
-    field = headers.first(await header_of(session.room, message), "references")
+    field = headers.first(await (await _looked(session, message)).header(), "references")
     found = message_ids(field.text) if field is not None else ()
     return found or message_ids(envelope.in_reply_to or "")[:1]
 
