@@ -14,6 +14,7 @@ import click
 from gateway.cli.desk import at_desk
 from gateway.cli.output import as_json, cell, print_json
 from gateway.domain.books import LATE, Books, Wait
+from gateway.domain.changes import MessageAppended
 from gateway.domain.codec import MalformedEvent, UnknownTopic
 from gateway.domain.events import MailAccepted
 from gateway.domain.sealing import BrokenSeal
@@ -52,15 +53,16 @@ async def check(desk: Desk, every: bool) -> None:
     """
     books, last = Books(), await desk.log.last()
     waiting = await prove_queue(desk.log, desk.pool, desk.clock, books)
-    step = 1 if every else max(books.mails // SAMPLE, 1)
-    read, erased = await _read_contents(desk, books, books.accepted[::step])
+    contents = books.accepted + books.appended
+    step = 1 if every else max(len(contents) // SAMPLE, 1)
+    read, erased = await _read_contents(desk, books, contents[::step])
     behind = await _rows_behind(desk, last)
     books.faults += [_behind(name, lag) for name, lag in behind.items() if lag and name != QueueModel.name]
     verdict = {
         "verdict": "whole" if not books.faults else "damaged",
         "log": {"position": last, "events": books.events},
         "mails": {"accepted": books.mails, "undecided": len(books.undecided), "erased": erased},
-        "content": {"read": read, "of": books.mails},
+        "content": {"read": read, "of": len(contents)},
         "rows": {"behind": behind},
         "queue": {"waiting": waiting},
         "faults": books.faults,
@@ -119,7 +121,7 @@ async def _read_contents(desk: Desk, books: Books, positions: Sequence[int]) -> 
     read = erased = 0
     for position in positions:
         event = (await desk.log.read(Position(position))).event
-        assert isinstance(event, MailAccepted), event
+        assert isinstance(event, MailAccepted | MessageAppended), event
         try:
             opened = await open_message(desk.keys, event.mail_id, event.message, event.keys)
             octets = 0

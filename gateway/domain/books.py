@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
+from gateway.domain.changes import MessageAppended
 from gateway.domain.events import (
     Event,
     MailAccepted,
@@ -76,7 +77,7 @@ class Onward:
 
 @dataclass(slots=True)
 class Books:
-    """ended: recipients by how. accepted: the position of each mail.accepted.
+    """ended: recipients by how. accepted, appended: the position of each mail.accepted, message.appended.
 
     All but 16 octets a mail grows with what has no end yet, not with the log.
     """
@@ -89,6 +90,7 @@ class Books:
     onward: dict[int, Onward] = field(default_factory=dict)  # by position of what sent it on
     ended: Counter[End] = field(default_factory=Counter)
     accepted: "array[int]" = field(default_factory=lambda: array("q"))
+    appended: "array[int]" = field(default_factory=lambda: array("q"))
     faults: list[str] = field(default_factory=list)
     _ids: "array[int]" = field(default_factory=lambda: array("q"))  # a hash of each mail's, side by side
 
@@ -122,6 +124,8 @@ class Books:
                 queued = self.waiting.get(event.mail_id, {}).keys() & set(event.recipients)
                 self._end(position, event, queued, "bounced")
                 self._decide(position, event, set(event.recipients) - queued, "bounced")
+            case MessageAppended():
+                self.appended.append(position)
             case MailHeld():
                 if event.mail_id in self.undecided:
                     self.undecided[event.mail_id].due_at = event.hold_until
@@ -269,6 +273,7 @@ BOOKED: Final = frozenset(
     for kind in (
         *(MailAccepted, MailDelivered, ListExpanded, MailForwarded, MailQueued, MailRelayed, MailCancelled),
         *(MailBounced, MailHeld, MailDeferred, DeliveryHeld, DeliveryReleased, DeliveryRetried),
+        MessageAppended,
     )
 )
 

@@ -1,12 +1,13 @@
 """Fold: which pack holds a content, and which objects there are.
 
-A content stays where it was packed first: a packer that was paused and tells late changes nothing. A mail
-names its objects too, because one that was there already is not told of again.
+A content stays where it was packed first: a packer that was paused and tells late changes nothing. A mail, or
+a message put into a mailbox, names its objects too, because one that was there already is not told of again.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.domain.changes import MessageAppended
 from gateway.domain.events import ContentPacked, ContentStored, MailAccepted
 from gateway.ports import Recorded
 from projections.keyring import Keys
@@ -33,7 +34,8 @@ WHERE excluded.digest IS NOT NULL
 
 class ContentModel(ReadModel):
     name = "content"
-    topics = frozenset({ContentStored.TOPIC, ContentPacked.TOPIC, MailAccepted.TOPIC})
+    version = 2
+    topics = frozenset({ContentStored.TOPIC, ContentPacked.TOPIC, MailAccepted.TOPIC, MessageAppended.TOPIC})
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         packs: dict[str, tuple[int, str, int, bytes]] = {}
@@ -49,7 +51,7 @@ class ContentModel(ReadModel):
                         places.setdefault(entry.digest, place)
                 case ContentStored() as event:
                     objects[event.name] = (event.name, event.octets, bytes.fromhex(event.digest))
-                case MailAccepted() as event:
+                case MailAccepted() | MessageAppended() as event:
                     content = event.message.content
                     for name in filter(None, (content.large, *content.attachments)):
                         objects.setdefault(name, (name, None, None))

@@ -1,4 +1,7 @@
-"""What somebody deleted comes back: expunged by IMAP, brought back by the operator, once."""
+"""What somebody deleted comes back: expunged by IMAP, brought back by the operator, once.
+
+What a client puts into a mailbox is looked after as what was sent is.
+"""
 
 import asyncio
 import imaplib
@@ -63,3 +66,12 @@ def test_what_was_expunged_comes_back_once(gateway: Gateway, client: imaplib.IMA
     assert gateway.export(ADDRESS, 4).endswith(messages[1])
     (inbox,) = (row for row in gateway.cli("mailbox", "folders", ADDRESS) if row["mailbox"] == "INBOX")
     assert (inbox["messages"], inbox["unseen"], inbox["use"]) == (3, 2, "inbox")
+
+    done(client.append("INBOX", "(\\Draft)", None, messages[0]))
+    appended = len(gateway.events("message.appended"))
+    checked = gateway.cli("check")
+    assert appended > 0
+    assert (checked["verdict"], checked["content"]["of"]) == (
+        "whole",
+        checked["mails"]["accepted"] + appended,
+    )

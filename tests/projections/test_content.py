@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.domain import codec
+from gateway.domain.changes import MessageAppended
 from gateway.domain.events import ContentPacked, ContentStored, MailAccepted, PackEntry
 from gateway.domain.group import encode_group
 from gateway.domain.histories import CONTENT
@@ -18,6 +19,7 @@ from projections.readmodel import Pool
 from projections.rebuild import rebuild
 from tests.contracts.facts import ACTOR, BY, NOW
 from tests.projections.busy import busy_world
+from tests.projections.mailboxes import append
 from tests.projections.rows import Table, fold, tables
 from tests.projections.world import stored
 
@@ -70,12 +72,15 @@ async def test_objects_and_packs_are_named_by_events(pool: Pool, projection: Pro
     assert not await rows.reach(Position(3), 0.01)
 
 
-async def test_a_mail_names_its_objects_although_nobody_stored_them_now(
-    pool: Pool, projection: Projection
+@pytest.mark.parametrize("kind", [MailAccepted, MessageAppended])
+async def test_a_message_names_its_objects_although_nobody_stored_them_now(
+    pool: Pool, projection: Projection, kind: type[MailAccepted] | type[MessageAppended]
 ) -> None:
-    accepted = next(found for found in busy_world(43, 5).log if isinstance(found.event, MailAccepted))
+    world = busy_world(43, 5)
+    append(world, world.accounts[0], world.accounts[0].inbox_id)
+    accepted = next(found for found in world.log if isinstance(found.event, kind))
     event = accepted.event
-    assert isinstance(event, MailAccepted)
+    assert isinstance(event, MailAccepted | MessageAppended)
     content = replace(event.message.content, attachments=("attachments/aa/1",), large="large/bb/2")
     event = replace(event, message=replace(event.message, content=content))
     log = [Recorded(Position(1), accepted.subject, accepted.topic, codec.encode(event))]
@@ -87,7 +92,7 @@ async def test_a_mail_names_its_objects_although_nobody_stored_them_now(
 async def test_an_object_stored_again_is_as_the_last_event_says(pool: Pool, projection: Projection) -> None:
     await projection.take(log_of(object_stored("large/aa/1", 10), object_stored("large/aa/1", 12)))
     async with pool.rows() as rows:
-        assert await rows.fetchval("SELECT octets FROM content_v1.object WHERE name = 'large/aa/1'") == 12
+        assert await rows.fetchval("SELECT octets FROM content_v2.object WHERE name = 'large/aa/1'") == 12
 
 
 async def test_batches_and_repetition_never_change_rows(pool: Pool) -> None:
@@ -110,9 +115,9 @@ async def test_batches_and_repetition_never_change_rows(pool: Pool) -> None:
         projection = Projection(ContentModel(), pool)
         await fold([projection], log, batch)
         await fold([projection], log, batch)
-        found.append(await tables(pool, "content_v1"))
+        found.append(await tables(pool, "content_v2"))
         async with pool.transaction() as rows:
-            await rows.execute("TRUNCATE content_v1.pack, content_v1.content, content_v1.object")
+            await rows.execute("TRUNCATE content_v2.pack, content_v2.content, content_v2.object")
             await rows.execute("UPDATE checkpoints.checkpoint SET position = 0, digest = ''")
     assert found[0] == found[1] == found[2]
     assert all(found[0].values())

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from hashlib import sha256
 
+from gateway.domain.changes import MessageAppended
 from gateway.domain.events import ContentPacked, ContentStored, MailAccepted
 from gateway.ports import (
     Clock,
@@ -148,7 +149,7 @@ class MemoryPlaces:
                         self._places.setdefault(entry.digest, Place(pack, entry.offset, entry.octets))
                 case ContentStored(name=name):
                     self._named.add(name)
-                case MailAccepted(message=message):
+                case MailAccepted(message=message) | MessageAppended(message=message):
                     self._named |= {*message.content.attachments, message.content.large} - {""}
                 case _:
                     pass
