@@ -72,6 +72,7 @@ class Connection:
     async def _open(self, signed_in: SignedIn) -> Ended:
         """Begin the session, say yes, and take commands until the client logs out."""
         services, visit = self._services, self._visit
+        visit.trust()
         self._incoming.trust(services.message_octets_max)
         async with AsyncExitStack() as stack:
             try:

@@ -1,6 +1,7 @@
 """A client's visit by IMAP or POP3: banned or not, one coroutine for the session, its fact at the end."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from gateway.processes.listening.wire import Over, Wire
 from gateway.processes.signin.bans import Bans
 
 FAREWELL_S: Final = 30.0  # what a client has to read our last words
+STRANGER_S: Final = 300.0  # until somebody has signed in, however slowly or much a client talks
 TOO_MANY: Final = "Too many connections from your network, try again later"
 BANNED: Final = "Your network is banned for some time, try again later"
 
@@ -101,6 +103,7 @@ class Visit(Wire, Guest):
         super().connection_made(transport)
         self.record.tls = self.tls
         if self._has_entered or self.enters(self.peer or transport.get_extra_info("peername")):
+            self.until = asyncio.get_running_loop().time() + STRANGER_S
             self._task = asyncio.create_task(self._run())
         else:
             self.write(self._words(str(self.turned_away)))
@@ -123,6 +126,10 @@ class Visit(Wire, Guest):
         assert self._reception.tls is not None, "TLS is offered with a certificate"
         await self.start_tls(self._reception.tls, said)
         self.record.tls = self.tls
+
+    def trust(self) -> None:
+        """Somebody has signed in, and may stay."""
+        self.until = math.inf
 
     async def _run(self) -> None:
         try:

@@ -5,6 +5,7 @@ takes our memory. `read` may be cancelled at any time, no octet is lost by it.
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Final, cast
@@ -41,6 +42,8 @@ class Wire(asyncio.Protocol):
         self._is_lost = False  # there is no connection any more
         self._is_unread = False  # the client does not read what we say
         self._is_stopping = False
+        # When the conversation ends whatever is said, by the loop's clock.
+        self.until = math.inf
         self._change: asyncio.Future[None] | None = None  # who reads or flushes waits here
         self._unpack: Callable[[bytes], Iterator[bytes]] | None = None
         self._pack: Callable[[bytes], bytes] | None = None
@@ -78,8 +81,11 @@ class Wire(asyncio.Protocol):
 
     async def read(self, within_s: float) -> bytes:
         """What has come, at least one octet. Raises Over: gone, silent for so long, or the process stops."""
+        left_s = self.until - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            raise Over("timeout", "the client took too long")
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(min(within_s, left_s)):
                 while (octets := next(self._unpacked, b"")) == b"":
                     received = await self._take()
                     if self._unpack is None:

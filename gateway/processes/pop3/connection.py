@@ -74,6 +74,7 @@ class Connection:
             except Unavailable as error:
                 self._cannot(error)
                 return Ended("failed", str(error))
+            visit.trust()
             count, octets = drop.maildrop.stat()
             visit.write(replies.ok(f"{count} messages, {octets} octets"))
             return await self._transactions(drop)

@@ -129,3 +129,21 @@ async def test_a_client_that_vanishes_is_over_for_readers_and_writers(pair: Pair
             await wait()
         assert over.value.ending == "lost"
     wire.write(b"nobody hears it")
+
+
+async def test_a_conversation_may_have_an_end_whatever_is_said(pair: Pair) -> None:
+    wire, client = pair
+    wire.until = asyncio.get_running_loop().time() + 0.05
+
+    async def talk() -> None:
+        while True:
+            client.send(b"NOOP\r\n")
+            await asyncio.sleep(0)
+            await wire.read(5)
+
+    with pytest.raises(Over) as over:
+        await talk()
+    assert over.value.ending == "timeout"
+    wire.until = asyncio.get_running_loop().time() + 60
+    client.send(b"NOOP\r\n")
+    assert await wire.read(5)

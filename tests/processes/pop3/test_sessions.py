@@ -7,6 +7,7 @@ Source: RFC 1939 §3, §4, §6; RFC 2595 §4, RFC 3206.
 
 import asyncio
 import base64
+import contextlib
 import os
 import ssl
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from gateway.domain.sessions import SessionEnded
 from gateway.mail.ids import AccountId, MailboxId
 from gateway.mail.uids import Ranges
 from gateway.ports import ContentCorrupt, ContentMissing, Position, Unavailable
+from gateway.processes.listening import visits
 from gateway.processes.listening.certificates import ShownCertificates
 from gateway.processes.listening.listener import House
 from gateway.processes.listening.networks import NetworkConnections
@@ -287,3 +289,15 @@ async def test_a_stop_ends_sessions_and_deletes_nothing(
         assert (await client.rest()).startswith(b"-ERR [SYS/TEMP] Shutting down")
         await asyncio.wait([serving])
     assert world.drops.expunged == []
+
+
+async def test_who_does_not_sign_in_is_sent_away_whatever_it_says(
+    world: World, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "STRANGER_S", 0.02)
+    async with await world.client(trust) as client:
+        with contextlib.suppress(ConnectionError):
+            while await says(client, b"STAT"):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    (event,) = await world.ended()
+    assert event.ended == "timeout"
