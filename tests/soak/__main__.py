@@ -94,6 +94,19 @@ ACCEPTANCE: Final = {
         ("7: who may do that, in the API", "tests/processes/web/test_queue.py"),
         ("7: the guides, English and Thai", "tests/architecture/test_documents.py"),
     ),
+    "4": (
+        ("1: nine clients, both ways", "tests/e2e/test_imap_clients.py"),
+        ("3: a storm of sessions, and of kills", "tests/e2e/test_imap_storm.py"),
+        ("3: the model of what a session may believe", "tests/test_imap_belief.py"),
+        ("4, 5: resynchronising, and two who change the same", "tests/processes/imap_sessions"),
+        ("4: IMAP, by itself", "tests/protocols/imap"),
+        ("5: the fold of changes", "tests/projections"),
+        ("5: who comes in, and how", "tests/processes/imap"),
+        ("5: POP3", "tests/processes/pop3"),
+        ("6: open mailboxes, beside Dovecot where installed", f"{BENCH} imap"),
+        ("7: rows rebuilt under clients", "tests/e2e/test_imap_rebuild.py"),
+        ("8: the guides, English and Thai", "tests/architecture/test_documents.py"),
+    ),
 }
 
 

@@ -72,7 +72,7 @@ class Contents:
                 case _:
                     assert_never(content.attribute)
         session.send(bytes(said) + CLOSING)
-        await session.flush()
+        await session.keep_pace()
 
     async def _stream(self, session: Session, reading: "OpenedMessage", place: Range) -> None:
         try:

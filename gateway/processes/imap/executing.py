@@ -84,6 +84,7 @@ async def execute(session: Session, tagged: Tagged) -> None:
         session.send(
             responses.status(tagged.tag, "BAD", "This command has no place here: select a mailbox first")
         )
+        await session.flush()
         return
     done = await _outcome(session, tagged)
     await _tell_news(session, command)

@@ -14,11 +14,19 @@ from gateway.protocols.imap.commands import Check, Close, Noop, Qresync, Select,
 from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import flag_lines
 from gateway.protocols.imap.selected import Flagged, Selected
-from projections.mailbox.query import MailboxRow, changed_since, uids_flagged, uids_of, vanished_since
+from projections.mailbox.query import (
+    MailboxRow,
+    changed_since,
+    uids_flagged,
+    uids_of,
+    usage_of,
+    vanished_since,
+)
 from projections.readmodel import Rows
 
 SYSTEM_FLAGS: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 # RFC 9051 §2.3.2: those with a meaning; a client may make others.
+NEARLY_FULL: Final = 0.9  # from here on a client is warned
 KEYWORDS: Final = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing", "$Important")
 
 
@@ -42,6 +50,7 @@ async def select(session: Session, command: Select) -> Done:
         )
         if command.qresync is not None and command.qresync.uidvalidity == row.uidvalidity:
             await _resynchronise(session, view, command.qresync, rows)
+        await _warn(session, rows)
     session.view = view
     if command.is_examine:
         return Done("EXAMINE completed", "READ-ONLY")
@@ -68,6 +77,20 @@ def _greeting(session: Session, command: Select, row: MailboxRow, messages: int)
         responses.ok("This mailbox for ever", f"MAILBOXID ({row.mailbox_id})"),
     ]
     return b"".join(lines)
+
+
+async def _warn(session: Session, rows: Rows) -> None:
+    """Once in a session, while there is still something to be done about it."""
+    if session.is_warned:
+        return
+    usage = await usage_of(rows, session.account_id)
+    if not usage.quota_octets or usage.octets < NEARLY_FULL * usage.quota_octets:
+        return
+    session.is_warned = True
+    used = 100 * usage.octets // usage.quota_octets
+    session.send(
+        responses.ok(f"The account uses {used} % of what it may: delete what is not needed", "ALERT")
+    )
 
 
 async def _resynchronise(session: Session, view: View, known: Qresync, rows: Rows) -> None:

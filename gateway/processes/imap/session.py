@@ -29,6 +29,7 @@ from projections.readmodel import Rows
 
 NEWS_EVERY_S: Final = 1.0  # hints may be lost: rows are looked at again after that at the latest
 ROWS_PATIENCE_S: Final = 60.0  # architecture §2
+GATHERED_OCTETS_MAX: Final = 64 * 1024
 PROGRESS_EVERY_S: Final = 10.0  # RFC 9585: a client that hears something does not give up
 
 
@@ -59,6 +60,9 @@ class Session:
         self.enabled: set[str] = set()
         self.view: View | None = None
         self.tag = ""  # of the command under way
+        self.is_warned = False  # that the account is nearly full
+        self._said: list[bytes] = []  # gathered: each write is a record of TLS and a call of the kernel
+        self._said_octets = 0
         self.spools: Sequence[Spool] = ()
         self.next_line: Callable[[], Coroutine[None, None, bytes]] = (
             _nobody_speaks  # while the client is idle
@@ -103,14 +107,32 @@ class Session:
     # --- saying ---------------------------------------------------------------------------------------
 
     def send(self, octets: bytes) -> None:
-        self.wire.write(octets)
+        """Say it with what comes next, until `flush` or so much that it pays."""
+        self._said.append(octets)
+        self._said_octets += len(octets)
+        if self._said_octets >= GATHERED_OCTETS_MAX:
+            self._write()
 
     async def flush(self) -> None:
+        """Say what was gathered, and wait until the client reads. Raises Over."""
+        self._write()
         await self.wire.flush()
+
+    async def keep_pace(self) -> None:
+        """Between two responses of many: wait only when there is something to wait for. Raises Over."""
+        if not self._said:
+            await self.wire.flush()
+
+    def _write(self) -> None:
+        if self._said:
+            self.wire.write(b"".join(self._said))
+            self._said.clear()
+            self._said_octets = 0
 
     def leave(self, text: str) -> NoReturn:
         """The last words; the connection ends."""
         self.send(responses.status(UNTAGGED, "BYE", text, "UNAVAILABLE"))
+        self._write()
         raise Over("failed", text, is_told=True)
 
     # --- mailboxes --------------------------------------------------------------------------------------

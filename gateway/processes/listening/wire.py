@@ -124,6 +124,8 @@ class Wire(asyncio.Protocol):
 
     async def flush(self) -> None:
         """Wait until the client has read most of what was said. Raises Over: it is gone, or never reads."""
+        if not (self._is_unread or self._is_lost):  # nearly always, and said at once
+            return
         try:
             async with asyncio.timeout(UNREAD_S):
                 while self._is_unread and not self._is_lost:

@@ -14,7 +14,7 @@ from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
 from gateway.adapters.system import SystemClock
-from gateway.domain.account import account_key_name
+from gateway.domain.account import Account, account_key_name
 from gateway.domain.events import Actor, Event, Stamp
 from gateway.domain.mailboxtree import MailboxTree
 from gateway.mail.address import parse_address
@@ -50,6 +50,7 @@ from tests.processes.world import BY, Contents
 SUDA = AccountId("acc_01kamz1x2y3z4a5b6c7d8e9f0g")
 OPM = AgencyId("ag_01kamz1x2y3z4a5b6c7d8e9f0g")
 BASE = 1_700_000_000
+QUOTA_OCTETS = 2_000_000
 
 
 class Paper:
@@ -158,7 +159,11 @@ class Home:
         await self.keys.get_or_make(account_key_name(SUDA))
         actor = Actor("system", "test")
         stamp = Stamp(self.clock.now(), actor, BY)
-        await aggregates.save(MailboxTree.create(SUDA, stamp, base=BASE, inbox_id=MailboxId("mbx_inbox")))
+        account = Account.create(
+            SUDA, stamp, agency_id=OPM, kind="person", quota_octets=QUOTA_OCTETS, sealed=b""
+        )
+        tree = MailboxTree.create(SUDA, stamp, base=BASE, inbox_id=MailboxId("mbx_inbox"))
+        await aggregates.save(account, tree)
         lane = await self._stack.enter_async_context(
             open_lane(self.log, "imap-test-0", clock=self.clock, actor=actor, by=BY)
         )

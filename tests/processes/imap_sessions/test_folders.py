@@ -1,7 +1,7 @@
 """Mailboxes of sessions on real rows: LIST, STATUS, SELECT and what makes and deletes them."""
 
 from tests.imap_client import Answer
-from tests.processes.imap_sessions.home import BASE, Home, Visit
+from tests.processes.imap_sessions.home import BASE, QUOTA_OCTETS, Home, Visit
 
 MESSAGE = b"Subject: m\r\n\r\nbody\r\n"
 
@@ -136,4 +136,23 @@ async def test_the_quota_is_told_and_kept(home: Home) -> None:
     suda = await home.visit()
     answer = await suda.ok("GETQUOTAROOT INBOX")
     assert answer.of("QUOTAROOT")
+    assert [each.tokens for each in answer.of("QUOTA")] == [
+        [b"", ["STORAGE", "0", str(QUOTA_OCTETS // 1024)]]
+    ]
     assert (await suda.command('SETQUOTA "" (STORAGE 1)')).code == "NOPERM"
+
+
+async def test_a_full_account_is_warned_and_takes_no_more_until_there_is_room(home: Home) -> None:
+    suda = await home.visit()
+    large = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 55_000
+    for _ in range(2):
+        await suda.ok("APPEND INBOX {}", large)
+    assert (await suda.command("APPEND INBOX {}", large)).code == "OVERQUOTA"
+    warned = await suda.ok("SELECT INBOX")
+    assert [each.code for each in warned.of("OK") if each.code == "ALERT"] == ["ALERT"]
+    assert (await suda.command("COPY 1 Archive")).code == "OVERQUOTA"
+    again = await suda.ok("SELECT INBOX")
+    assert not [each for each in again.of("OK") if each.code == "ALERT"]  # once is enough
+    await suda.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await suda.ok("EXPUNGE")
+    await suda.ok("APPEND INBOX {}", large)

@@ -3,7 +3,9 @@
 from gateway.mail.uids import each_uid, parse_uids
 from tests.imap_client import Answer
 from tests.processes.imap_sessions.home import Home, Visit
+from tests.sizes import size
 
+CHANGES = size(300, 10_000)
 MESSAGE = b"Subject: m\r\n\r\nbody\r\n"
 
 
@@ -86,3 +88,36 @@ async def test_a_silent_store_tells_the_new_modseq_to_who_knows_of_it(home: Home
     (told,) = (await one.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")).of("FETCH")
     assert "FLAGS" not in told.items
     assert "MODSEQ" in told.items
+
+
+async def test_ten_thousand_changes_are_learnt_in_one_round_trip(home: Home) -> None:
+    """Issue 4/9, acceptance 4: a client that was away for so many changes asks once."""
+    suda = await filled(home, 60)
+    await suda.ok("CREATE Many")
+    await suda.ok("SELECT INBOX")
+    while await messages_in(suda, "Many") < CHANGES // 2:
+        await suda.ok("COPY 1:* Many")
+    away = await suda.ok("SELECT Many")
+    uidvalidity, modseq = code_of(away, "UIDVALIDITY"), code_of(away, "HIGHESTMODSEQ")
+    uids = await messages_in(suda, "Many")
+    await suda.ok("UID STORE 1:* +FLAGS.SILENT (\\Flagged)")
+    await suda.ok(
+        "UID STORE 1:*".replace("1:*", ",".join(map(str, range(1, uids, 2)))) + " +FLAGS.SILENT (\\Deleted)"
+    )
+    await suda.ok("EXPUNGE")
+    await suda.ok("UNSELECT")
+
+    back = await home.visit()
+    await back.ok("ENABLE QRESYNC")
+    told = await back.ok(f"SELECT Many (QRESYNC ({uidvalidity} {modseq} 1:{uids}))")
+    assert vanished(told) == list(range(1, uids, 2))
+    assert [int(str(each.items["UID"])) for each in told.of("FETCH")] == list(range(2, uids + 1, 2))
+    octets = sum(len(each.octets) for each in told.untagged)
+    print(f"{uids} flags changed, {len(vanished(told))} of them gone: one round trip of {octets} octets")
+
+
+async def messages_in(visit: Visit, mailbox: str) -> int:
+    (told,) = (await visit.ok(f"STATUS {mailbox} (MESSAGES)")).of("STATUS")
+    listed = told.tokens[1]
+    assert isinstance(listed, list)
+    return int(str(listed[1]))
