@@ -14,6 +14,10 @@ from projections.mailbox.counting import Mailbox, Message, Usage
 from projections.readmodel import Rows
 
 Row = tuple[Any, ...]
+Range = tuple[int, int, int, bool]  # box, first UID, last UID, tombstones too
+
+# A statement has 60 s (readmodel.COMMAND_TIMEOUT_S); twice as many took 2 to 5 s on two busy cores.
+ROWS_MAX: Final = 50_000
 
 # Sessions ask within a minute; at full load an hour and more of a site's events are fewer than that.
 OUTCOMES_KEPT: Final = 1_000_000  # positions below an account's newest outcome
@@ -160,7 +164,7 @@ class Accounts:
         )
 
     async def load_messages(self, rows: Rows, named: Iterable[Named]) -> None:
-        """Have them at hand. Of messages that change nothing is at hand before."""
+        """Have them at hand; of these mailboxes nothing is before."""
         boxes: dict[int, Mailbox] = {}
         wanted: dict[int, list[Named]] = {}
         for one in named:
@@ -169,14 +173,14 @@ class Accounts:
                 boxes[mailbox.opened_at] = mailbox
                 wanted.setdefault(mailbox.opened_at, []).append(one)
         ranges = [
-            (box, start, end, any(one.tombstones_too for one in same))
+            (box, start, min(end, boxes[box].first_new - 1), any(one.tombstones_too for one in same))
             for box, same in wanted.items()
             for start, end in unite(span for one in same for span in one.uids)
+            if start < boxes[box].first_new
         ]
-        if not ranges:
-            return
-        for box, uid, *columns in await rows.fetch(MESSAGES, *zip(*ranges, strict=True)):
-            boxes[box].at_hand[uid] = Message(uid, *columns)
+        for some in _pieces(ranges):
+            for box, uid, *columns in await rows.fetch(MESSAGES, *zip(*some, strict=True)):
+                boxes[box].at_hand[uid] = Message(uid, *columns)
 
     async def write_messages(self, rows: Rows) -> None:
         new: list[Row] = []
@@ -188,15 +192,32 @@ class Accounts:
                 else:
                     changed.append((mailbox.opened_at, *_changed_row(message)))
             mailbox.written()
-        if new:
-            await rows.copy_records_to_table("message", records=new, columns=MESSAGE_COLUMNS)
-        if changed:
-            await rows.execute(CHANGE, *zip(*changed, strict=True))
+        for start in range(0, len(new), ROWS_MAX):
+            some = new[start : start + ROWS_MAX]
+            await rows.copy_records_to_table("message", records=some, columns=MESSAGE_COLUMNS)
+        for start in range(0, len(changed), ROWS_MAX):
+            await rows.execute(CHANGE, *zip(*changed[start : start + ROWS_MAX], strict=True))
 
     def _mailboxes(self) -> Iterator[tuple[str, Mailbox]]:
         for account_id, account in self._accounts.items():
             for mailbox in account.mailboxes.values():
                 yield account_id, mailbox
+
+
+def _pieces(ranges: Iterable[Range]) -> Iterator[list[Range]]:
+    """The same messages in lists of at most ROWS_MAX each."""
+    some, room = list[Range](), ROWS_MAX
+    for box, first, last, tombstones_too in ranges:
+        while first <= last:
+            end = min(last, first + room - 1)
+            some.append((box, first, end, tombstones_too))
+            room -= end - first + 1
+            first = end + 1
+            if room == 0:
+                yield some
+                some, room = [], ROWS_MAX
+    if some:
+        yield some
 
 
 async def note_outcomes(rows: Rows, outcomes: Sequence[tuple[str, int, Outcome]]) -> None:

@@ -72,6 +72,7 @@ async def test_random_histories_in_random_batches_give_the_rows_of_the_plain_rul
 ) -> None:
     chance = random.Random(seed)
     monkeypatch.setattr("projections.mailbox.project.NAMED_MAX", chance.choice((1, 20, 100_000)))
+    monkeypatch.setattr(mailbox_tables, "ROWS_MAX", chance.choice((1, 7, 50_000)))
     world = small_world(seed, 150)
     naive = told(world)
     rows = await fold(pool, world, lambda: chance.choice((1, 3, 20, 100)))
