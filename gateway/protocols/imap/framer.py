@@ -26,7 +26,7 @@ DROPPED_OCTETS_MAX: Final = 256 * 1024 * 1024
 
 # RFC 9051 §9: literal = "{" number64 ["+"] "}" CRLF; literal8 has "~" before it.
 _LITERAL: Final = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\Z")
-_TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]{1,100}')
+TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]{1,100}')
 # Commands whose literals are messages.
 _MESSAGES: Final = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
 
@@ -246,7 +246,7 @@ class Framer:
     def _no(self, kind: str, text: str) -> Refused:
         """kind: with its code."""
         first = self._parts[0] if self._parts else b""
-        found = _TAG.match(first) if isinstance(first, bytes) else None
+        found = TAG.match(first) if isinstance(first, bytes) else None
         tag = found[0].decode() if found else UNTAGGED
         return Refused(f"{tag} {kind} {text}\r\n".encode())
 

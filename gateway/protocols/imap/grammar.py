@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from gateway.mail.flags import SYSTEM
 from gateway.mail.mailbox_name import read_name
-from gateway.protocols.imap.framer import Lines, Literal, Part, Spooled
+from gateway.protocols.imap.framer import TAG, Lines, Literal, Part, Spooled
 from gateway.protocols.imap.sequence_set import SequenceSet, parse_set
 
 T = TypeVar("T")
@@ -27,7 +27,6 @@ FLAGS_MAX: Final = 128
 ATOM: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _ASTRING: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
 _PATTERN: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
-_TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]{1,100}')
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _ESCAPE: Final = re.compile(rb'\\(["\\])')
 _NUMBER: Final = re.compile(rb"[0-9]{1,20}")
@@ -106,7 +105,7 @@ class Reader:
     # --- words ------------------------------------------------------------------------------------
 
     def tag(self) -> str:
-        found = self.take(_TAG)
+        found = self.take(TAG)
         if found is None:
             raise Unreadable("A command begins with a tag")
         return found[0].decode()

@@ -95,7 +95,8 @@ def _of_message(message: PartSummary, kind: SectionKind, layout: Layout) -> Rang
 
 def _presented(message: PartSummary, start: int, end: int, layout: Layout) -> Range:
     """The header of the message itself begins with what we put before it."""
-    return Range(layout.place(start) if start > message.header_start else 0, layout.place(end))
+    is_its_header = start == message.header_start and end > start
+    return Range(0 if is_its_header else layout.place(start), layout.place(end))
 
 
 def _child(message: PartSummary, number: int) -> PartSummary | None:

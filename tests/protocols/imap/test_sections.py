@@ -117,6 +117,7 @@ def test_what_is_no_multipart_has_one_part() -> None:
     assert section(message, (1,), "") == section(message, (), "TEXT") == b"hello\r\n"
     assert section(message, (1,), "MIME") == FRONT + b"Subject: x\r\n\r\n"
     assert section(message, (2,), "") is None
+    assert section(b"", (1,), "") == section(b"", (), "TEXT") == b""
     inside = part("message/rfc822", "Subject: in\r\n\r\nthere").encode()
     assert section(inside, (1,), "HEADER") == b"Subject: in\r\n\r\n"
     assert section(inside, (1, 1), "") == section(inside, (1,), "TEXT") == b"there"
