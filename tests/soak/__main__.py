@@ -95,6 +95,7 @@ ACCEPTANCE: Final = {
         ("7: the guides, English and Thai", "tests/architecture/test_documents.py"),
     ),
     "4": (
+        ("1: nine clients, both ways", "tests/e2e/test_imap_clients.py"),
         ("3: a storm of sessions, and of kills", "tests/e2e/test_imap_storm.py"),
         ("3: the model of what a session may believe", "tests/test_imap_belief.py"),
         ("4, 5: resynchronising, and two who change the same", "tests/processes/imap_sessions"),
