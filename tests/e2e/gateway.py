@@ -204,7 +204,8 @@ class Gateway:
         return pid
 
     def mailbox(self, address: str) -> list[dict[str, Any]]:
-        return self.found("mailbox", "list", address)
+        """What is in INBOX."""
+        return self.found("mailbox", "list", address, "--mailbox", "INBOX")
 
     def export(self, address: str, uid: int) -> bytes:
         """A message as its reader gets it, octet for octet."""
