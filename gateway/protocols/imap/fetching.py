@@ -14,10 +14,11 @@ Source: RFC 9051 §6.4.5 and §7.5.2; RFC 7162 §3.1.4.2 (MODSEQ), RFC 8474 §5 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Final, Protocol, assert_never
 
+from gateway.mail.local_time import BANGKOK
 from gateway.mail.summary import EnvelopeAlone, Summary
 from gateway.protocols.imap import structure
 from gateway.protocols.imap.attributes import (
@@ -147,10 +148,9 @@ def flag_lines(
 
 
 def date_time(at: datetime) -> str:
-    """RFC 9051 §9, without its quotes; in UTC. at: aware."""
-    if at.tzinfo is not UTC:
-        at = at.astimezone(UTC)
-    return f"{_day(at.toordinal())} {_TWO[at.hour]}:{_TWO[at.minute]}:{_TWO[at.second]} +0000"
+    """RFC 9051 §9, without its quotes; in the time by whose days messages are searched. at: aware."""
+    at = at.astimezone(BANGKOK)
+    return f"{_day(at.toordinal())} {_TWO[at.hour]}:{_TWO[at.minute]}:{_TWO[at.second]} +0700"
 
 
 @lru_cache(maxsize=4096)

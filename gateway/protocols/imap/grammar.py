@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final, TypeVar
 
 from gateway.mail.flags import SYSTEM
+from gateway.mail.local_time import BANGKOK
 from gateway.mail.mailbox_name import read_name
 from gateway.protocols.imap.framer import TAG, Lines, Literal, Part, Spooled
 from gateway.protocols.imap.sequence_set import SequenceSet, parse_set
@@ -269,7 +270,9 @@ class Reader:
                 offset = timedelta(hours=int(zone_h), minutes=int(zone_m))
                 zone = timezone(-offset if sign == b"-" else offset)
                 place = (int(year), _MONTH[month.lower()], int(day), int(hour), int(minute), int(second))
-                return datetime(*place, tzinfo=zone).astimezone(UTC)
+                at = datetime(*place, tzinfo=zone).astimezone(UTC)
+                at.astimezone(BANGKOK)  # as it will be shown: the last hours there are have no such time
+                return at
         except (ValueError, KeyError, OverflowError):
             pass
         raise Unreadable('A date-time is written as in "17-Jul-2026 02:44:25 +0700"')

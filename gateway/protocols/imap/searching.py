@@ -10,13 +10,14 @@ Source: RFC 9051 §6.4.4; RFC 5032 §3 (WITHIN), RFC 7162 §3.1.5 (MODSEQ), RFC 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, auto
 from typing import Final, assert_never
 
 from gateway.mail import headers
 from gateway.mail.addresslist import HeaderAddress
 from gateway.mail.collation import folded
+from gateway.mail.local_time import BANGKOK
 from gateway.mail.sent import sent_on
 from gateway.mail.summary import Envelope, EnvelopeAlone, Summary
 from gateway.mail.uids import Ranges
@@ -156,11 +157,11 @@ def _of_row(
         case Recent():
             return lambda row, _: row.uid in context.recent
         case Arrived(when, day):
-            is_then = _COMPARE[when]
-            return lambda row, _: is_then(row.internal_date.date(), day)
+            begins, ends = _span(when, day)
+            return lambda row, _: begins <= row.internal_date < ends
         case Saved(when, day):
-            is_then = _COMPARE[when]
-            return lambda row, _: is_then(row.saved_at.date(), day)
+            begins, ends = _span(when, day)
+            return lambda row, _: begins <= row.saved_at < ends
         case Within(is_younger, seconds):
             return _within(context.now, is_younger, seconds)
         case Sized(True, octets):
@@ -182,6 +183,30 @@ _COMPARE: Final[dict[When, Callable[[date, date], bool]]] = {
     "ON": date.__eq__,
     "SINCE": date.__ge__,
 }
+
+
+def _span(when: When, day: date) -> tuple[datetime, datetime]:
+    """From when on, and until when, an internal date is meant: days are those it is shown in."""
+    begins = _midnight(day.toordinal())
+    match when:
+        case "BEFORE":
+            return _EARLIEST, begins
+        case "ON":
+            return begins, _midnight(day.toordinal() + 1)
+        case "SINCE":
+            return begins, _LATEST
+        case _:
+            assert_never(when)
+
+
+def _midnight(ordinal: int) -> datetime:
+    """In UTC, which rows are in; of the last and the first days there are, the nearest that can be said."""
+    day = date.fromordinal(min(max(ordinal, 2), date.max.toordinal() - 1))
+    return datetime(day.year, day.month, day.day, tzinfo=BANGKOK).astimezone(UTC)
+
+
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _all(tests: list[Test]) -> Test:

@@ -18,7 +18,7 @@ async def test_an_appended_message_is_fetched_as_it_came(home: Home) -> None:
     assert fetched.items["BODY[]"] == THAI
     assert fetched.items["UID"] == "1"
     assert fetched.items["RFC822.SIZE"] == str(len(THAI))
-    assert fetched.items["INTERNALDATE"] == b" 1-Feb-2026 03:00:00 +0000"
+    assert fetched.items["INTERNALDATE"] == b" 1-Feb-2026 10:00:00 +0700"
     assert fetched.flags == {"\\Flagged", "$Work"}
 
 

@@ -46,10 +46,10 @@ ALL = (
 def test_what_a_row_has_is_a_line() -> None:
     lines = FetchRenderer(ALL, is_utf8=False).lines([2, 3], ROWS)
     assert lines.decode().splitlines() == [
-        '* 2 FETCH (UID 5 FLAGS (\\Seen $Junk) RFC822.SIZE 4000 INTERNALDATE " 1-Feb-2026 04:05:06 +0000"'
-        ' SAVEDATE "10-Feb-2026 04:05:06 +0000" MODSEQ (917) EMAILID (E77) THREADID NIL)',
-        '* 3 FETCH (UID 9 FLAGS () RFC822.SIZE 4000 INTERNALDATE " 1-Feb-2026 04:05:06 +0000"'
-        ' SAVEDATE "10-Feb-2026 04:05:06 +0000" MODSEQ (917) EMAILID (E77) THREADID NIL)',
+        '* 2 FETCH (UID 5 FLAGS (\\Seen $Junk) RFC822.SIZE 4000 INTERNALDATE " 1-Feb-2026 11:05:06 +0700"'
+        ' SAVEDATE "10-Feb-2026 11:05:06 +0700" MODSEQ (917) EMAILID (E77) THREADID NIL)',
+        '* 3 FETCH (UID 9 FLAGS () RFC822.SIZE 4000 INTERNALDATE " 1-Feb-2026 11:05:06 +0700"'
+        ' SAVEDATE "10-Feb-2026 11:05:06 +0700" MODSEQ (917) EMAILID (E77) THREADID NIL)',
     ]
 
 
@@ -90,9 +90,9 @@ def test_changes_of_flags_are_told() -> None:
     )
 
 
-def test_dates_are_told_in_utc() -> None:
-    assert date_time(AT.astimezone(timezone(timedelta(hours=7)))) == " 1-Feb-2026 04:05:06 +0000"
-    assert date_time(datetime(999, 12, 31, 23, 59, 59, tzinfo=UTC)) == "31-Dec-0999 23:59:59 +0000"
+def test_dates_are_told_in_the_time_people_live_in() -> None:
+    assert date_time(AT.astimezone(timezone(timedelta(hours=-5)))) == " 1-Feb-2026 11:05:06 +0700"
+    assert date_time(datetime(999, 12, 31, 23, 59, 59, tzinfo=UTC)) == " 1-Jan-1000 06:59:59 +0700"
 
 
 # The message of RFC 9051 §7.5.2 and §8, a little shorter.

@@ -303,6 +303,7 @@ WRONG = [
     b"APPEND x", b"APPEND x hi", b"APPEND x (\\Foo) {1+}\r\na",
     b'APPEND x "1-Foo-2026 00:00:00 +0000" {1+}\r\na',
     b'APPEND x "31-Feb-2026 00:00:00 +0000" {1+}\r\na', b'APPEND x "01-Jan-0001 00:00:00 +1300" {1+}\r\na',
+    b'APPEND x "31-Dec-9999 23:59:59 +0000" {1+}\r\na',
     b"APPEND x CATENATE ()", b"APPEND x CATENATE (FOO x)", b"FETCH 0 UID", b"FETCH 1", b"FETCH 1 ()",
     b"FETCH 1 FOO", b"FETCH 1 (FAST)", b"FETCH 1 BODY[", b"FETCH 1 BODY[MIME]", b"FETCH 1 BODY[0]",
     b"FETCH 1 BODY[1.]", b"FETCH 1 BODY[]<0.0>", b"FETCH 1 BODY[]<1>", b"FETCH 1 BODY[HEADER.FIELDS ()]",

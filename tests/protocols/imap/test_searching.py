@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.mail.collation import folded
 from gateway.mail.summary import EnvelopeAlone, Summary, summarise
 from gateway.mail.uids import Ranges
+from gateway.protocols.imap.fetching import date_time
 from gateway.protocols.imap.search_keys import (
     All,
     And,
@@ -123,6 +124,33 @@ def test_a_key_finds_a_message_or_not(key: Key, is_found: bool, need: Need) -> N
     assert Search(key, CONTEXT).verdict(Line(), EVERYTHING) is is_found
     assert Search(Not(key), CONTEXT).verdict(Line(), EVERYTHING) is not is_found
     assert need_of(key) == Search(key, CONTEXT).need == need
+
+
+DAYS = [
+    # 31 January, 23:59:59, in Bangkok; and a second later.
+    (datetime(2026, 1, 31, 16, 59, 59, tzinfo=UTC), date(2026, 1, 31)),
+    (datetime(2026, 1, 31, 17, 0, 0, tzinfo=UTC), date(2026, 2, 1)),
+]
+
+
+@pytest.mark.parametrize(("at", "day"), DAYS)
+def test_a_day_is_the_one_people_live_in(at: datetime, day: date) -> None:
+    """RFC 9051 §6.4.4: time and zone are disregarded, of the date as FETCH shows it."""
+    line = Line(internal_date=at, saved_at=at)
+    for kind in (Arrived, Saved):
+        on, next_day = kind("ON", day), day + timedelta(days=1)
+        assert Search(on, CONTEXT).verdict(line) is True
+        assert Search(kind("SINCE", day), CONTEXT).verdict(line) is True
+        assert Search(kind("BEFORE", next_day), CONTEXT).verdict(line) is True
+        assert Search(kind("BEFORE", day), CONTEXT).verdict(line) is False
+        assert Search(kind("SINCE", next_day), CONTEXT).verdict(line) is False
+    assert date_time(at).lstrip().startswith(f"{day.day}-")
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_the_ends_of_time_are_searched_too(day: date) -> None:
+    found = [Search(Arrived(when, day), CONTEXT).verdict(Line()) for when in ("BEFORE", "ON", "SINCE")]
+    assert found == [day == date.max, False, day == date.min]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Source: Content Security Policy Level 3, Referrer Policy, RFC 9111 §5.2.2.5 (no
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from gateway.mail.local_time import BANGKOK
 from gateway.processes.web.pages.texts import LANGUAGES, Language, say
 
 # No scripts at all, nothing from elsewhere, and nobody frames it.
@@ -26,7 +27,6 @@ HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
-BANGKOK: Final = timezone(timedelta(hours=7))  # UTC+7 all year
 BUDDHIST_YEARS: Final = 543
 _MONTHS: Final[dict[Language, tuple[str, ...]]] = {
     "th": (
