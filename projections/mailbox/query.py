@@ -203,6 +203,23 @@ async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> S
     return found
 
 
+async def opened_mailbox(
+    rows: Rows, account_id: AccountId, mailbox_id: MailboxId
+) -> tuple[MailboxRow, Sequence[int]] | None:
+    """A mailbox and its UIDs as of one moment, whether the caller has a snapshot or not."""
+    found = await rows.fetchrow(
+        f"""SELECT {_MAILBOX}, ARRAY(SELECT uid FROM {_SCHEMA}.message
+            WHERE box = opened_at AND expunged_at IS NULL ORDER BY uid)
+        FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2""",
+        account_id,
+        mailbox_id,
+    )
+    if found is None:
+        return None
+    *row, uids = found
+    return MailboxRow(*row), uids
+
+
 async def uids_flagged(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, flag: str) -> list[int]:
     """Ascending, without tombstones. flag: in its canonical case."""
     found: list[int] = await rows.fetchval(

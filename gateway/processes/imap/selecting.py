@@ -17,16 +17,16 @@ from gateway.protocols.imap.selected import Flagged, Selected
 from projections.mailbox.query import (
     MailboxRow,
     changed_since,
+    opened_mailbox,
     uids_flagged,
-    uids_of,
     usage_of,
     vanished_since,
 )
 from projections.readmodel import Rows
 
 SYSTEM_FLAGS: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
-# RFC 9051 §2.3.2: those with a meaning; a client may make others.
 NEARLY_FULL: Final = 0.9  # from here on a client is warned
+# RFC 9051 §2.3.2: those with a meaning; a client may make others.
 KEYWORDS: Final = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing", "$Important")
 
 
@@ -38,9 +38,12 @@ async def select(session: Session, command: Select) -> Done:
         session.send(responses.ok("The former mailbox is closed", "CLOSED"))
     if command.is_condstore:
         session.enabled.add("CONDSTORE")
-    async with session.room.pool.snapshot() as rows:
-        row = await session.mailbox(rows, command.mailbox)
-        uids = await uids_of(rows, session.account_id, row.mailbox_id)
+    pool = session.room.pool
+    async with pool.snapshot() if command.qresync else pool.rows() as rows:
+        found = await session.mailbox(rows, command.mailbox)
+        opened = await opened_mailbox(rows, session.account_id, found.mailbox_id)
+        assert opened is not None, "rows of mailboxes stay when they are gone"
+        row, uids = opened
         session.send(_greeting(session, command, row, len(uids)))
         view = View(
             session.account_id,
@@ -80,13 +83,13 @@ def _greeting(session: Session, command: Select, row: MailboxRow, messages: int)
 
 
 async def _warn(session: Session, rows: Rows) -> None:
-    """Once in a session, while there is still something to be done about it."""
-    if session.is_warned:
+    """While there is still something to be done about it. Looked at once in a session."""
+    if session.knows_quota:
         return
+    session.knows_quota = True
     usage = await usage_of(rows, session.account_id)
     if not usage.quota_octets or usage.octets < NEARLY_FULL * usage.quota_octets:
         return
-    session.is_warned = True
     used = 100 * usage.octets // usage.quota_octets
     session.send(
         responses.ok(f"The account uses {used} % of what it may: delete what is not needed", "ALERT")

@@ -60,7 +60,7 @@ class Session:
         self.enabled: set[str] = set()
         self.view: View | None = None
         self.tag = ""  # of the command under way
-        self.is_warned = False  # that the account is nearly full
+        self.knows_quota = False  # it was told, if the account is nearly full
         self._said: list[bytes] = []  # gathered: each write is a record of TLS and a call of the kernel
         self._said_octets = 0
         self.spools: Sequence[Spool] = ()
