@@ -42,6 +42,7 @@ FAMILIES: Final = {
     "events": "events",
     "log": "events",
     "projection": "projecting",
+    "search": "searching",
     "check": "checking",
     "edge": "running",
     "imap": "running",

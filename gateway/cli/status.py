@@ -87,6 +87,7 @@ def _tell(figures: dict[str, Any]) -> None:
         f"\nsuspended: {figures['suspended_destinations']} destinations"
         f"\nbounced so far: {_counts(figures['bounced']) or 'nobody'}"
         f"\nwrite-ahead: {figures['write_ahead']} messages not purged yet"
+        f"\nsearch index: {figures['index_lag']} events behind"
         f"\ndisk: {figures['disk_free_octets'] / 1024**3:.1f} GiB free"
     )
     if figures["held"]:

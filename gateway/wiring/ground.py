@@ -18,7 +18,7 @@ from gateway.domain.events import Actor, By
 from gateway.ports import Clock, KeyStore, Lane
 from gateway.processes.web.figures import Gauge
 from gateway.settings import Settings
-from projections import checkpoint
+from projections import checkpoint, texts
 from projections.bans.project import BansModel
 from projections.content.project import ContentModel
 from projections.content.query import ContentRows
@@ -181,6 +181,7 @@ async def prepare(settings: Settings) -> None:
         await g.keys.check()
         await checkpoint.compare_all(pool, g.log)
         await relay_leases.create(pool)
+        await texts.create(pool)
         async with g.objects() as objects:
             if await g.log.last() == 0:  # later a bucket that is not there is lost, or named wrong
                 await objects.make_bucket()

@@ -11,8 +11,9 @@ from gateway.adapters.system import entropy
 from gateway.domain.trial import Times
 from gateway.ports import ContentStore, Lane
 from gateway.processes import maillog
-from gateway.processes.steward import expiring, forgetting, release, retiring, sweep, trials
+from gateway.processes.steward import expiring, forgetting, indexing, release, retiring, sweep, trials
 from gateway.processes.steward.exports import Exports
+from gateway.processes.steward.indexing import Indexer
 from gateway.processes.steward.trials import Trials
 from gateway.processes.steward.warnings import People, TrialWarnings
 from gateway.settings import Settings
@@ -34,6 +35,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         maillog.role_ready()
         serving()
         leases = JetStreamLeases(g.link, g.clock)
+        contents = g.contents(pool, write_ahead, objects)
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 sweep.run(
@@ -67,13 +69,16 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
             )
             group.create_task(
                 trials.run(
-                    partial(_trials, g, pool, g.contents(pool, write_ahead, objects)),
+                    partial(_trials, g, pool, contents),
                     partial(g.active_lane, "trials"),
                     g.clock,
                     leases,
                 ),
                 name="see to trials",
             )
+            # What it reads ahead is its own: others would take the room.
+            indexer = Indexer(pool, g.contents(pool, write_ahead, objects), g.keys)
+            group.create_task(indexing.run(indexer, g.clock, leases), name="index texts")
             group.create_task(retiring.run(pool, READ_MODELS, g.clock, leases), name="retire rows")
             group.create_task(forgetting.run(g.keys, g.clock, leases), name="forget secrets")
 

@@ -140,6 +140,17 @@ class MessageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """What brought a message to an account, whatever copies are made of it."""
+
+    account_id: AccountId
+    position: Position
+    mail_id: MailId
+    message: Message
+    keys: tuple[Wrap, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a change. to_uids: in the order of `applied`; to_mailbox_id "": nothing arrived."""
 
@@ -338,6 +349,21 @@ async def find_mail(rows: Rows, account_id: AccountId, mail_id: MailId) -> list[
     return [_message(row) for row in found]
 
 
+async def arrivals(rows: Rows, after: Position, up_to: Position, *, limit: int) -> list[Arrival]:
+    """Of all accounts, in the order of the log. up_to: inclusive."""
+    found = await rows.fetch(
+        f"""SELECT account_id, position, mail_id, {_WHOLE} FROM {_SCHEMA}.origin
+        WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3""",
+        after,
+        up_to,
+        limit,
+    )
+    return [
+        Arrival(row["account_id"], row["position"], row["mail_id"], _stored(row), _WRAPS.decode(row["keys"]))
+        for row in found
+    ]
+
+
 async def outcome_of(rows: Rows, account_id: AccountId, position: Position) -> Outcome | None:
     """None: the rows have not reached that position, or it is no change."""
     found = await rows.fetchrow(
@@ -402,8 +428,12 @@ def _bounds(uids: Ranges) -> tuple[list[int], list[int]]:
 
 
 def _message(row: asyncpg.Record) -> MessageRow:
-    head, spans, attachments = Head(*tuple(row)[:13]), row["hidden"], tuple(row["attachments"])
+    head, keys = Head(*tuple(row)[:13]), _WRAPS.decode(row["keys"])
+    return MessageRow(head, _stored(row), keys, row["front"], row["summary"])
+
+
+def _stored(row: asyncpg.Record) -> Message:
+    spans, attachments = row["hidden"], tuple(row["attachments"])
     content = Content(row["digest"], row["stored_octets"], row["hint"], row["large"], attachments)
     hidden = tuple(zip(spans[::2], spans[1::2], strict=True))
-    message = Message(content, row["presented_octets"], row["sealed"], hidden)
-    return MessageRow(head, message, _WRAPS.decode(row["keys"]), row["front"], row["summary"])
+    return Message(content, row["presented_octets"], row["sealed"], hidden)

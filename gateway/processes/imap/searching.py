@@ -15,6 +15,7 @@ from gateway.mail import headers
 from gateway.mail.summary import Envelope, EnvelopeAlone, Summary
 from gateway.mail.uids import Ranges, ranges_of, uids_text
 from gateway.processes.imap.fetching import SUMMARIES_A_CALL, in_slices
+from gateway.processes.imap.indexed import Indexed
 from gateway.processes.imap.session import Done, Session
 from gateway.processes.looking import Looked
 from gateway.processes.presenting import open_message
@@ -103,25 +104,36 @@ async def thread(session: Session, command: Thread) -> Done:
 
 async def find(session: Session, key: Key) -> list[Found]:
     """Those that the client knows and that are there, by number."""
-    view = session.selected
+    view, indexed = session.selected, Indexed(key)
     context = Context(
         now=session.room.clock.now(),
         uids_of=lambda messages: view.selected.matching(messages.numbers, by_uid=messages.by_uid),
+        indexed=indexed.answers,
     )
     looking = Looking(key, context)
     found: list[Found] = []
     for part in in_slices(view.selected.known([(1, NUMBER_MAX)]), ROWS_A_CALL):
         async with session.room.pool.rows() as rows:
             shown = await lines(rows, view.account_id, view.mailbox_id, part)
-        verdicts = [
-            (number, row, looking.verdict(row))
-            for number, row in view.selected.numbered(shown)
-            if not row.is_expunged
+        there = [Found(*one) for one in view.selected.numbered(shown) if not one[1].is_expunged]
+        verdicts = [looking.verdict(one.row) for one in there]
+        unsure = [one.row for one, verdict in zip(there, verdicts, strict=True) if verdict is None]
+        chosen = await _ask_further(session, looking, indexed, unsure) if unsure else frozenset()
+        found += [
+            one for one, verdict in zip(there, verdicts, strict=True) if verdict or one.row.uid in chosen
         ]
-        unsure = [row for _, row, verdict in verdicts if verdict is None]
-        chosen = await _look_closer(session, looking, unsure) if unsure else frozenset()
-        found += [Found(number, row) for number, row, verdict in verdicts if verdict or row.uid in chosen]
     return found
+
+
+async def _ask_further(
+    session: Session, looking: Looking, indexed: Indexed, unsure: Sequence[Line]
+) -> frozenset[int]:
+    """Which of them it is, by what the index says, and by reading those that it cannot tell of."""
+    await indexed.ask(session.room.pool, session.selected.account_id, unsure)
+    verdicts = {row.uid: looking.verdict(row) for row in unsure}
+    chosen = frozenset(uid for uid, verdict in verdicts.items() if verdict)
+    left = [row for row in unsure if verdicts[row.uid] is None]
+    return chosen | await _look_closer(session, looking, left) if left else chosen
 
 
 async def _look_closer(session: Session, looking: Looking, unsure: Sequence[Line]) -> frozenset[int]:

@@ -10,6 +10,7 @@ from gateway.domain.events import RouterDecided
 from gateway.domain.histories import route_history
 from gateway.mail.ids import AgencyId, share_of
 from gateway.ports import Clock, EventLog, Position, WriteAhead
+from projections import texts
 from projections.checkpoint import position_of
 from projections.directory import routes
 from projections.queue import leases, listing, pacing
@@ -39,6 +40,7 @@ class Figures:
     write_ahead: int  # contents in CT: no pack holds them yet, or they are kept a while longer
     disk_free_octets: int
     disk_octets: int
+    index_lag: int = 0  # in events: what searches do not find in rows, and have to read
     stuck: tuple[str, ...] = ()  # consumers that are behind and do not move
     steps: Mapping[str, int] = field(default_factory=dict)  # mail events by topic since this process began
     bounced: Mapping[str, int] = field(default_factory=dict)  # recipients that were queued, by reason
@@ -76,6 +78,7 @@ class Figures:
             "saraban_relay_suspended_destinations": self.suspended_destinations,
             "saraban_queue_standing_holds": self.standing_holds,
             "saraban_write_ahead_messages": self.write_ahead,
+            "saraban_search_index_lag_events": self.index_lag,
             "saraban_agencies_on_backup": len(self.on_backup),
             "saraban_disk_free_octets": self.disk_free_octets,
             "saraban_disk_octets": self.disk_octets,
@@ -166,6 +169,7 @@ class Gauge:
                 name = f"router-{share}"
                 places[name] = await self._decided(share)
                 lags[name] = await self._undecided(rows, share, places[name])
+            index_lag = max(last - await texts.reached(rows), 0)
             await self._count_steps(rows)
         unpacked = await self._write_ahead.waiting()
         disk = shutil.disk_usage(self._data)
@@ -177,6 +181,7 @@ class Gauge:
             write_ahead=unpacked,
             disk_free_octets=disk.free,
             disk_octets=disk.total,
+            index_lag=index_lag,
             stuck=self._stuck(places, lags),
             steps=dict(self._steps),
             bounced=bounced,

@@ -25,7 +25,7 @@ class StatusShown(Struct):
     possible_doubles: relays that died between a next hop's answer and our record. stuck: consumers that are
     behind and do not move. steps: events about mails by topic, since the process that answers began. bounced:
     recipients that were queued, by reason; waiting_at, bounced_at: of the destinations with most of them.
-    on_backup: agencies whose mail goes by their backup now.
+    on_backup: agencies whose mail goes by their backup now. index_lag: events that the index of texts lacks.
     suspended: the longest suspended destinations. held: domains and agencies for which what comes is held,
     the longest first.
     """
@@ -38,6 +38,7 @@ class StatusShown(Struct):
     write_ahead: int
     disk_free_octets: int
     disk_octets: int
+    index_lag: int
     stuck: list[str]
     steps: dict[str, int]
     bounced: dict[str, int]

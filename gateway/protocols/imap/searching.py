@@ -88,6 +88,11 @@ def need_of(key: Key) -> Need:
     return max((_NEEDS.get(type(one), Need.ROW) for one in each_key(key)), default=Need.ROW)
 
 
+def is_of_envelope(field: str) -> bool:
+    """Whether an envelope has such a field whole, so that nothing else needs to be asked for it."""
+    return field in _WHOLE
+
+
 class Search:
     """need: how much of a message `verdict` may want to see."""
 

@@ -39,6 +39,7 @@ from gateway.protocols.imap.framer import (
     Refused,
 )
 from gateway.protocols.imap.parsing import parse_command
+from projections import texts
 from projections.checkpoint import Projection, create
 from projections.directory.query import Person
 from projections.keyring import Keyring
@@ -169,6 +170,7 @@ class Home:
         )
         model = MailboxModel(Keyring(self.keys))
         await create(self.pool, [model])
+        await texts.create(self.pool)
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         task = group.create_task(run(self.log, [Projection(model, self.pool)], self.hints, self.clock))
         self._stack.callback(task.cancel)

@@ -12,7 +12,7 @@ from gateway.domain.group import encode_group
 from gateway.domain.histories import route_history
 from gateway.ports import Fact, Unavailable
 from gateway.processes.web.figures import STUCK_AFTER_S, Gauge
-from projections import checkpoint
+from projections import checkpoint, texts
 from projections.checkpoint import Projection
 from projections.directory.project import DirectoryModel
 from projections.keyring import Keyring
@@ -70,6 +70,7 @@ async def test_lags_count_events_and_routers_count_undecided_mails(
     trace, queue = TraceModel(ring), QueueModel(ring)
     await checkpoint.create(pool, [queue, trace, DirectoryModel(ring)])
     await leases.create(pool)
+    await texts.create(pool)
     await Projection(trace, pool).take(world.log)
     await Projection(queue, pool).take(world.log[:-1])
 
@@ -106,6 +107,7 @@ async def test_who_is_behind_and_does_not_move_is_stuck(
     trace, queue = TraceModel(ring), QueueModel(ring)
     await checkpoint.create(pool, [queue, trace, DirectoryModel(ring)])
     await leases.create(pool)
+    await texts.create(pool)
     projections = {model.name: Projection(model, pool) for model in (trace, queue)}
     await projections["queue"].take(world.log[:-2])
     gauge = gauge_of(stored(world))

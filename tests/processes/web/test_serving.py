@@ -124,6 +124,7 @@ async def test_metrics_are_prometheus_text(web: Web) -> None:
         "saraban_write_ahead_messages": 5,
         "saraban_agencies_on_backup": 1,
         'saraban_agency_on_backup{agency="ag_1"}': 1,
+        "saraban_search_index_lag_events": 0,
         "saraban_disk_free_octets": 1000,
         "saraban_disk_octets": 2000,
         'saraban_consumer_lag_events{consumer="mailbox"}': 0,

@@ -42,6 +42,7 @@ from gateway.processes.signin.people import PeopleRows
 from gateway.processes.signin.signin import SignIns
 from gateway.processes.web.office import CodeFlows, Office
 from gateway.processes.web.serving import SecureListener, serve
+from projections import texts
 from projections.bans.project import BansModel
 from projections.checkpoint import Projection, create
 from projections.directory.project import DirectoryModel
@@ -206,6 +207,7 @@ async def running(
     models: list[ReadModel] = [DirectoryModel(ring), TraceModel(ring), BansModel(ring), QueueModel(ring)]
     await create(pool, [*models, MailboxModel(ring)])  # who looks an address up sees its room
     await leases.create(pool)
+    await texts.create(pool)
     async with contextlib.AsyncExitStack() as stack:
         lane = await stack.enter_async_context(
             open_lane(log, "web-h-0", clock=clock, actor=Actor("system", "web"), by=BY)
