@@ -14,7 +14,7 @@ from tests.projections.rows import tables
 from tests.projections.test_changing import small_world
 from tests.sizes import size
 
-KILLS = size(3, 30)
+KILLS = size(3, 12)
 
 
 async def position_past(pool: Pool, goal: int) -> int:
