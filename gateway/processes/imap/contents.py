@@ -16,7 +16,7 @@ from gateway.mail.mime import Range
 from gateway.mail.readable import preview, readable, text_parts
 from gateway.mail.summary import Summary
 from gateway.mail.transfer import decode, decoder_of
-from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
+from gateway.ports import ContentCorrupt, ContentMissing, KeyForgotten, Unavailable
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.session import Session
 from gateway.processes.listening.wire import Over
@@ -49,9 +49,13 @@ class Contents:
     async def send(
         self, session: Session, message: MessageRow, wanted: Sequence[Content], opening: bytes
     ) -> None:
-        """One whole FETCH response. Raises KeyForgotten, ContentMissing, ContentCorrupt, Unavailable while
-        nothing has been said of it; Over."""
-        opened = await open_message(self._room.keys, message.head.mail_id, message.message, message.keys)
+        """One whole FETCH response; of a message that was erased, NIL. Raises ContentMissing, ContentCorrupt,
+        Unavailable while nothing has been said of it; Over."""
+        try:
+            opened = await open_message(self._room.keys, message.head.mail_id, message.message, message.keys)
+        except KeyForgotten:
+            session.send(opening + b"".join(content.label + NOTHING for content in wanted) + CLOSING)
+            return
         reading = OpenedMessage(self._room, opened)
         said = bytearray(opening)
         for content in wanted:

@@ -105,7 +105,7 @@ async def _outcome(session: Session, tagged: Tagged) -> Done:
     except MailboxRefused as refused:
         return Done(_sentence(str(refused)), _CODES[refused.why], "NO")
     except KeyForgotten:
-        return Done("It was erased", "EXPUNGEISSUED", "NO")
+        return Done("What it takes to open this was erased", kind="NO")
     except (Unavailable, Full, Conflict) as error:
         maillog.command_put_off(command=type(tagged.command).__name__, reason=str(error))
         return Done("This cannot be done now, try again later", "UNAVAILABLE", "NO")

@@ -13,6 +13,7 @@ from gateway.domain.changes import MessageFlagged
 from gateway.domain.events import Event
 from gateway.mail.summary import Envelope, EnvelopeAlone, PartSummary, Summary
 from gateway.mail.uids import Ranges, ranges_of, uids_text
+from gateway.ports import ContentCorrupt, ContentMissing
 from gateway.processes.imap.contents import Contents, structure_of
 from gateway.processes.imap.session import Done, Session, in_parts
 from gateway.processes.imap.view import View
@@ -157,6 +158,7 @@ async def _fetch_contents(session: Session, command: Fetch, renderer: FetchRende
         return
     await _record(session, command, uids)
     contents = Contents(session.room)
+    unreadable: ContentMissing | ContentCorrupt | None = None
     for part in in_slices(uids, CONTENTS_A_CALL):
         messages = {message.head.uid: message for message in await _messages(session, view, part)}
         numbered = list(view.selected.numbered([message.head for message in messages.values()]))
@@ -167,7 +169,12 @@ async def _fetch_contents(session: Session, command: Fetch, renderer: FetchRende
         openings = renderer.openings([number for number, _ in numbered], rows, summaries)
         await contents.read_ahead([messages[row.uid] for row in rows])
         for row, opening in zip(rows, openings, strict=True):
-            await contents.send(session, messages[row.uid], renderer.contents, opening)
+            try:
+                await contents.send(session, messages[row.uid], renderer.contents, opening)
+            except (ContentMissing, ContentCorrupt) as error:  # the others can be read all the same
+                unreadable = error
+    if unreadable is not None:
+        raise unreadable
 
 
 async def _record(session: Session, command: Fetch, uids: Ranges) -> None:

@@ -223,3 +223,12 @@ async def test_a_silent_store_does_not_hide_what_another_session_did_before_it(h
     await other.ok("STORE 2 +FLAGS.SILENT ($Later)")
     (told,) = (await one.ok("STORE 2 +FLAGS.SILENT (\\Flagged)")).of("FETCH")
     assert told.flags == {"\\Flagged", "$Later"}
+
+
+async def test_a_content_that_is_lost_keeps_no_other_from_being_read(home: Home) -> None:
+    one, _ = await filled(home)
+    lost = next(digest for digest, octets in home.contents.messages.items() if b"body 2" in octets)
+    del home.contents.messages[lost]
+    answer = await one.command("FETCH 1:3 (BODY.PEEK[])")
+    assert (answer.status, answer.code) == ("NO", "SERVERBUG")
+    assert [each.number for each in answer.of("FETCH")] == [1, 3]
