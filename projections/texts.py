@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from gateway.mail import headers
 from gateway.mail.collation import folded
 from gateway.mail.ids import AccountId
-from gateway.ports import Position
+from gateway.ports import START, Checkpoint, Position
 from projections.readmodel import Pool, Rows
 
 MARK: Final = "\x01"  # around fields
@@ -28,8 +28,9 @@ INSERT INTO texts.said SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]
 ON CONFLICT DO NOTHING
 """
 _ADVANCE: Final = """
-INSERT INTO texts.reached VALUES (true, $2)
-ON CONFLICT (one) DO UPDATE SET position = excluded.position WHERE reached.position = $1
+INSERT INTO texts.reached VALUES (true, $2, $3)
+ON CONFLICT (one) DO UPDATE SET position = excluded.position, digest = excluded.digest
+WHERE reached.position = $1
 """
 _ACCOUNTS: Final = """
 WITH RECURSIVE found AS (
@@ -112,11 +113,17 @@ async def reached(rows: Rows) -> Position:
     return Position(await rows.fetchval("SELECT position FROM texts.reached") or 0)
 
 
-async def add(pool: Pool, said: Collection[Said], *, after: Position, up_to: Position) -> bool:
+async def checkpoint(rows: Rows) -> Checkpoint:
+    """`reached`, and the digest of the event there."""
+    found = await rows.fetchrow("SELECT position, digest FROM texts.reached")
+    return Checkpoint(*found) if found else START
+
+
+async def add(pool: Pool, said: Collection[Said], *, after: Position, up_to: Checkpoint) -> bool:
     """False: somebody else has moved it on, or back; nothing was added."""
     async with pool.transaction() as rows:
         await rows.execute("SET LOCAL synchronous_commit = off")  # what a crash takes is added again
-        if await rows.execute(_ADVANCE, after, up_to) != "INSERT 0 1":
+        if await rows.execute(_ADVANCE, after, up_to.position, up_to.digest) != "INSERT 0 1":
             return False
         stored = [one._replace(header=_stored(one.header), body=_stored(one.body)) for one in said]
         if stored:
@@ -137,7 +144,7 @@ async def begin_again(pool: Pool) -> None:
     """Forget everything: the steward fills it from the beginning."""
     async with pool.transaction() as rows:
         await rows.execute("TRUNCATE texts.said")
-        await rows.execute("UPDATE texts.reached SET position = 0")
+        await rows.execute("UPDATE texts.reached SET position = 0, digest = ''")
 
 
 def _stored(text: str) -> str:

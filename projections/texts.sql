@@ -11,5 +11,6 @@ CREATE TABLE IF NOT EXISTS texts.said (
 -- Of everything up to here that could be read the text is there.
 CREATE TABLE IF NOT EXISTS texts.reached (
     one      boolean PRIMARY KEY DEFAULT true CHECK (one),
-    position bigint  NOT NULL
+    position bigint  NOT NULL,
+    digest   bytea   NOT NULL     -- of the event there: another log has other messages at these positions
 );

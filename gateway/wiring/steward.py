@@ -77,7 +77,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
                 name="see to trials",
             )
             # What it reads ahead is its own: others would take the room.
-            indexer = Indexer(pool, g.contents(pool, write_ahead, objects), g.keys)
+            indexer = Indexer(g.log, pool, g.contents(pool, write_ahead, objects), g.keys)
             group.create_task(indexing.run(indexer, g.clock, leases), name="index texts")
             group.create_task(retiring.run(pool, READ_MODELS, g.clock, leases), name="retire rows")
             group.create_task(forgetting.run(g.keys, g.clock, leases), name="forget secrets")

@@ -13,10 +13,12 @@ from typing import Final
 
 from gateway.domain.account import account_key_name
 from gateway.ports import (
+    Checkpoint,
     Clock,
     ContentCorrupt,
     ContentMissing,
     ContentStore,
+    EventLog,
     KeyForgotten,
     KeyStore,
     Leases,
@@ -44,9 +46,12 @@ CHARACTERS_MAX: Final = 8 * 1024 * 1024  # of texts added together, so that few 
 async def run(indexer: "Indexer", clock: Clock, leases: Leases) -> None:
     """Fill the rows and forget the erased while the lease is ours, until cancelled. Raises Deposed."""
     async with leases.hold(LEASE):
-        forget_at = clock.monotonic()
+        is_compared, forget_at = False, clock.monotonic()
         while True:
             try:
+                if not is_compared:
+                    await indexer.compare()
+                    is_compared = True
                 if clock.monotonic() >= forget_at:
                     await indexer.forget_erased()
                     forget_at = clock.monotonic() + FORGET_EVERY_S
@@ -60,11 +65,19 @@ async def run(indexer: "Indexer", clock: Clock, leases: Leases) -> None:
 class Indexer:
     """Goes through what has come in the order of the log; where it is stands in the rows."""
 
-    def __init__(self, pool: Pool, content: ContentStore, keys: KeyStore) -> None:
-        self._pool, self._content, self._keys = pool, content, keys
+    def __init__(self, log: EventLog, pool: Pool, content: ContentStore, keys: KeyStore) -> None:
+        self._log, self._pool, self._content, self._keys = log, pool, content, keys
+
+    async def compare(self) -> None:
+        """Begin again when the texts are of another log (one brought back from a backup has other messages at
+        the same positions); for who starts, as every role does when that may be. Raises Unavailable."""
+        async with self._pool.rows() as rows:
+            known = await texts.checkpoint(rows)
+        if known.position and await self._at(known.position) != known:
+            await texts.begin_again(self._pool)
 
     async def step(self) -> bool:
-        """Take in some more; False: nothing is left. Raises Unavailable."""
+        """Take in some more; False: there was nothing, or somebody else did. Raises Unavailable."""
         async with self._pool.rows() as rows:
             after = await texts.reached(rows)
             # Before that no slot of accounts can bring anything any more.
@@ -75,8 +88,8 @@ class Indexer:
         said, up_to = await self._read(found)
         if up_to is None:
             up_to = last if len(found) < ARRIVALS_MAX else found[-1].position
-        await texts.add(self._pool, said, after=after, up_to=up_to)
-        return True
+        checkpoint = await self._at(up_to)
+        return checkpoint is not None and await texts.add(self._pool, said, after=after, up_to=checkpoint)
 
     async def forget_erased(self) -> None:
         """Texts of accounts whose key is gone. Raises Unavailable."""
@@ -88,6 +101,13 @@ class Indexer:
             except KeyForgotten:
                 async with self._pool.rows() as rows:
                     await texts.forget(rows, account_id)
+
+    async def _at(self, position: Position) -> Checkpoint | None:
+        """None: the log is shorter."""
+        try:
+            return Checkpoint(position, (await self._log.read(position)).digest)
+        except IndexError:
+            return None
 
     async def _read(self, found: Sequence[Arrival]) -> tuple[list[Said], Position | None]:
         """What they say, and up to where it goes if that is not all of them."""

@@ -34,7 +34,7 @@ FIELDS = ["x-class", "from", "subject", "content-type", "received", "x.class", "
 
 async def index(home: Home) -> Indexer:
     """Everything that has come is in the rows."""
-    indexer = Indexer(home.pool, home.contents, home.keys)
+    indexer = Indexer(home.log, home.pool, home.contents, home.keys)
     while await indexer.step():
         pass
     return indexer
@@ -119,7 +119,7 @@ async def test_a_lost_content_is_passed_over_and_the_next_are_there(home: Home) 
 
 async def test_a_store_that_is_away_is_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     await filled(home)
-    indexer = Indexer(home.pool, home.contents, home.keys)
+    indexer = Indexer(home.log, home.pool, home.contents, home.keys)
 
     async def away(contents: list[Content]) -> None:
         raise Unavailable("s3", "no answer")
@@ -138,7 +138,7 @@ async def test_a_store_that_is_away_is_waited_for(home: Home, monkeypatch: pytes
 async def test_few_large_texts_are_added_in_parts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     await filled(home)
     monkeypatch.setattr(indexing, "CHARACTERS_MAX", 1)
-    indexer = Indexer(home.pool, home.contents, home.keys)
+    indexer = Indexer(home.log, home.pool, home.contents, home.keys)
     counts = []
     while await indexer.step():
         async with home.pool.rows() as rows:
@@ -150,10 +150,28 @@ async def test_who_was_overtaken_adds_nothing(home: Home) -> None:
     await filled(home)
     await index(home)
     async with home.pool.rows() as rows:
-        at = await texts.reached(rows)
+        at = await texts.checkpoint(rows)
     await texts.begin_again(home.pool)
-    said = [texts.Said(SUDA, at, texts.MARK, "an old text")]
-    assert not await texts.add(home.pool, said, after=at, up_to=at)
+    said = [texts.Said(SUDA, at.position, texts.MARK, "an old text")]
+    assert not await texts.add(home.pool, said, after=at.position, up_to=at)
     async with home.pool.rows() as rows:
         assert await texts.reached(rows) == 0
         assert await rows.fetchval("SELECT count(*) FROM texts.said") == 0
+
+
+@pytest.mark.parametrize("digest", [b"of another event", None])
+async def test_texts_of_another_log_are_forgotten(home: Home, digest: bytes | None) -> None:
+    suda = await filled(home)
+    indexer = await index(home)
+    await indexer.compare()
+    async with home.pool.rows() as rows:
+        assert await rows.fetchval("SELECT count(*) FROM texts.said") == 3
+        if digest is None:
+            await rows.execute("UPDATE texts.reached SET position = position + 1000")
+        else:
+            await rows.execute("UPDATE texts.reached SET digest = $1", digest)
+        await rows.execute("UPDATE texts.said SET body = 'of a message that is gone'")
+    await indexer.compare()
+    async with home.pool.rows() as rows:
+        assert await texts.reached(rows) == 0
+    assert found(await suda.ok("SEARCH BODY report")) == [3]
