@@ -1,7 +1,7 @@
 """What messages say, for searches: who has a text is asked of rows instead of reading messages.
 
 No projection: the rows come from contents, never count when a rebuild is compared, and may lack any message;
-what is not here is read by who looks for it (ADR 0025). Texts stand here as they are compared, so the answers
+what is not here is read by who looks for it (ADR 0026). Texts stand here as they are compared, so the answers
 are those that reading would give, to the character.
 """
 

@@ -1,5 +1,5 @@
 -- What messages say, for searches: no projection; filled from the content store and filled again from nothing
--- whenever it is dropped (ADR 0025).
+-- whenever it is dropped (ADR 0026).
 CREATE SCHEMA IF NOT EXISTS texts;
 CREATE TABLE IF NOT EXISTS texts.said (
     account_id text   NOT NULL,

@@ -1,7 +1,7 @@
 """Ways to look for a text in what messages say, as rows of PostgreSQL: `python -m tests.bench.search_index`.
 
 Each way holds the same folded texts of about 4 KB, Thai and English; each is asked for the messages of one
-account that contain a text. What wins is said in docs/adr/0025-search-index.md.
+account that contain a text. What wins is said in docs/adr/0026-search-index.md.
 """
 
 import argparse

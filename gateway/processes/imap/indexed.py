@@ -1,6 +1,6 @@
 """What rows say of the texts that a search is for, so that few messages or none have to be read.
 
-Source: ADR 0025; which texts are which key's: RFC 9051 §6.4.4.
+Source: ADR 0026; which texts are which key's: RFC 9051 §6.4.4.
 """
 
 from collections.abc import Callable, Mapping, Sequence

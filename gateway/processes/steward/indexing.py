@@ -4,7 +4,7 @@ account's key does.
 A message that can never be read (lost, damaged, erased) is passed over: a search that comes to it reads it
 itself, and tells. One that cannot be read just now is waited for.
 
-Source: ADR 0025.
+Source: ADR 0026.
 """
 
 import asyncio
