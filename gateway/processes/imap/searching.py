@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from gateway.mail import headers
-from gateway.mail.summary import Envelope, EnvelopeAlone, Summary
+from gateway.mail.summary import Envelope, EnvelopeAlone
 from gateway.mail.uids import Ranges, ranges_of, uids_text
 from gateway.processes.imap.fetching import SUMMARIES_A_CALL, in_slices
 from gateway.processes.imap.indexed import Indexed
@@ -23,14 +23,13 @@ from gateway.protocols.imap import responses, threads
 from gateway.protocols.imap.commands import Returns, Search, Sort, Thread
 from gateway.protocols.imap.fetching import ROWS_A_CALL
 from gateway.protocols.imap.search_keys import Key, ModifiedSince, each_key
-from gateway.protocols.imap.searching import Context, Known, Need
+from gateway.protocols.imap.searching import Context, Known
 from gateway.protocols.imap.searching import Search as Looking
 from gateway.protocols.imap.sequence_set import NUMBER_MAX
 from gateway.protocols.imap.sorting import Sortable, in_order, needs_envelope, sent_or_arrived
 from gateway.protocols.imap.threads import Threadable, by_algorithm, message_ids
-from projections.mailbox.query import Line, MessageRow, lines, read_messages
+from projections.mailbox.query import Line, MessageRow, lines, read_messages, summarised_lines
 
-_summary: Final = msgspec.json.Decoder(Summary)
 _envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
 
 
@@ -61,7 +60,7 @@ async def search(session: Session, command: Search) -> Done:
 
 async def sort(session: Session, command: Sort) -> Done:
     found = await find(session, command.key)
-    envelopes = {}
+    envelopes: dict[int, Envelope] = {}
     if needs_envelope(command.criteria):
         envelopes = await _envelopes(session, found)
     ordered = in_order([Sortable(one.row, envelopes.get(one.row.uid)) for one in found], command.criteria)
@@ -137,32 +136,32 @@ async def _ask_further(
 
 
 async def _look_closer(session: Session, looking: Looking, unsure: Sequence[Line]) -> frozenset[int]:
-    """Which of them it is, by what rows do not say."""
-    chosen = set()
-    by_uid = {row.uid: row for row in unsure}
-    for part in in_slices(ranges_of(by_uid), SUMMARIES_A_CALL):
+    """Which of them it is, by their envelopes, and by reading those whose envelopes do not tell either."""
+    view, chosen, left = session.selected, set[int](), dict[int, Line]()
+    for part in in_slices(ranges_of(row.uid for row in unsure), ROWS_A_CALL):
+        async with session.room.pool.rows() as rows:
+            shown = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
+        for row in shown:
+            if not row.summary:
+                continue  # it was erased: nobody finds its words
+            verdict = looking.verdict(row, Known(_envelope.decode(row.summary)))
+            if verdict is None:
+                left[row.uid] = row
+            elif verdict:
+                chosen.add(row.uid)
+    for part in in_slices(ranges_of(left), SUMMARIES_A_CALL):
         messages = await _messages(session, part)
-        await session.room.content.read_ahead(
-            [one.message.content for one in messages] if looking.need >= Need.HEADER else []
-        )
-        for message in messages:
-            if await _is_sought(session, looking, by_uid[message.head.uid], message):
-                chosen.add(message.head.uid)
+        await session.room.content.read_ahead([one.message.content for one in messages])
+        chosen |= {one.uid for one in messages if await _is_sought(session, looking, left[one.uid], one)}
     return frozenset(chosen)
 
 
 async def _is_sought(session: Session, looking: Looking, row: Line, message: MessageRow) -> bool:
-    if not message.summary:
-        return False  # it was erased: nobody finds its words
-    known = Known(summary=_summary.decode(message.summary))
-    verdict = looking.verdict(row, known)
-    if verdict is not None:
-        return verdict
-    looked = await _looked(session, message)
-    known = Known(known.summary, await looked.header())
+    looked, summary = await _looked(session, message), _envelope.decode(message.summary)
+    known = Known(summary, await looked.header())
     verdict = looking.verdict(row, known)
     if verdict is None:
-        known = Known(known.summary, known.header, await looked.text())
+        known = Known(summary, known.header, await looked.text())
         verdict = looking.verdict(row, known)
     assert verdict is not None, "all is known"
     return verdict
@@ -183,11 +182,12 @@ async def _messages(session: Session, uids: Ranges) -> list[MessageRow]:
 
 async def _envelopes(session: Session, found: Sequence[Found]) -> dict[int, Envelope]:
     """By UID; those of erased messages are not there."""
-    envelopes = {}
+    envelopes: dict[int, Envelope] = {}
     for part in in_slices(ranges_of(one.row.uid for one in found), SUMMARIES_A_CALL):
-        for message in await _messages(session, part):
-            if message.summary:
-                envelopes[message.head.uid] = _envelope.decode(message.summary).envelope
+        async with session.room.pool.rows() as rows:
+            view = session.selected
+            shown = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
+        envelopes |= {row.uid: _envelope.decode(row.summary).envelope for row in shown if row.summary}
     return envelopes
 
 
