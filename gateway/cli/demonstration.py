@@ -52,7 +52,7 @@ def _passwords(file: Path) -> dict[str, str]:
     if file.exists():
         kept: dict[str, str] = json.loads(file.read_bytes())
         return kept
-    # Hexadecimal: a password that begins with "-" is an option to programs that take it on their command line.
+    # Hexadecimal: one that begins with "-" is an option to programs that take it on their command line.
     made = {address: secrets.token_hex(8) for address in ACCOUNTS}
     write_secret(file, json.dumps(made).encode())
     return made
