@@ -69,6 +69,11 @@ class MailboxRow:
     closed_at: Position | None  # None: it is there
 
 
+def _column(place: int) -> Any:
+    """A column of a driver's record, as an attribute."""
+    return property(itemgetter(place))
+
+
 class Line(asyncpg.Record):
     """A UID of a mailbox, as the driver has it: nothing is copied, there may be a hundred thousand.
 
@@ -76,20 +81,20 @@ class Line(asyncpg.Record):
     is_expunged: a tombstone, of which a session may not know yet.
     """
 
-    uid: int = property(itemgetter(0))  # type: ignore[assignment]
-    modseq: int = property(itemgetter(1))  # type: ignore[assignment]
-    flags: str = property(itemgetter(2))  # type: ignore[assignment]
-    octets: int = property(itemgetter(3))  # type: ignore[assignment]
-    internal_date: datetime = property(itemgetter(4))  # type: ignore[assignment]
-    saved_at: datetime = property(itemgetter(5))  # type: ignore[assignment]
-    origin: Position = property(itemgetter(6))  # type: ignore[assignment]
-    is_expunged: bool = property(itemgetter(7))  # type: ignore[assignment]
+    uid: int = _column(0)
+    modseq: int = _column(1)
+    flags: str = _column(2)
+    octets: int = _column(3)
+    internal_date: datetime = _column(4)
+    saved_at: datetime = _column(5)
+    origin: Position = _column(6)
+    is_expunged: bool = _column(7)
 
 
 class SummarisedLine(Line):
     """summary: JSON of a Summary; b"" when the key is gone."""
 
-    summary: bytes = property(itemgetter(8))  # type: ignore[assignment]
+    summary: bytes = _column(8)
 
 
 class Change(NamedTuple):

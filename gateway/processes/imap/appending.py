@@ -4,6 +4,7 @@ Source: RFC 9051 §6.3.12; RFC 3502 (MULTIAPPEND: all or none), RFC 4315 (APPEND
 RFC 7889 (APPENDLIMIT).
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final
@@ -13,16 +14,16 @@ from gateway.domain.events import Event, Fact
 from gateway.mail.ids import MailboxId
 from gateway.mail.mime import Part, StructureScanner
 from gateway.mail.uids import Ranges, count_uids, ranges_of, uids_text
-from gateway.ports import Spooled
+from gateway.ports import Position, Spooled, Unavailable
 from gateway.processes.appending import Appended
 from gateway.processes.imap.altering import check_room
 from gateway.processes.imap.catenating import catenate
 from gateway.processes.imap.session import Done, Session
-from gateway.processes.storing import Octets
+from gateway.processes.storing import INLINE_OCTETS_MAX, Octets
 from gateway.protocols.imap import framer, responses
 from gateway.protocols.imap.commands import Append, AppendMessage, Catenated, Replace
 from gateway.protocols.imap.errors import CannotObey
-from projections.mailbox.query import outcome_of
+from projections.mailbox.query import Outcome, outcome_of
 
 # All of them are one group of the log, of at most 1 MB (architecture §4, Lanes); a summary has 8 KiB.
 MESSAGES_MAX: Final = 60
@@ -69,7 +70,7 @@ async def _taken(session: Session, mailbox_id: MailboxId, messages: Sequence[App
                 agency_id=session.person.agency_id,
                 mailbox_id=mailbox_id,
                 octets=octets,
-                tree=_scanned(octets),
+                tree=await _structure(octets),
                 internal_date=message.internal_date or stamp.at,
                 flags=message.flags,
             )
@@ -85,15 +86,9 @@ async def _stored(
     events = [fact.event for fact in facts if fact.subject == history]
     beside = [fact for fact in facts if fact.subject != history]
     positions = await session.room.changing.append(session.account_id, [*events, *also], *beside)
-    if not await session.reaches(positions[-1]):
+    outcomes = await _outcomes(session, positions[: len(events)], positions[-1])
+    if not outcomes:
         return Done(f"{name} completed, and not shown yet")
-    async with session.room.pool.snapshot() as rows:
-        if session.view is not None:
-            await session.view.refresh(rows)
-        found = [
-            await outcome_of(rows, session.account_id, position) for position in positions[: len(events)]
-        ]
-    outcomes = [outcome for outcome in found if outcome is not None]
     if any(outcome.to_mailbox_id != mailbox_id for outcome in outcomes):
         return Done(f"{name} completed, into INBOX: the mailbox is gone")
     uids: Ranges = ranges_of(
@@ -104,6 +99,20 @@ async def _stored(
         session.send(responses.ok("Replaced", code))
         return Done(f"{name} completed")
     return Done(f"{name} completed", code)
+
+
+async def _outcomes(session: Session, positions: Sequence[Position], last: Position) -> list[Outcome]:
+    """What came of the messages; none: nobody can say now. last: of the group."""
+    if not await session.reaches(last):
+        return []
+    try:
+        async with session.room.pool.snapshot() as rows:
+            if session.view is not None:
+                await session.view.refresh(rows)
+            found = [await outcome_of(rows, session.account_id, position) for position in positions]
+    except Unavailable:
+        return []
+    return [outcome for outcome in found if outcome is not None]
 
 
 async def _octets(session: Session, message: AppendMessage, made: ExitStack) -> Spooled:
@@ -118,6 +127,13 @@ async def _octets(session: Session, message: AppendMessage, made: ExitStack) -> 
             made.callback(spool.close)
             await catenate(session, parts, spool)
             return spool
+
+
+async def _structure(octets: Spooled) -> Part:
+    """Raises as `_scanned`."""
+    if octets.octets <= INLINE_OCTETS_MAX:
+        return _scanned(octets)
+    return await asyncio.to_thread(_scanned, octets)
 
 
 def _scanned(octets: Spooled) -> Part:

@@ -23,7 +23,7 @@ from gateway.processes.listening.wire import Over
 from gateway.processes.presenting import Opened, open_message, scanned
 from gateway.protocols.imap.attributes import Binary, BinarySize, BodySection, Partial, Path, Preview
 from gateway.protocols.imap.errors import CannotObey
-from gateway.protocols.imap.fetching import CLOSING, Content
+from gateway.protocols.imap.fetching import CLOSING, Content, ContentAttribute
 from gateway.protocols.imap.rendering import literal, quoted
 from gateway.protocols.imap.sections import Layout, filter_fields, find_part, locate, partial
 from projections.mailbox.query import MessageRow
@@ -56,35 +56,47 @@ class Contents:
         except KeyForgotten:
             session.send(opening + b"".join(content.label + NOTHING for content in wanted) + CLOSING)
             return
-        reading = OpenedMessage(self._room, opened)
         said = bytearray(opening)
-        for content in wanted:
-            said += content.label
-            match content.attribute:
-                case BodySection() as section if (large := await reading.large(section)) is not None:
+        has_begun = False
+        try:
+            reading = OpenedMessage(self._room, opened)
+            for content in wanted:
+                said += content.label
+                if isinstance(content.attribute, BodySection) and (
+                    large := await reading.large(content.attribute)
+                ):
                     session.send(bytes(said) + b"{%d}\r\n" % large.octets)
                     said.clear()
+                    has_begun = True
                     await self._stream(session, reading, large)
-                case BodySection() as section:
-                    said += await reading.section(section)
-                case Binary() as binary:
-                    said += await reading.binary(binary)
-                case BinarySize(path):
-                    said += await reading.binary_size(path)
-                case Preview():
-                    said += await reading.preview(is_utf8=session.is_utf8)
-                case _:
-                    assert_never(content.attribute)
+                else:
+                    said += await _gathered(session, reading, content.attribute)
+        except (ContentMissing, ContentCorrupt, Unavailable, CannotObey) as error:
+            if has_begun:  # half a response: nothing but the end can follow
+                raise Over("failed", f"a content broke off: {error}") from error
+            raise
         session.send(bytes(said) + CLOSING)
         await session.keep_pace()
 
     async def _stream(self, session: Session, reading: "OpenedMessage", place: Range) -> None:
-        try:
-            async for piece in reading.octets(place):
-                session.send(piece)
-                await session.flush()
-        except (ContentMissing, ContentCorrupt, Unavailable) as error:
-            raise Over("failed", f"a content broke off: {error}") from error
+        async for piece in reading.octets(place):
+            session.send(piece)
+            await session.flush()
+
+
+async def _gathered(session: Session, reading: "OpenedMessage", wanted: ContentAttribute) -> bytes:
+    """As it stands in the response."""
+    match wanted:
+        case BodySection():
+            return await reading.section(wanted)
+        case Binary():
+            return await reading.binary(wanted)
+        case BinarySize(path):
+            return await reading.binary_size(path)
+        case Preview():
+            return await reading.preview(is_utf8=session.is_utf8)
+        case _:
+            assert_never(wanted)
 
 
 class OpenedMessage:

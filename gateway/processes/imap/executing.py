@@ -79,7 +79,7 @@ _CODES: Final[Mapping[Why, str]] = {
 
 async def execute(session: Session, tagged: Tagged) -> None:
     """Obey a command and say how it ended. Raises Over, Deposed."""
-    command, session.tag = tagged.command, tagged.tag
+    command, session.tag, session.is_in_log = tagged.command, tagged.tag, False
     if session.state not in command.states:
         session.send(
             responses.status(tagged.tag, "BAD", "This command has no place here: select a mailbox first")
@@ -107,6 +107,9 @@ async def _outcome(session: Session, tagged: Tagged) -> Done:
     except KeyForgotten:
         return Done("What it takes to open this was erased", kind="NO")
     except (Unavailable, Full, Conflict) as error:
+        # Of a FETCH that somebody reads is in the log, and \Seen: the rest can be asked again.
+        if session.is_in_log and not isinstance(tagged.command, commands.Fetch):
+            session.leave_untold()
         maillog.command_put_off(command=type(tagged.command).__name__, reason=str(error))
         return Done("This cannot be done now, try again later", "UNAVAILABLE", "NO")
     except (ContentMissing, ContentCorrupt) as error:

@@ -181,15 +181,14 @@ async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
     """That these are read, and that they are \\Seen by that: both in the log before an octet leaves."""
     view = session.selected
     is_peek = view.is_read_only or not sets_seen(command.attributes)
-    parts = in_parts(uids)
-    events: list[Event] = [
+    read: list[Event] = [
         await session.room.reading.event(
             view.account_id, view.mailbox_id, part, session.reader, session.stamp(), is_peek=is_peek
         )
-        for part in parts
+        for part in in_parts(uids)
     ]
     if is_peek:
-        await session.room.changing.append(view.account_id, events)
+        await session.append(read)
         return
     async with session.room.pool.rows() as rows:
         unseen = [
@@ -197,7 +196,7 @@ async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
             for line in await lines(rows, view.account_id, view.mailbox_id, uids)
             if not line.is_expunged and "\\Seen" not in line.flags
         ]
-    events += [
+    seen = [
         MessageFlagged(
             **session.stamp().fields(),
             account_id=view.account_id,
@@ -208,4 +207,4 @@ async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
         )
         for part in in_parts(ranges_of(unseen))
     ]
-    await session.change(events)
+    await session.change([*read, *seen])

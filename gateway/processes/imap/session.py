@@ -6,12 +6,12 @@ its tagged response, as far as RFC 9051 §7.5.1 allows it then.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn, Self
 
 from gateway.domain.changes import RANGES_MAX
-from gateway.domain.events import Actor, Event, Fact, Stamp
+from gateway.domain.events import Actor, Event, Stamp
 from gateway.domain.open_tree import SEPARATOR
 from gateway.mail.ids import AccountId
 from gateway.mail.uids import Ranges
@@ -30,6 +30,8 @@ from projections.readmodel import Rows
 NEWS_EVERY_S: Final = 1.0  # hints may be lost: rows are looked at again after that at the latest
 ROWS_PATIENCE_S: Final = 60.0  # architecture §2
 GATHERED_OCTETS_MAX: Final = 64 * 1024
+ROWS_AGAIN_S: Final = 1.0  # while the server of the rows is away
+EVENTS_A_GROUP: Final = 4  # of RANGES_MAX ranges: half of the 1 MB of a group (architecture §4, Lanes)
 PROGRESS_EVERY_S: Final = 10.0  # RFC 9585: a client that hears something does not give up
 
 
@@ -60,6 +62,7 @@ class Session:
         self.enabled: set[str] = set()
         self.view: View | None = None
         self.tag = ""  # of the command under way
+        self.is_in_log = False  # what that command asked for: it is never refused any more
         self.knows_quota = False  # it was told, if the account is nearly full
         self._said: list[bytes] = []  # gathered: each write is a record of TLS and a call of the kernel
         self._said_octets = 0
@@ -129,8 +132,10 @@ class Session:
             self._said.clear()
             self._said_octets = 0
 
-    def leave(self, text: str) -> NoReturn:
-        """The last words; the connection ends."""
+    def leave_untold(self) -> NoReturn:
+        """The last words, and the connection ends: what was asked is in the log, so NO would be a lie, and
+        nobody can say now what came of it (architecture §2)."""
+        text = "The change is stored, but its outcome is not known yet: look again later"
         self.send(responses.status(UNTAGGED, "BYE", text, "UNAVAILABLE"))
         self._write()
         raise Over("failed", text, is_told=True)
@@ -163,11 +168,23 @@ class Session:
 
     # --- changing ---------------------------------------------------------------------------------------
 
-    async def change(self, events: Sequence[Event], *beside: Fact) -> list[Change]:
+    async def append(self, events: Sequence[Event]) -> list[Position]:
+        """Put them in the log, so many at a time as a group takes; durable when this returns.
+
+        Raises Unavailable, Full: then the first of them may be in the log (`is_in_log`).
+        """
+        positions: list[Position] = []
+        for start in range(0, len(events), EVENTS_A_GROUP):
+            some = events[start : start + EVENTS_A_GROUP]
+            positions += await self.room.changing.append(self.account_id, some)
+            self.is_in_log = True
+        return positions
+
+    async def change(self, events: Sequence[Event]) -> list[Change]:
         """Append changes, wait for the rows, and give what came of each. Leaves when they do not follow."""
-        if not events:
+        positions = await self.append(events)
+        if not positions:
             return []
-        positions = await self.room.changing.append(self.account_id, events, *beside)
         await self.reach(positions[-1])
         async with self.room.pool.snapshot() as rows:
             if self.view is not None:
@@ -179,20 +196,26 @@ class Session:
     async def reach(self, position: Position) -> None:
         """Wait until the rows are there; tells the client every ten seconds that it goes on."""
         if not await self.reaches(position):
-            self.leave("The change is stored, but its outcome is not known yet: look again later")
+            self.leave_untold()
 
     async def reaches(self, position: Position) -> bool:
-        """False when the rows did not get there in a minute."""
-        began = self.room.clock.monotonic()
-        while self.room.clock.monotonic() - began < ROWS_PATIENCE_S:
-            with suppress(Unavailable):
+        """False when the rows did not get there in a minute. position: of what was appended, if anything."""
+        self.is_in_log |= position > 0
+        clock = self.room.clock
+        began = told_at = clock.monotonic()
+        while clock.monotonic() - began < ROWS_PATIENCE_S:
+            try:
                 if await self.room.changing.await_rows(
                     self.account_id, position, PROGRESS_EVERY_S, self.hint
                 ):
                     self.hint.set()  # what else it has told of is not looked at yet
                     return True
-            self.send(responses.ok("Still working", "INPROGRESS"))
-            await self.flush()
+            except Unavailable:
+                await clock.sleep(ROWS_AGAIN_S)
+            if clock.monotonic() - told_at >= PROGRESS_EVERY_S:
+                told_at = clock.monotonic()
+                self.send(responses.ok("Still working", "INPROGRESS"))
+                await self.flush()
         return False
 
     # --- news -----------------------------------------------------------------------------------------

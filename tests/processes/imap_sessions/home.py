@@ -59,9 +59,17 @@ class Paper:
 
     def __init__(self) -> None:
         self.said = b""
+        self._news = asyncio.Event()
 
     def write(self, octets: bytes) -> None:
         self.said += octets
+        self._news.set()
+
+    async def hears(self, octets: bytes) -> None:
+        """Wait until that was said."""
+        while octets not in self.said:
+            self._news.clear()
+            await self._news.wait()
 
     async def flush(self) -> None:
         await asyncio.sleep(0)
