@@ -1,4 +1,4 @@
-"""Servers that go away at the worst moment: what is in the log is not refused, no response stays half of one."""
+"""Servers that go away at the worst moment: what is in the log is not refused, no response ends halfway."""
 
 import asyncio
 from collections.abc import AsyncIterator
