@@ -22,6 +22,8 @@ STRANGERS_LINE_OCTETS_MAX: Final = 16 * 1024
 STRANGERS_LITERAL_OCTETS_MAX: Final = 4 * 1024
 # Sets of messages of a client that has been away are long. Precedent: Dovecot imap_max_line_length 64 KB.
 LINE_OCTETS_MAX: Final = 256 * 1024
+# Commands in a row that were none, or too large. Precedent: BAD_COMMANDS_MAX before sign-in.
+REFUSED_MAX: Final = 20
 
 
 class Incoming:
@@ -32,6 +34,7 @@ class Incoming:
         self._framer = Framer(STRANGERS_LINE_OCTETS_MAX, STRANGERS_LITERAL_OCTETS_MAX)
         self.spools: list[Spool] = []
         self._is_given = False  # the command they belong to
+        self._refused = 0  # since the last command
         self.failure: Unavailable | None = None  # why a literal of that command is not there
 
     def trust(self, literal_octets_max: int) -> None:
@@ -57,7 +60,7 @@ class Incoming:
                 case None:
                     self._framer.feed(await self._wire.read(within_s))
                 case Lines():
-                    self._is_given = True
+                    self._is_given, self._refused = True, 0
                     return got
                 case Continue():
                     self._wire.write(responses.CONTINUE)
@@ -70,8 +73,10 @@ class Incoming:
                 case Refused(response, is_fatal):
                     self.forget()
                     self._wire.write(response)
-                    if is_fatal:
+                    self._refused += 1
+                    if is_fatal or self._refused > REFUSED_MAX:
                         raise Over("protocol", "the client sends no commands", is_told=True)
+                    await self._wire.flush()  # who does not read what is said is not read on
                 case _:
                     assert_never(got)
 

@@ -21,6 +21,9 @@ from gateway.protocols.imap.errors import UNTAGGED
 HELD_OCTETS_MAX: Final = 64 * 1024
 # Of one command; MULTIAPPEND and CATENATE have the most. Precedent: Dovecot has none.
 LITERALS_MAX: Final = 1_000
+# Of one command, on the disk of whoever serves it. MULTIAPPEND has the most: RFC 3502 says nothing of a limit.
+SPOOLED_MAX: Final = 64
+SPOOLED_OCTETS_MAX: Final = 256 * 1024 * 1024
 # RFC 7888 §4: a literal that nobody waited with is read and dropped, or the connection ends.
 DROPPED_OCTETS_MAX: Final = 256 * 1024 * 1024
 
@@ -137,7 +140,7 @@ class Framer:
     def _begin(self) -> None:
         """Between two commands."""
         self._parts: list[Part] = []
-        self._line_octets = self._held_octets = self._spooled = 0
+        self._line_octets = self._held_octets = self._spooled = self._spooled_octets = 0
         self._awaited: int | None = None  # octets of the literal that is read; None: a line is
         self._literal: bytearray | None = None  # None: it is spooled
         self._is_binary = False
@@ -195,6 +198,8 @@ class Framer:
         if self._is_of_messages:
             if octets > self._literal_octets_max:
                 return self._no("NO [TOOBIG]", f"A message has at most {self._literal_octets_max} octets")
+            if self._spooled >= SPOOLED_MAX or self._spooled_octets + octets > SPOOLED_OCTETS_MAX:
+                return self._no("NO [LIMIT]", "Too many large messages in one command")
         elif self._held_octets + octets > min(HELD_OCTETS_MAX, self._literal_octets_max):
             return self._no("BAD [TOOBIG]", "Literal too large for this command")
         return None
@@ -213,6 +218,7 @@ class Framer:
         if self._is_of_messages and self._held_octets + octets > HELD_OCTETS_MAX:
             self._parts.append(Spooled(self._spooled, octets, self._is_binary))
             self._spooled += 1
+            self._spooled_octets += octets
             self._literal = None
             self._due.append(LiteralBegins(octets))
         else:

@@ -148,6 +148,16 @@ async def test_a_client_that_talks_nonsense_is_sent_away(world: ImapWorld) -> No
     assert event.limit == "bad_commands_max"
 
 
+async def test_a_client_whose_lines_are_none_is_sent_away(world: ImapWorld) -> None:
+    """What is refused as no command at all is counted too, and never piles up unread."""
+    async with await world.client() as client:
+        client.writer.write(b"a\n" * 1_000)
+        said = await client.rest()
+    assert said.count(b" BAD ") <= 22
+    (event,) = await world.ended()
+    assert event.ended == "protocol"
+
+
 async def test_an_endless_line_ends_the_connection(world: ImapWorld) -> None:
     async with await world.client() as client:
         client.writer.write(b"a LOGIN " + b"x" * 100_000)
