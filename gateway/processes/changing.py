@@ -20,6 +20,7 @@ from projections.readmodel import Pool
 
 BEHIND_MAX_S: Final = 5.0  # architecture §2
 LOOK_EVERY_S: Final = 1.0
+EVENTS_A_GROUP: Final = 4  # of RANGES_MAX ranges: half of the 1 MB of a group (architecture §4, Lanes)
 
 
 class Changing:
@@ -46,6 +47,21 @@ class Changing:
         also when the rows are too far behind; Deposed.
         """
         await self._check_rows(account_id)
+        return await self._put(account_id, events, beside)
+
+    async def record(self, account_id: AccountId, events: Sequence[Event]) -> Sequence[Position]:
+        """What somebody does and waits for no outcome of: reading, wherever the rows are.
+
+        Raises as `append`; then the first of many events may be in the log.
+        """
+        positions: list[Position] = []
+        for start in range(0, len(events), EVENTS_A_GROUP):
+            positions += await self._put(account_id, events[start : start + EVENTS_A_GROUP])
+        return positions
+
+    async def _put(
+        self, account_id: AccountId, events: Sequence[Event], beside: Sequence[Fact] = ()
+    ) -> Sequence[Position]:
         history = box_history(account_id)
         last = await self._lane.append([*beside, *(Fact(history, event) for event in events)])
         return [Position(last - len(events) + nth) for nth in range(1, len(events) + 1)]

@@ -107,8 +107,7 @@ async def _outcome(session: Session, tagged: Tagged) -> Done:
     except KeyForgotten:
         return Done("What it takes to open this was erased", kind="NO")
     except (Unavailable, Full, Conflict) as error:
-        # Of a FETCH that somebody reads is in the log, and \Seen: the rest can be asked again.
-        if session.is_in_log and not isinstance(tagged.command, commands.Fetch):
+        if session.is_in_log:
             session.leave_untold()
         maillog.command_put_off(command=type(tagged.command).__name__, reason=str(error))
         return Done("This cannot be done now, try again later", "UNAVAILABLE", "NO")

@@ -5,6 +5,7 @@ architecture §2 (message.read is durable before the first octet of content leav
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.domain.changes import MessageFlagged
 from gateway.domain.events import Event
 from gateway.mail.summary import Envelope, EnvelopeAlone, PartSummary, Summary
 from gateway.mail.uids import Ranges, ranges_of, uids_text
-from gateway.ports import ContentCorrupt, ContentMissing
+from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes.imap.contents import Contents, structure_of
 from gateway.processes.imap.session import Done, Session, in_parts
 from gateway.processes.imap.view import View
@@ -35,6 +36,7 @@ from projections.mailbox.query import (
 
 SUMMARIES_A_CALL: Final = 500
 CONTENTS_A_CALL: Final = 50
+SEEN_S: Final = 5.0  # a message is read all the same when the rows are behind
 
 _summary: Final = msgspec.json.Decoder(Summary)
 _envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
@@ -187,16 +189,22 @@ async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
         )
         for part in in_parts(uids)
     ]
-    if is_peek:
-        await session.append(read)
-        return
-    async with session.room.pool.rows() as rows:
-        unseen = [
-            line.uid
-            for line in await lines(rows, view.account_id, view.mailbox_id, uids)
-            if not line.is_expunged and "\\Seen" not in line.flags
-        ]
-    seen = [
+    seen = [] if is_peek else await _seen(session, view, uids)
+    positions = await session.room.changing.record(view.account_id, [*read, *seen])
+    if seen:  # to be told with what is fetched, unless the rows take their time
+        with suppress(Unavailable):
+            await session.room.changing.await_rows(view.account_id, positions[-1], SEEN_S, session.hint)
+        session.hint.set()  # its news are not told yet
+
+
+async def _seen(session: Session, view: View, uids: Ranges) -> list[MessageFlagged]:
+    """Of those that are not \\Seen yet."""
+    unseen: list[int] = []
+    for part in in_slices(uids, ROWS_A_CALL):
+        async with session.room.pool.rows() as rows:
+            shown = await lines(rows, view.account_id, view.mailbox_id, part)
+        unseen += [line.uid for line in shown if not line.is_expunged and "\\Seen" not in line.flags]
+    return [
         MessageFlagged(
             **session.stamp().fields(),
             account_id=view.account_id,
@@ -207,4 +215,3 @@ async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
         )
         for part in in_parts(ranges_of(unseen))
     ]
-    await session.change([*read, *seen])

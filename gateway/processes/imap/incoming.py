@@ -7,6 +7,7 @@ from gateway.ports import Spool, Unavailable
 from gateway.processes import maillog
 from gateway.processes.listening.wire import Over, Wire
 from gateway.protocols.imap import responses
+from gateway.protocols.imap.errors import UNTAGGED
 from gateway.protocols.imap.framer import (
     Continue,
     Framer,
@@ -74,6 +75,8 @@ class Incoming:
                     self.forget()
                     self._wire.write(response)
                     self._refused += 1
+                    if not is_fatal and self._refused > REFUSED_MAX:
+                        self._wire.write(responses.status(UNTAGGED, "BYE", "Too many bad commands"))
                     if is_fatal or self._refused > REFUSED_MAX:
                         raise Over("protocol", "the client sends no commands", is_told=True)
                     await self._wire.flush()  # who does not read what is said is not read on

@@ -16,6 +16,7 @@ from gateway.domain.open_tree import SEPARATOR
 from gateway.mail.ids import AccountId
 from gateway.mail.uids import Ranges
 from gateway.ports import Position, Spool, Unavailable
+from gateway.processes.changing import EVENTS_A_GROUP
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.view import View, told
 from gateway.processes.listening.wire import Over, Wire
@@ -31,7 +32,6 @@ NEWS_EVERY_S: Final = 1.0  # hints may be lost: rows are looked at again after t
 ROWS_PATIENCE_S: Final = 60.0  # architecture §2
 GATHERED_OCTETS_MAX: Final = 64 * 1024
 ROWS_AGAIN_S: Final = 1.0  # while the server of the rows is away
-EVENTS_A_GROUP: Final = 4  # of RANGES_MAX ranges: half of the 1 MB of a group (architecture §4, Lanes)
 PROGRESS_EVERY_S: Final = 10.0  # RFC 9585: a client that hears something does not give up
 
 
@@ -168,21 +168,16 @@ class Session:
 
     # --- changing ---------------------------------------------------------------------------------------
 
-    async def append(self, events: Sequence[Event]) -> list[Position]:
-        """Put them in the log, so many at a time as a group takes; durable when this returns.
+    async def change(self, events: Sequence[Event]) -> list[Change]:
+        """Append changes, wait for the rows, and give what came of each. Leaves when they do not follow.
 
-        Raises Unavailable, Full: then the first of them may be in the log (`is_in_log`).
+        Raises Unavailable, Full.
         """
         positions: list[Position] = []
         for start in range(0, len(events), EVENTS_A_GROUP):
             some = events[start : start + EVENTS_A_GROUP]
             positions += await self.room.changing.append(self.account_id, some)
             self.is_in_log = True
-        return positions
-
-    async def change(self, events: Sequence[Event]) -> list[Change]:
-        """Append changes, wait for the rows, and give what came of each. Leaves when they do not follow."""
-        positions = await self.append(events)
         if not positions:
             return []
         await self.reach(positions[-1])

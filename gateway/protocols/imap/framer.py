@@ -21,7 +21,7 @@ from gateway.protocols.imap.errors import UNTAGGED
 HELD_OCTETS_MAX: Final = 64 * 1024
 # Of one command; MULTIAPPEND and CATENATE have the most. Precedent: Dovecot has none.
 LITERALS_MAX: Final = 1_000
-# Of one command, on the disk of whoever serves it. MULTIAPPEND has the most: RFC 3502 says nothing of a limit.
+# Of one command, on the disk of who serves it. RFC 3502 (MULTIAPPEND) says nothing of a limit.
 SPOOLED_MAX: Final = 64
 SPOOLED_OCTETS_MAX: Final = 256 * 1024 * 1024
 # RFC 7888 §4: a literal that nobody waited with is read and dropped, or the connection ends.

@@ -142,3 +142,17 @@ async def test_a_response_that_broke_off_ends_the_connection(
     with pytest.raises(Over):
         await one.command("FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT])")
     assert b" NO " not in one.paper.said
+
+
+async def test_a_message_is_read_while_the_rows_are_behind(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = await opened(home)
+
+    async def behind(account_id: object) -> None:
+        raise Unavailable("projector", "behind")
+
+    monkeypatch.setattr(home.room.changing, "_check_rows", behind)
+    assert (await one.command("STORE 1 +FLAGS (\\Flagged)")).code == "UNAVAILABLE"
+    (fetched, *_) = (await one.ok("FETCH 1 (BODY[])")).of("FETCH")
+    assert fetched.items["BODY[]"] == MESSAGE
