@@ -219,6 +219,17 @@ async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> S
     return found
 
 
+async def sizes_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> list[tuple[int, int]]:
+    """UIDs and presented octets of what is there, by UID."""
+    found = await rows.fetch(
+        f"""SELECT uid, octets FROM {_SCHEMA}.message
+        WHERE box = {_BOX} AND expunged_at IS NULL ORDER BY uid""",
+        account_id,
+        mailbox_id,
+    )
+    return [(uid, octets) for uid, octets in found]
+
+
 async def opened_mailbox(
     rows: Rows, account_id: AccountId, mailbox_id: MailboxId
 ) -> tuple[MailboxRow, Sequence[int]] | None:

@@ -19,7 +19,7 @@ from gateway.processes.changing import Changing
 from gateway.processes.presenting import open_message
 from gateway.processes.reading import Reader, Reading
 from gateway.protocols.pop3.maildrop import Maildrop
-from projections.mailbox.query import lines, list_mailboxes, read_messages
+from projections.mailbox.query import list_mailboxes, read_messages, sizes_of
 from projections.readmodel import Pool
 
 OUTCOME_S: Final = 60.0  # architecture §2
@@ -60,12 +60,11 @@ class Maildrops:
             inbox = next((row for row in await list_mailboxes(rows, account_id) if row.role == "inbox"), None)
             if inbox is None:
                 raise Unavailable("projector", f"{account_id} has no INBOX yet")
-            found = await lines(rows, account_id, inbox.mailbox_id, [(1, inbox.uidnext)])
-        there = [line for line in found if not line.is_expunged]
+            there = await sizes_of(rows, account_id, inbox.mailbox_id)
         maildrop = Maildrop(
             inbox.uidvalidity,
-            array("I", [line.uid for line in there]),
-            array("Q", [line.octets for line in there]),
+            array("I", [uid for uid, _ in there]),
+            array("Q", [octets for _, octets in there]),
         )
         return OpenMaildrop(account_id, inbox.mailbox_id, maildrop, Reader("retr", "", remote_ip))
 
