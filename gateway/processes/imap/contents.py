@@ -28,7 +28,7 @@ from gateway.protocols.imap.rendering import literal, quoted
 from gateway.protocols.imap.sections import Layout, filter_fields, find_part, locate, partial
 from projections.mailbox.query import MessageRow
 
-GATHERED_OCTETS_MAX: Final = 256 * 1024
+GATHERED_OCTETS_MAX: Final = 256 * 1024  # of one response, and of one section in it
 NOTHING: Final = b"NIL"
 # Of the text that a preview is made of: HTML begins with much that nobody reads.
 PREVIEWED_OCTETS: Final = 64 * 1024
@@ -71,6 +71,11 @@ class Contents:
                     await self._stream(session, reading, large)
                 else:
                     said += await _gathered(session, reading, content.attribute)
+                if len(said) > GATHERED_OCTETS_MAX:
+                    session.send(bytes(said))
+                    said.clear()
+                    has_begun = True
+                    await session.flush()
         except (ContentMissing, ContentCorrupt, Unavailable, CannotObey) as error:
             if has_begun:  # half a response: nothing but the end can follow
                 raise Over("failed", f"a content broke off: {error}") from error
