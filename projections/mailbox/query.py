@@ -18,7 +18,7 @@ import msgspec
 from gateway.domain.events import Content, Message, Wrap
 from gateway.domain.open_tree import SEPARATOR
 from gateway.mail.ids import AccountId, MailboxId, MailId, slot_of
-from gateway.mail.uids import Ranges, parse_uids, ranges_of
+from gateway.mail.uids import Ranges, parse_uids
 from gateway.ports import Position
 from projections.checkpoint import position_of
 from projections.mailbox.project import MailboxModel
@@ -298,14 +298,6 @@ async def changed_since(
     within = None if uids is None else "{" + ",".join(f"[{first},{last}]" for first, last in uids) + "}"
     found = await _columns(rows, Change._fields, query, account_id, mailbox_id, modseq, within)
     return list(map(Change, *found))
-
-
-async def vanished_since(
-    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, modseq: int, uids: Ranges | None = None
-) -> list[tuple[int, int]]:
-    """What was expunged after a MODSEQ, of these UIDs or of all (RFC 7162 §3.2.10, VANISHED)."""
-    changes = await changed_since(rows, account_id, mailbox_id, modseq, uids=uids)
-    return ranges_of(change.uid for change in changes if change.is_expunged)
 
 
 async def list_messages(

@@ -30,7 +30,6 @@ from projections.mailbox.query import (
     uids_flagged,
     uids_of,
     usage_of,
-    vanished_since,
 )
 from tests.projections.gateway import Gateway
 from tests.projections.mailboxes import append, change, decide
@@ -129,9 +128,11 @@ async def test_expunge_takes_what_is_deleted_by_then(desk: Desk) -> None:
     inbox = await desk.mailbox(desk.inbox_id)
     assert (inbox.messages, inbox.deleted, inbox.highestmodseq, inbox.uidnext) == (3, 0, position, 5)
     async with desk.gateway.pool.rows() as rows:
-        assert await vanished_since(rows, desk.account_id, desk.inbox_id, position - 1) == [(2, 2)]
-        assert await vanished_since(rows, desk.account_id, desk.inbox_id, position - 1, [(3, 4)]) == []
-        assert await vanished_since(rows, desk.account_id, desk.inbox_id, position) == []
+        (change,) = await changed_since(rows, desk.account_id, desk.inbox_id, position - 1)
+        assert (change.uid, change.modseq, change.is_expunged) == (2, position, True)
+        others = await changed_since(rows, desk.account_id, desk.inbox_id, position - 1, uids=[(3, 4)])
+        assert others == []
+        assert await changed_since(rows, desk.account_id, desk.inbox_id, position) == []
         (gone,) = await read_messages(rows, desk.account_id, desk.inbox_id, [(2, 2)])
         assert gone.head.is_expunged, "a session that does not know yet may read it"
         assert [head.uid for head in await list_messages(rows, desk.account_id, desk.inbox_id)] == [1, 3, 4]

@@ -24,14 +24,13 @@ from gateway.protocols.imap.commands import Fetch
 from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import ROWS_A_CALL, FetchRenderer, implied
 from gateway.protocols.imap.selected import HasUid
-from gateway.protocols.imap.sequence_set import part_of
+from gateway.protocols.imap.sequence_set import NUMBER_MAX, part_of
 from projections.mailbox.query import (
     MessageRow,
     changed_since,
     lines,
     read_messages,
     summarised_lines,
-    vanished_since,
 )
 
 SUMMARIES_A_CALL: Final = 500
@@ -81,14 +80,15 @@ async def _changed(session: Session, command: Fetch, uids: Ranges) -> Ranges:
     assert since is not None
     if command.is_vanished and "QRESYNC" not in session.enabled:
         raise BadCommand("", "ENABLE QRESYNC comes before VANISHED")
-    async with session.room.pool.snapshot() as rows:
-        if command.is_vanished:
-            asked = command.numbers.resolve(2**32 - 1)
-            gone = await vanished_since(rows, view.account_id, view.mailbox_id, since, asked)
-            if gone:
-                session.send(responses.vanished(gone, is_earlier=True))
-        changes = await changed_since(rows, view.account_id, view.mailbox_id, since, uids=uids)
-    return ranges_of(change.uid for change in changes if not change.is_expunged)
+    # What vanished the client may know of, or not any more: all that it names.
+    is_named = command.is_vanished and not command.numbers.is_saved
+    asked = command.numbers.resolve(NUMBER_MAX) if is_named else uids
+    async with session.room.pool.rows() as rows:
+        changes = await changed_since(rows, view.account_id, view.mailbox_id, since, uids=asked)
+    gone = ranges_of(change.uid for change in changes if change.is_expunged)
+    if command.is_vanished and gone:
+        session.send(responses.vanished(gone, is_earlier=True))
+    return view.selected.known(ranges_of(change.uid for change in changes if not change.is_expunged))
 
 
 async def _fetch_rows(session: Session, renderer: FetchRenderer, uids: Ranges) -> None:

@@ -20,7 +20,6 @@ from projections.mailbox.query import (
     opened_mailbox,
     uids_flagged,
     usage_of,
-    vanished_since,
 )
 from projections.readmodel import Rows
 
@@ -101,10 +100,10 @@ async def _resynchronise(session: Session, view: View, known: Qresync, rows: Row
     uids = None
     if known.known_uids is not None:
         uids = known.known_uids.resolve(2**32 - 1)
-    gone = await vanished_since(rows, view.account_id, view.mailbox_id, known.modseq, uids)
+    changes = await changed_since(rows, view.account_id, view.mailbox_id, known.modseq, uids=uids)
+    gone = ranges_of(change.uid for change in changes if change.is_expunged)
     if gone:
         session.send(responses.vanished(gone, is_earlier=True))
-    changes = await changed_since(rows, view.account_id, view.mailbox_id, known.modseq, uids=uids)
     flagged = (
         Flagged(view.selected.number_of(change.uid) or 0, change.uid, change.flags, change.modseq)
         for change in changes
