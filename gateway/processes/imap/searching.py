@@ -5,6 +5,7 @@ RFC 7162 §3.1.5 (MODSEQ).
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -13,7 +14,8 @@ import msgspec
 
 from gateway.mail import headers
 from gateway.mail.summary import Envelope, EnvelopeAlone
-from gateway.mail.uids import Ranges, ranges_of, uids_text
+from gateway.mail.uids import Ranges, count_uids, ranges_of, uids_text
+from gateway.ports import ContentCorrupt, ContentMissing
 from gateway.processes.imap.fetching import SUMMARIES_A_CALL, in_slices
 from gateway.processes.imap.indexed import Indexed
 from gateway.processes.imap.session import Done, Session
@@ -22,9 +24,10 @@ from gateway.processes.presenting import open_message
 from gateway.protocols.imap import responses, threads
 from gateway.protocols.imap.commands import Returns, Search, Sort, Thread
 from gateway.protocols.imap.fetching import ROWS_A_CALL
-from gateway.protocols.imap.search_keys import Key, ModifiedSince, each_key
+from gateway.protocols.imap.search_keys import And, Key, Messages, ModifiedSince, each_key
 from gateway.protocols.imap.searching import Context, Known
 from gateway.protocols.imap.searching import Search as Looking
+from gateway.protocols.imap.selected import Selected
 from gateway.protocols.imap.sequence_set import NUMBER_MAX
 from gateway.protocols.imap.sorting import Sortable, in_order, needs_envelope, sent_or_arrived
 from gateway.protocols.imap.threads import Threadable, by_algorithm, message_ids
@@ -78,12 +81,10 @@ async def sort(session: Session, command: Sort) -> Done:
 async def thread(session: Session, command: Thread) -> Done:
     found = await find(session, command.key)
     envelopes = await _envelopes(session, found)
+    references = await _references(session, found) if command.algorithm == "REFERENCES" else {}
     threadables = []
     for one in found:
         envelope = envelopes.get(one.row.uid) or Envelope()
-        references: tuple[str, ...] = ()
-        if command.algorithm == "REFERENCES":
-            references = await _references(session, one.row, envelope)
         ids = message_ids(envelope.message_id or "")
         threadables.append(
             Threadable(
@@ -91,7 +92,7 @@ async def thread(session: Session, command: Thread) -> Done:
                 sent_at=sent_or_arrived(one.row, envelope),
                 subject=envelope.subject or "",
                 message_id=ids[0] if ids else "",
-                references=references,
+                references=references.get(one.row.uid) or message_ids(envelope.in_reply_to or "")[:1],
             )
         )
     session.send(threads.response(by_algorithm(command.algorithm, threadables)))
@@ -111,7 +112,7 @@ async def find(session: Session, key: Key) -> list[Found]:
     )
     looking = Looking(key, context)
     found: list[Found] = []
-    for part in in_slices(view.selected.known([(1, NUMBER_MAX)]), ROWS_A_CALL):
+    for part in in_slices(_candidates(view.selected, key), ROWS_A_CALL):
         async with session.room.pool.rows() as rows:
             shown = await lines(rows, view.account_id, view.mailbox_id, part)
         there = [Found(*one) for one in view.selected.numbered(shown) if not one[1].is_expunged]
@@ -122,6 +123,13 @@ async def find(session: Session, key: Key) -> list[Found]:
             one for one, verdict in zip(there, verdicts, strict=True) if verdict or one.row.uid in chosen
         ]
     return found
+
+
+def _candidates(selected: Selected, key: Key) -> Ranges:
+    """The smallest set that it names among what all has to hold; else all."""
+    keys = key.keys if isinstance(key, And) else (key,)
+    named = [selected.matching(one.numbers, by_uid=one.by_uid) for one in keys if isinstance(one, Messages)]
+    return min(named, key=count_uids) if named else selected.known([(1, NUMBER_MAX)])
 
 
 async def _ask_further(
@@ -191,14 +199,18 @@ async def _envelopes(session: Session, found: Sequence[Found]) -> dict[int, Enve
     return envelopes
 
 
-async def _references(session: Session, row: Line, envelope: Envelope) -> tuple[str, ...]:
-    """RFC 5256 §3: of References, else the first of In-Reply-To."""
-    (message,) = await _messages(session, [(row.uid, row.uid)])
-    if not message.summary:
-        return ()
-    field = headers.first(await (await _looked(session, message)).header(), "references")
-    found = message_ids(field.text) if field is not None else ()
-    return found or message_ids(envelope.in_reply_to or "")[:1]
+async def _references(session: Session, found: Sequence[Found]) -> dict[int, tuple[str, ...]]:
+    """By UID, of their References (RFC 5256 §3). One that cannot be read answers nothing that is known."""
+    references = {}
+    for part in in_slices(ranges_of(one.row.uid for one in found), SUMMARIES_A_CALL):
+        messages = [message for message in await _messages(session, part) if message.summary]
+        await session.room.content.read_ahead([one.message.content for one in messages])
+        for message in messages:
+            with suppress(ContentMissing, ContentCorrupt):
+                header = await (await _looked(session, message)).header()
+                field = headers.first(header, "references")
+                references[message.uid] = message_ids(field.text) if field is not None else ()
+    return references
 
 
 # --- telling --------------------------------------------------------------------------------------------
