@@ -78,7 +78,8 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
             )
             # What it reads ahead is its own: others would take the room.
             indexer = Indexer(g.log, pool, g.contents(pool, write_ahead, objects), g.keys)
-            group.create_task(indexing.run(indexer, g.clock, leases), name="index texts")
+            group.create_task(indexing.fill(indexer, g.clock, leases), name="index texts")
+            group.create_task(indexing.forget(indexer, g.clock, leases), name="forget erased texts")
             group.create_task(retiring.run(pool, READ_MODELS, g.clock, leases), name="retire rows")
             group.create_task(forgetting.run(g.keys, g.clock, leases), name="forget secrets")
 

@@ -43,23 +43,32 @@ ARRIVALS_MAX: Final = 100  # read ahead together (16 MiB at most) and added in o
 CHARACTERS_MAX: Final = 8 * 1024 * 1024  # of texts added together, so that few large ones do not fill memory
 
 
-async def run(indexer: "Indexer", clock: Clock, leases: Leases) -> None:
-    """Fill the rows and forget the erased while the lease is ours, until cancelled. Raises Deposed."""
+async def fill(indexer: "Indexer", clock: Clock, leases: Leases) -> None:
+    """Take in what has come while the lease is ours, until cancelled. Raises Deposed."""
     async with leases.hold(LEASE):
-        is_compared, forget_at = False, clock.monotonic()
+        is_compared = False
         while True:
             try:
                 if not is_compared:
                     await indexer.compare()
                     is_compared = True
-                if clock.monotonic() >= forget_at:
-                    await indexer.forget_erased()
-                    forget_at = clock.monotonic() + FORGET_EVERY_S
                 if not await indexer.step():
                     await clock.sleep(LOOK_EVERY_S)
             except Unavailable as error:
                 maillog.service_unavailable(service=error.service, reason=error.reason, doing="index texts")
                 await clock.sleep(TRY_AGAIN_AFTER_S)
+
+
+async def forget(indexer: "Indexer", clock: Clock, leases: Leases) -> None:
+    """Let texts go with their account's key, until cancelled. To ask for the keys of many accounts takes
+    minutes, so nothing else waits for it."""
+    async with leases.hold(f"{LEASE}-erased"):
+        while True:
+            try:
+                await indexer.forget_erased()
+            except Unavailable as error:
+                maillog.service_unavailable(service=error.service, reason=error.reason, doing="forget texts")
+            await clock.sleep(FORGET_EVERY_S)
 
 
 class Indexer:
