@@ -19,15 +19,14 @@ from gateway.cli import restoring
 from gateway.cli.desk import ADDRESS, at_desk, operator, reason_option, stamp
 from gateway.cli.instants import Instant
 from gateway.cli.output import as_json, cell, fail, nothing, print_json, print_rows, say
-from gateway.domain import sealing
-from gateway.domain.account import account_key_name
-from gateway.domain.events import Fact, MessageRead, ReadSecret
+from gateway.domain.events import Fact
 from gateway.domain.histories import box_history
 from gateway.domain.open_tree import INBOX
 from gateway.mail.address import Address
 from gateway.mail.ids import AccountId, MailboxId
 from gateway.mail.uids import Ranges, contains, parse_uids, ranges_of
 from gateway.processes.presenting import open_message
+from gateway.processes.reading import Reader, Reading
 from gateway.wiring.desk import Desk
 from projections.directory import query as directory
 from projections.mailbox import query as mailboxes
@@ -336,22 +335,10 @@ async def _note_read(
     desk: Desk, account_id: AccountId, rows: Sequence[MessageRow], reason: str, how: str
 ) -> None:
     """message.read/1 is on disk when this returns."""
-    name = account_key_name(account_id)
-    secret = ReadSecret(client=f"saraban, {operator().id}", reason=reason)
-    sealed = sealing.seal(
-        secret,
-        await desk.keys.get(name),
-        nonce=desk.entropy(sealing.NONCE_OCTETS),
-        label=f"read:{account_id}",
-    )
-    event = MessageRead(
-        account_id=account_id,
-        mailbox_id=rows[0].head.mailbox_id,
-        uids=",".join(str(row.head.uid) for row in rows),
-        how="export" if how == "export" else "show",
-        sealed=sealed,
-        sealed_key=name,
-        **stamp(desk).fields(),
+    reader = Reader("export" if how == "export" else "show", f"saraban, {operator().id}", reason=reason)
+    uids = ranges_of(sorted(row.uid for row in rows))
+    event = await Reading(desk.keys, desk.entropy).event(
+        account_id, rows[0].head.mailbox_id, uids, reader, stamp(desk)
     )
     async with desk.lane() as lane:
         await lane.append([Fact(box_history(account_id), event)])

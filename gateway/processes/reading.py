@@ -1,6 +1,6 @@
 """That somebody reads messages: a fact, appended by whoever lets content out before its first octet leaves.
 
-Used wherever people read: IMAP and POP3 (architecture §2, §9 "reads").
+Used wherever people read: IMAP, POP3, the command line, exports (architecture §2, §9 "reads").
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from gateway.ports import Entropy, KeyStore
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads, and with what. client: as it names itself; "": it does not."""
+    """Who reads, with what, and why. client: as it names itself; "": it does not."""
 
     how: ReadHow
     client: str = ""
     remote_ip: str = ""
+    reason: str = ""
 
 
 class Reading:
@@ -41,7 +42,7 @@ class Reading:
         """account_id: whose mailbox it is; `stamp` says who reads. Raises KeyForgotten, Unavailable."""
         key_name = account_key_name(account_id)
         sealed = sealing.seal(
-            ReadSecret(client=reader.client, remote_ip=reader.remote_ip),
+            ReadSecret(client=reader.client, remote_ip=reader.remote_ip, reason=reader.reason),
             await self._keys.get(key_name),
             nonce=self._entropy(sealing.NONCE_OCTETS),
             label=f"read:{account_id}",

@@ -19,8 +19,7 @@ from typing import IO, Final
 import msgspec
 
 from gateway.domain import sealing
-from gateway.domain.account import account_key_name
-from gateway.domain.events import Actor, By, Fact, MessageRead, ReadSecret, Stamp
+from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.histories import box_history
 from gateway.domain.registration import Refused
 from gateway.domain.trial import Files, Lack
@@ -41,6 +40,7 @@ from gateway.ports import (
 )
 from gateway.processes import maillog
 from gateway.processes.presenting import open_message
+from gateway.processes.reading import Reader, Reading
 from gateway.processes.registry.registry import Registry
 from projections.checkpoint import reached
 from projections.directory import query as directory
@@ -76,7 +76,8 @@ class Exports:
     ) -> None:
         self._folder, self._pool, self._content = folder, pool, content
         self._log, self._lane = log, lane
-        self._keys, self._clock, self._entropy, self._by = keys, clock, entropy, by
+        self._keys, self._clock, self._by = keys, clock, by
+        self._reading = Reading(keys, entropy)
         self._registry = Registry(
             log=log,
             keys=keys,
@@ -190,22 +191,12 @@ class Exports:
 
     async def _note_read(self, account_id: AccountId, mailbox_id: MailboxId, uids: Sequence[int]) -> bool:
         """message.read/1 is on disk when this returns. False: the account was erased."""
-        name = account_key_name(account_id)
+        reader = Reader("export", "saraban, steward", reason=REASON)
+        stamp = Stamp(at=self._clock.now(), actor=STEWARD, by=self._by)
         try:
-            key = await self._keys.get(name)
+            event = await self._reading.event(account_id, mailbox_id, ranges_of(sorted(uids)), reader, stamp)
         except KeyForgotten:
             return False
-        secret = ReadSecret(client="saraban, steward", reason=REASON)
-        nonce = self._entropy(sealing.NONCE_OCTETS)
-        event = MessageRead(
-            account_id=account_id,
-            mailbox_id=mailbox_id,
-            uids=",".join(map(str, uids)),
-            how="export",
-            sealed=sealing.seal(secret, key, nonce=nonce, label=f"read:{account_id}"),
-            sealed_key=name,
-            **Stamp(at=self._clock.now(), actor=STEWARD, by=self._by).fields(),
-        )
         await self._lane.append([Fact(box_history(account_id), event)])
         return True
 
