@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Final
 
 from gateway.cli.desk import stamp
-from gateway.domain.changes import RANGES_MAX, MessageRestored
+from gateway.domain.changes import MessageRestored, in_parts
 from gateway.domain.events import Fact
 from gateway.domain.histories import box_history
 from gateway.mail.ids import AccountId, MailboxId
@@ -95,5 +95,5 @@ def _ranges(chosen: Iterable[Lost]) -> Iterable[tuple[MailboxId, Ranges]]:
     in_order = sorted(chosen, key=lambda one: (one.mailbox_id, one.head.uid))
     for mailbox_id, group in groupby(in_order, key=lambda one: one.mailbox_id):
         ranges = ranges_of(one.head.uid for one in group)
-        for start in range(0, len(ranges), RANGES_MAX):
-            yield mailbox_id, ranges[start : start + RANGES_MAX]
+        for part in in_parts(ranges):
+            yield mailbox_id, part

@@ -15,8 +15,14 @@ from typing import ClassVar, Final, Literal
 
 from gateway.domain.events import Event, Instant, Message, Wrap
 from gateway.mail.ids import AccountId, MailboxId, MailId
+from gateway.mail.uids import Ranges
 
 RANGES_MAX: Final = 8_000  # about 120 KB of text: half of what an event should be at most (architecture §4)
+
+
+def in_parts(ranges: Ranges) -> list[Ranges]:
+    """As many sets as events are needed for it."""
+    return [ranges[start : start + RANGES_MAX] for start in range(0, len(ranges), RANGES_MAX)]
 
 
 class MessageAppended(Event, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ Source: RFC 9051 §6.4.3, §6.4.6 to §6.4.9; RFC 7162 §3.1.3 (UNCHANGEDSINCE);
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from gateway.domain.changes import MessageCopied, MessageExpunged, MessageFlagged, MessageMoved
+from gateway.domain.changes import MessageCopied, MessageExpunged, MessageFlagged, MessageMoved, in_parts
 from gateway.mail.uids import Ranges, count_uids, each_uid, ranges_of, uids_text
 from gateway.ports import Position
-from gateway.processes.imap.session import Change, Done, Session, in_parts
+from gateway.processes.imap.session import Change, Done, Session
 from gateway.processes.imap.view import View
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import Copy, Expunge, Move, Store

@@ -10,13 +10,13 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from gateway.domain.changes import MessageFlagged
+from gateway.domain.changes import MessageFlagged, in_parts
 from gateway.domain.events import Event
 from gateway.mail.summary import Envelope, EnvelopeAlone, PartSummary, Summary
 from gateway.mail.uids import Ranges, ranges_of, uids_text
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes.imap.contents import Contents, structure_of
-from gateway.processes.imap.session import Done, Session, in_parts
+from gateway.processes.imap.session import Done, Session
 from gateway.processes.imap.view import View
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.attributes import ModSeq, sets_seen

@@ -5,13 +5,13 @@ Source: RFC 9051 §6.3; RFC 3501 §6.3.9 (LSUB), RFC 5819 (LIST-STATUS), RFC 615
 
 from typing import Final, cast
 
-from gateway.domain.changes import MessageMoved
+from gateway.domain.changes import MessageMoved, in_parts
 from gateway.domain.mailboxtree import Role
 from gateway.domain.open_tree import OpenTree
 from gateway.mail.ids import MailboxId
 from gateway.mail.mailbox_name import INBOX, SEPARATOR
 from gateway.mail.uids import ranges_of, uids_text
-from gateway.processes.imap.session import Done, Session, in_parts
+from gateway.processes.imap.session import Done, Session
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import (
     Create,

@@ -10,11 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn, Self
 
-from gateway.domain.changes import RANGES_MAX
 from gateway.domain.events import Actor, Event, Stamp
 from gateway.domain.open_tree import SEPARATOR
 from gateway.mail.ids import AccountId
-from gateway.mail.uids import Ranges
 from gateway.ports import Position, Spool, Unavailable
 from gateway.processes.changing import EVENTS_A_GROUP
 from gateway.processes.imap.mailroom import Mailroom
@@ -234,8 +232,3 @@ class Session:
 
 async def _nobody_speaks() -> bytes:
     raise AssertionError("nobody listens to this client")
-
-
-def in_parts(ranges: Ranges) -> list[Ranges]:
-    """As many sets as events are needed for it."""
-    return [ranges[start : start + RANGES_MAX] for start in range(0, len(ranges), RANGES_MAX)]

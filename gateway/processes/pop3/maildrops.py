@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.domain.changes import RANGES_MAX, MessageExpunged, MessageFlagged
+from gateway.domain.changes import MessageExpunged, MessageFlagged, in_parts
 from gateway.domain.events import Actor, By, Fact, Stamp
 from gateway.domain.histories import box_history
 from gateway.mail.ids import AccountId, MailboxId
@@ -116,9 +116,9 @@ class Maildrops:
                 **self._stamp(drop).fields(),
                 account_id=drop.account_id,
                 mailbox_id=drop.mailbox_id,
-                uids=uids_text(deleted[start : start + RANGES_MAX]),
+                uids=uids_text(part),
             )
-            for start in range(0, len(deleted), RANGES_MAX)
+            for part in in_parts(deleted)
         ]
         position = (await self._changing.append(drop.account_id, events))[-1]
         with suppress(Unavailable):  # it stands in the log all the same

@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
-from gateway.mail.uids import Ranges
+from gateway.mail.uids import Ranges, contains
 from gateway.protocols.imap.commands import (
     Command,
     Copy,
@@ -233,20 +233,13 @@ class Selected:
         is told the new MODSEQ all the same (RFC 7162 §3.1.3).
         """
         hushed = [
-            uid
-            for uid, (_, changed) in self._flagged.items()
-            if changed == modseq and any(start <= uid <= end for start, end in self._around(uids, uid))
+            uid for uid, (_, changed) in self._flagged.items() if changed == modseq and contains(uids, uid)
         ]
         for uid in hushed:
             if tells_modseq:
                 self._flagged[uid] = None, modseq
             else:
                 del self._flagged[uid]
-
-    def _around(self, uids: Ranges, uid: int) -> Ranges:
-        """The one range that may have this UID."""
-        index = bisect_right(uids, uid, key=lambda one: one[0])
-        return uids[index - 1 : index] if index else ()
 
     def owed(self, *, may_expunge: bool) -> list[Owed]:
         """What the client is to be told, in this order; it counts as told from now on."""
