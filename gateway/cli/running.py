@@ -19,7 +19,7 @@ from gateway.processes.up.announcement import read_gateway
 from gateway.processes.up.children import StartFailed
 from gateway.processes.up.folder import claim, sentence, wipe
 from gateway.processes.up.ports import Ports
-from gateway.processes.up.supervisor import Supervisor, Work
+from gateway.processes.up.supervisor import ROLES, Supervisor, Work
 from gateway.settings import Settings, SettingsError, load
 from gateway.wiring.ground import prepare
 from gateway.wiring.roles import run_role
@@ -70,7 +70,9 @@ def up(
     try:
         settings = load(os.environ, data=found.data, demo=demo, tls_cert=tls_cert, tls_key=tls_key)
         with claim(settings.data) as folder, Ports(folder.run / "ports.json") as held:
-            work = Work(prepare=prepare, demo=demonstrate)
+            work = Work(
+                prepare, demonstrate, run_one, modules=(__name__, *(f"gateway.wiring.{r}" for r in ROLES))
+            )
             supervisor = Supervisor(folder, settings, held, work, click.echo)
             asyncio.run(until_told(supervisor.run(ephemeral=ports == "ephemeral", ready_file=ready_file)))
     except EXPECTED as error:
@@ -150,22 +152,27 @@ def export(settings: Settings, output: Path | None) -> None:
     say(f"wrote {output}", file=str(output))
 
 
+def run_one(role: str, data: Path | None = None) -> None:
+    """Run a role by the settings of its environment, else by those of the gateway in `data`."""
+    try:
+        settings = load(os.environ, data=data)
+        if not settings.nats_url:
+            settings = read_gateway(settings.data).settings_for(role)
+        uvloop.run(until_told(run_role(role, settings)))
+    except EXPECTED as error:
+        fail(str(error))
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split(EXPECTED)
+        if expected is None or bugs is not None:
+            raise
+        fail("; ".join(str(error) for error in leaves(expected)))
+
+
 def _role(name: str) -> click.Command:
     @click.command(name, help=f"Run the role {name} alone, in the foreground.\n\nExample: saraban {name}")
     @click.pass_obj
     def command(found: Settings) -> None:
-        try:
-            settings = load(os.environ, data=found.data)
-            if not settings.nats_url:
-                settings = read_gateway(settings.data).settings_for(name)
-            uvloop.run(until_told(run_role(name, settings)))
-        except EXPECTED as error:
-            fail(str(error))
-        except BaseExceptionGroup as group:
-            expected, bugs = group.split(EXPECTED)
-            if expected is None or bugs is not None:
-                raise
-            fail("; ".join(str(error) for error in leaves(expected)))
+        run_one(name, found.data)
 
     return command
 

@@ -17,6 +17,6 @@ async def run_role(role: str, settings: Settings) -> None:
     """Run one role until cancelled. Its end by an error ends the process; the supervisor starts it again."""
     maillog.configure(role, settings.log_level)
     allow_open_files()
-    # Each process loads its own role: all of them together take half a second and 10 MiB more.
+    # A role started alone loads itself only: all of them together take half a second and 10 MiB more.
     await importlib.import_module(f"gateway.wiring.{role}").run(settings, partial(ready, os.environ))
     maillog.role_stopped()

@@ -1,10 +1,9 @@
 """A program the supervisor started: how it is launched, watched and ended.
 
-Source: prctl(2) PR_SET_PDEATHSIG: a child gets its stop signal when the supervisor is gone, however it went.
+A child gets its stop signal when the supervisor is gone, however it went.
 """
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+from gateway.processes.readiness import VARIABLE
+from gateway.processes.up.forking import Forked, end_with_parent
 
 
 class StartFailed(Exception):
@@ -31,13 +30,13 @@ class Launch:
     """All that is needed to start one program the same way again."""
 
     name: str
-    argv: tuple[str, ...]
+    runs: tuple[str, ...] | Callable[[], None]  # a program and its arguments, or a function of ours: forked
     log: Path  # standard output and error go here, appended
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside PATH, HOME, LANG
     cwd: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_patience_s: float = 30.0  # how long stop() waits before it kills
-    pass_fds: tuple[int, ...] = ()
+    ready_fd: int | None = None  # where it says that it serves (readiness.py)
     leaves: tuple[Path, ...] = ()  # files outside the data folder that it leaves behind when it is killed
 
     def clear(self) -> None:
@@ -47,32 +46,44 @@ class Launch:
                 file.unlink(missing_ok=True)
 
 
-class Child:
-    """One running program in a session of its own, so that Ctrl-C reaches only the supervisor."""
+class Spawned(subprocess.Popen[bytes]):
+    """A process that runs a program."""
 
-    def __init__(self, launch: Launch) -> None:
-        self.launch = launch
+    def __init__(self, argv: tuple[str, ...], launch: Launch) -> None:
         supervisor_pid = os.getpid()
 
         def die_with_supervisor() -> None:
-            _libc.prctl(PR_SET_PDEATHSIG, launch.stop_signal)
+            end_with_parent(launch.stop_signal)
             if os.getppid() != supervisor_pid:
                 os._exit(1)
 
-        launch.clear()
-        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        ready = {} if launch.ready_fd is None else {VARIABLE: str(launch.ready_fd)}
         with launch.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                launch.argv,
+            super().__init__(
+                argv,
                 cwd=launch.cwd,
-                env=_basic_environment() | dict(launch.env),
+                env=_basic_environment() | dict(launch.env) | ready,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=die_with_supervisor,
-                pass_fds=launch.pass_fds,
+                pass_fds=() if launch.ready_fd is None else (launch.ready_fd,),
             )
+
+    def watch(self) -> int:
+        """A descriptor that becomes readable when it ends; whoever asked closes it."""
+        return os.pidfd_open(self.pid)
+
+
+class Child:
+    """One running program in a session of its own, so that Ctrl-C reaches only the supervisor."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        launch.clear()
+        launch.log.parent.mkdir(parents=True, exist_ok=True)
+        self._process = _start(launch)
 
     @property
     def pid(self) -> int:
@@ -105,7 +116,7 @@ class Child:
 
     async def ended(self) -> int:
         """Wait until it is gone; its exit code."""
-        descriptor = os.pidfd_open(self.pid)
+        descriptor = self._process.watch()
         gone = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(descriptor, gone.set)
@@ -139,6 +150,13 @@ class Child:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
             tail = log.read().decode("utf-8", "replace").strip().splitlines()[-lines:]
         return " / ".join(tail) or "it said nothing"
+
+
+def _start(launch: Launch) -> Spawned | Forked:
+    if isinstance(launch.runs, tuple):
+        return Spawned(launch.runs, launch)
+    env = _basic_environment() | dict(launch.env)
+    return Forked(launch.name, launch.runs, env, launch.log, launch.stop_signal, launch.ready_fd)
 
 
 def _basic_environment() -> dict[str, str]:

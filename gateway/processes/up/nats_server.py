@@ -42,7 +42,7 @@ class NatsServer:
         passwords = {f"NATS_PASSWORD_{user.upper()}": p for user, p in self.credentials.nats.items()}
         return Launch(
             name="nats",
-            argv=(program("nats-server"), "--config", str(INFRA / "nats" / "nats-server.conf")),
+            runs=(program("nats-server"), "--config", str(INFRA / "nats" / "nats-server.conf")),
             log=self.logs / "nats.log",
             env=passwords
             | {

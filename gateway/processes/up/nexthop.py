@@ -10,7 +10,6 @@ import asyncio
 import os
 import re
 import socket
-import sys
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -170,5 +169,6 @@ async def serve(listening: socket.socket, root: Path) -> None:
         await server.serve_forever()
 
 
-if __name__ == "__main__":
-    asyncio.run(until_told(serve(listen(sys.argv[1]), Path(sys.argv[2]))))
+def run(address: str, maildir: Path) -> None:
+    """Listen at address (host:port) and keep mail in maildir, until told to stop."""
+    asyncio.run(until_told(serve(listen(address), maildir)))

@@ -42,7 +42,7 @@ class PostgresServer:
         conf = INFRA / "postgres"
         return Launch(
             name="postgres",
-            argv=(
+            runs=(
                 *_without_root(),
                 postgres_program("postgres"),
                 "-D", str(self.folder),

@@ -60,7 +60,7 @@ class S3Server:
         }  # fmt: skip
         return Launch(
             name="s3",
-            argv=(program("weed"), "-logtostderr=true", "server", *(f"-{k}={v}" for k, v in options.items())),
+            runs=(program("weed"), "-logtostderr=true", "server", *(f"-{k}={v}" for k, v in options.items())),
             log=self.logs / "s3.log",
             cwd=INFRA / "s3",  # filer.toml is read from here
             env={

@@ -7,17 +7,16 @@ Every child dies with the supervisor (children.py); what is left nevertheless is
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.processes.readiness import VARIABLE
 from gateway.processes.trusting import verifying_context
-from gateway.processes.up import certificates, orphans
+from gateway.processes.up import certificates, forking, nexthop, orphans
 from gateway.processes.up.announcement import Announcement, Gateway, as_text
 from gateway.processes.up.children import Child, Launch, NotReady, StartFailed
 from gateway.processes.up.disk import Disk
@@ -39,21 +38,14 @@ STEADY_AFTER_S: Final = 30.0  # who ran that long starts again at once
 Accounts = Sequence[Mapping[str, str]]
 
 
-def role_command(role: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "gateway", role)
-
-
-def next_hop_command(address: str, maildir: Path) -> tuple[str, ...]:
-    return (sys.executable, "-m", "gateway.processes.up.nexthop", address, str(maildir))
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """What the supervisor has others do: the composition root gives it adapters and roles."""
 
     prepare: Callable[[Settings], Awaitable[None]]  # streams, schemas, bucket; checks external servers
     demo: Callable[[Settings], Awaitable[Accounts]]  # makes the demonstration if it is not there
-    command: Callable[[str], tuple[str, ...]] = role_command
+    role: Callable[[str], None]  # runs one, by the settings of its environment, until it is told to stop
+    modules: tuple[str, ...]  # what roles need, loaded once for all of them
     roles: tuple[str, ...] = ROLES
 
 
@@ -93,6 +85,7 @@ class Supervisor:
             _prepare_ready_file(ready_file)
         for name in await orphans.end(self._children_file):
             self._say(f"ended {name}, left over from a supervisor that was killed")
+        forking.load(self._work.modules)  # beside the servers' start
         self._make_secrets()
         self._settings = self._ports.for_peers(self._settings, ephemeral=ephemeral)
         try:
@@ -192,8 +185,8 @@ class Supervisor:
         }
         planned = []
         if self._maildir is not None:
-            argv = next_hop_command(self._settings.demo_next_hop, self._maildir)
-            planned.append(Service("dld", lambda: self._start_role("dld", argv, {}), is_server=False))
+            next_hop = partial(nexthop.run, self._settings.demo_next_hop, self._maildir)
+            planned.append(Service("dld", lambda: self._start_role("dld", next_hop, {}), is_server=False))
         for role in self._work.roles:
             for instance in range(many.get(role, 1)):
                 planned.append(self._planned(role, instance))
@@ -206,17 +199,17 @@ class Supervisor:
             settings = replace(
                 self._settings, instance=instance, nats_url=self._urls.get(role, self._settings.nats_url)
             )
-            return await self._start_role(name, self._work.command(role), settings.environment)
+            return await self._start_role(name, partial(self._work.role, role), settings.environment)
 
         return Service(name, start, is_server=False)
 
-    async def _start_role(self, name: str, argv: tuple[str, ...], environment: Mapping[str, str]) -> Child:
+    async def _start_role(self, name: str, work: Callable[[], None], environment: Mapping[str, str]) -> Child:
         """Start one role and wait until it says that it serves. Raises StartFailed."""
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
-        env = {**environment, VARIABLE: str(writing)}
+        log = self._folder.logs / f"{name}.log"
         try:
-            child = Child(Launch(name, argv, self._folder.logs / f"{name}.log", env, pass_fds=(writing,)))
+            child = Child(Launch(name, work, log, environment, ready_fd=writing))
         except OSError:
             os.close(reading)
             raise

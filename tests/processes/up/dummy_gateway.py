@@ -22,9 +22,10 @@ ROLES = ("router", "edge")
 
 def main() -> None:
     settings = load(os.environ)
+    work = Work(prepare, demo, serve, (__name__,), ROLES)
     try:
         with claim(settings.data) as folder, Ports(folder.run / "ports.json") as ports:
-            supervisor = Supervisor(folder, settings, ports, Work(prepare, demo, command, ROLES), say)
+            supervisor = Supervisor(folder, settings, ports, work, say)
             ready_file = settings.data / "ready.json"
             ready_file.unlink(missing_ok=True)
             asyncio.run(until_told(supervisor.run(ephemeral=True, ready_file=ready_file)))
@@ -45,10 +46,6 @@ async def demo(settings: Settings) -> Accounts:
     ]
 
 
-def command(role: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.processes.up.dummy_gateway", role)
-
-
 def say(line: str) -> None:
     print(line, flush=True)
 
@@ -61,10 +58,10 @@ def serve(role: str) -> None:
         sys.exit(f"{role} fails as it was told")
     name = role if settings.instance == 0 else f"{role}-{settings.instance + 1}"
     (settings.data / f"{name}.json").write_text(json.dumps(settings.environment))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     ready(os.environ)
     signal.sigwait({signal.SIGTERM})
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}) if sys.argv[1:] else None
-    serve(sys.argv[1]) if sys.argv[1:] else main()
+    main()
