@@ -80,6 +80,14 @@ def up(tmp_path: Path) -> Iterator[Up]:
         gateway.stop()
 
 
+def title_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().strip("\0")
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[1])
+
+
 def is_alive(pid: int) -> bool:
     return Mark.of("any", pid, signal.SIGTERM, 20.0).is_alive
 
@@ -117,6 +125,14 @@ def test_everything_starts_is_kept_running_stops_and_resumes(up: Up) -> None:
         up.wait_for(lambda name=name: up.pids().get(name, roles[name]) != roles[name])  # type: ignore[misc]
         assert f"{name} was ended by SIGKILL" in up.said
     assert up.pids()["router"] == roles["router"]
+    assert title_of(roles["router"]) == "saraban: router"
+
+    # So do all roles when the process they come from is killed: they end with it, and another is made.
+    os.kill(parent_of(roles["router"]), signal.SIGKILL)
+    up.wait_for(lambda: not is_alive(roles["router"]))
+    up.wait_for(
+        lambda: all(is_alive(up.pids().get(role, roles["router"])) for role in ("router", "edge", "dld"))
+    )
 
     running = [pid for name, pid in up.pids().items() if name != "supervisor"]
     assert up.stop(signal.SIGINT) == 0
@@ -167,7 +183,7 @@ def test_a_role_that_fails_at_first_is_started_again(up: Up) -> None:
     up.start()
     up.wait_until_ready()
     assert "router ended with code 1: router fails as it was told; starting it again in 0.5 s" in up.said
-    assert "saraban --data" in up.said
+    up.wait_for(lambda: "saraban --data" in up.said)
     assert " init" in up.said
 
     # A second user of the folder is told who has it.
