@@ -3,8 +3,8 @@
 Mailboxes are told apart by opaque ids, so a rename moves nothing and a delivery names no folder. Names are
 the account's own words and sealed under its key; decisions that rest on them open them first (open_tree.py).
 
-Source: RFC 9051 §5.1 (names, INBOX); RFC 6154 (special use); architecture §1 (UIDVALIDITY of
-the k-th mailbox).
+Source: RFC 9051 §5.1 (names, INBOX); RFC 6154 (special use); RFC 5464 (METADATA);
+architecture §1 (UIDVALIDITY of the k-th mailbox).
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +21,10 @@ Role = Literal["inbox", "archive", "drafts", "flagged", "junk", "sent", "trash"]
 
 class NameSecret(Struct, frozen=True):
     name: str  # of this level alone, in Unicode NFC
+
+
+class AnnotationSecret(Struct, frozen=True):
+    value: bytes
 
 
 class TreeCreated(CreatedEvent, frozen=True, kw_only=True):
@@ -70,6 +74,7 @@ class MailboxDeleted(AggregateEvent, frozen=True, kw_only=True):
 
     def apply(self, aggregate: "MailboxTree") -> None:
         del aggregate.nodes[self.mailbox_id]
+        aggregate.annotations.pop(self.mailbox_id, None)
 
 
 class MailboxSubscribed(AggregateEvent, frozen=True, kw_only=True):
@@ -83,6 +88,27 @@ class MailboxSubscribed(AggregateEvent, frozen=True, kw_only=True):
     def apply(self, aggregate: "MailboxTree") -> None:
         node = aggregate.nodes[self.mailbox_id]
         aggregate.nodes[self.mailbox_id] = replace(node, is_subscribed=self.is_subscribed)
+
+
+class MailboxAnnotated(AggregateEvent, frozen=True, kw_only=True):
+    """An entry of its metadata has another value (RFC 5464). mailbox_id: None: of the account as a whole.
+
+    entry: in lower case, a word of programs as keywords are. value: AnnotationSecret under the account's key;
+    None: there is none any more.
+    """
+
+    TOPIC: ClassVar[str] = "mailbox.annotated/1"
+
+    mailbox_id: MailboxId | None = None
+    entry: str
+    value: bytes | None = None
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        entries = aggregate.annotations.setdefault(self.mailbox_id, {})
+        if self.value is None:
+            entries.pop(self.entry, None)
+        else:
+            entries[self.entry] = self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +129,7 @@ class MailboxTree(Aggregate):
         self.base = base
         self.inbox_id = mailbox_id
         self.nodes: dict[MailboxId, Node] = {mailbox_id: Node(None, b"", "inbox")}
+        self.annotations: dict[MailboxId | None, dict[str, bytes]] = {}  # sealed, by mailbox and entry
 
     @classmethod
     def create(cls, account_id: AccountId, stamp: Stamp, *, base: int, inbox_id: MailboxId) -> Self:
@@ -124,3 +151,8 @@ def tree_id(account_id: AccountId) -> str:
 def name_label(mailbox_id: MailboxId) -> str:
     """The label under which a NameSecret is sealed."""
     return f"name {mailbox_id}"
+
+
+def annotation_label(mailbox_id: MailboxId | None, entry: str) -> str:
+    """The label under which an AnnotationSecret is sealed."""
+    return f"annotation {mailbox_id or ''} {entry}"

@@ -3,15 +3,18 @@
 Who decides opens the names with the account's key; the guard of the history makes sure that nobody has
 decided meanwhile. A path is a name as clients write it, `Projects/2569`.
 
-Source: RFC 9051 §5.1 (names), §6.3.4 (CREATE), §6.3.5 (DELETE), §6.3.6 (RENAME), §6.3.7 (SUBSCRIBE).
+Source: RFC 9051 §5.1 (names), §6.3.4 (CREATE), §6.3.5 (DELETE), §6.3.6 (RENAME), §6.3.7 (SUBSCRIBE);
+RFC 5464 §4.3 (SETMETADATA).
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from gateway.domain.events import Stamp
 from gateway.domain.mailboxtree import (
+    AnnotationSecret,
+    MailboxAnnotated,
     MailboxCreated,
     MailboxDeleted,
     MailboxRenamed,
@@ -20,6 +23,7 @@ from gateway.domain.mailboxtree import (
     NameSecret,
     Node,
     Role,
+    annotation_label,
     name_label,
 )
 from gateway.domain.sealing import seal, unseal
@@ -31,9 +35,14 @@ INBOX: Final = "INBOX"
 NAME_OCTETS_MAX: Final = 255
 LEVELS_MAX: Final = 16
 MAILBOXES_MAX: Final = 2_000
+# RFC 5464 §4.3 leaves them to the server. Every decision about mailboxes reads all values, so they are small:
+# notes and settings of programs, not files.
+VALUE_OCTETS_MAX: Final = 8 * 1024
+ENTRIES_MAX: Final = 100  # of a mailbox, and of the account as a whole
+ACCOUNT_ENTRIES_MAX: Final = 1_000  # in all
 _INVISIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode general categories no name has
 
-Why = Literal["exists", "missing", "children", "inbox", "name", "role", "limit"]
+Why = Literal["exists", "missing", "children", "inbox", "name", "role", "limit", "value", "entries"]
 Parent = MailboxId | None  # None: the top
 
 
@@ -135,6 +144,32 @@ class OpenTree:
             )
         return mailbox_id
 
+    def annotate(self, path: str, values: Sequence[tuple[str, bytes | None]]) -> MailboxId | None:
+        """Give entries of its metadata their values, all or none; None takes one away (RFC 5464 §4.3).
+
+        path: "" for the account as a whole. values: each entry once. What has its value already is not
+        decided again.
+        """
+        mailbox_id = self._found(path) if path else None
+        sealed = self._tree.annotations.get(mailbox_id, {})
+        kept = {
+            entry: self._value(mailbox_id, entry, sealed[entry]) for entry, _ in values if entry in sealed
+        }
+        news = [(entry, value) for entry, value in values if value != kept.get(entry)]
+        if any(value is not None and len(value) > VALUE_OCTETS_MAX for _, value in news):
+            raise MailboxRefused("value", f"a value has at most {VALUE_OCTETS_MAX} octets")
+        more = sum((value is not None) - (entry in kept) for entry, value in news)
+        in_all = sum(len(entries) for entries in self._tree.annotations.values())
+        if more > 0 and (len(sealed) + more > ENTRIES_MAX or in_all + more > ACCOUNT_ENTRIES_MAX):
+            text = f"a mailbox has at most {ENTRIES_MAX} entries, an account {ACCOUNT_ENTRIES_MAX} in all"
+            raise MailboxRefused("entries", text)
+        for entry, value in news:
+            secret = None if value is None else self._sealed_value(mailbox_id, entry, value)
+            self._tree.trigger(
+                MailboxAnnotated, self._stamp, mailbox_id=mailbox_id, entry=entry, value=secret
+            )
+        return mailbox_id
+
     def furnish(self, names: Mapping[Role, str]) -> None:
         """The mailboxes a new account gets beside INBOX; one that has decided anything keeps its own."""
         if self._tree.is_new:
@@ -176,6 +211,13 @@ class OpenTree:
         if not node.name:
             return INBOX
         return unseal(NameSecret, node.name, self._key, label=name_label(mailbox_id)).name
+
+    def _value(self, mailbox_id: MailboxId | None, entry: str, sealed: bytes) -> bytes:
+        return unseal(AnnotationSecret, sealed, self._key, label=annotation_label(mailbox_id, entry)).value
+
+    def _sealed_value(self, mailbox_id: MailboxId | None, entry: str, value: bytes) -> bytes:
+        label = annotation_label(mailbox_id, entry)
+        return seal(AnnotationSecret(value), self._key, nonce=self._nonce(), label=label)
 
     def _sealed(self, mailbox_id: MailboxId, name: str) -> bytes:
         return seal(NameSecret(name), self._key, nonce=self._nonce(), label=name_label(mailbox_id))

@@ -23,12 +23,15 @@ from gateway.domain.changes import (
 )
 from gateway.domain.events import MailDelivered, MessageSecret
 from gateway.domain.mailboxtree import (
+    AnnotationSecret,
+    MailboxAnnotated,
     MailboxCreated,
     MailboxDeleted,
     MailboxRenamed,
     MailboxSubscribed,
     NameSecret,
     TreeCreated,
+    annotation_label,
     name_label,
 )
 from gateway.domain.routing import message_label
@@ -37,6 +40,7 @@ from gateway.mail.ids import AccountId
 from gateway.mail.uids import parse_uids
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
+from projections.mailbox.annotations import Annotations
 from projections.mailbox.changing import INBOX, Account, Arrival, Moment, Outcome, appended
 from projections.mailbox.counting import ALL_UIDS
 from projections.mailbox.tables import Accounts, Named, note_outcomes
@@ -60,18 +64,18 @@ ORIGIN_COLUMNS: Final = (
 
 ARRIVALS: Final = frozenset({MailDelivered.TOPIC, MessageAppended.TOPIC})
 Arrived = MailDelivered | MessageAppended
-TreeChanged = MailboxCreated | MailboxRenamed | MailboxDeleted | MailboxSubscribed
+TreeChanged = MailboxCreated | MailboxRenamed | MailboxDeleted | MailboxSubscribed | MailboxAnnotated
 
 
 class MailboxModel(ReadModel):
     name = "mailbox"
-    version = 2
+    version = 3
     topics = frozenset(
         kind.TOPIC
         for kind in (
             AccountCreated, TreeCreated, MailboxCreated, MailboxRenamed, MailboxDeleted, MailboxSubscribed,
-            MailDelivered, MessageAppended, MessageFlagged, MessageExpunged, MessageCopied, MessageMoved,
-            MessageRestored,
+            MailboxAnnotated, MailDelivered, MessageAppended, MessageFlagged, MessageExpunged, MessageCopied,
+            MessageMoved, MessageRestored,
         )
     )  # fmt: skip
     # Their sessions wait for the outcome.
@@ -89,7 +93,7 @@ class MailboxModel(ReadModel):
             match recorded.event:
                 case MailDelivered() | MessageAppended() as event:
                     names.update(wrap.key for wrap in event.keys)
-                case MailboxCreated() | MailboxRenamed():
+                case MailboxCreated() | MailboxRenamed() | MailboxAnnotated():
                     names.add(account_key_name(_account_id(recorded)))
         return await self._ring.fetch_named(names)
 
@@ -102,9 +106,10 @@ class MailboxModel(ReadModel):
             growing=list({_account_id(one) for one in batch if one.topic == MailboxCreated.TOPIC}),
         )
         outcomes: list[tuple[str, int, Outcome]] = []
+        annotations = Annotations()
         for part, named in _parts(batch, accounts):
             await accounts.load_messages(rows, named)
-            fold = Fold(accounts, fresh, keys)
+            fold = Fold(accounts, fresh, keys, annotations)
             for recorded in part:
                 fold.take(recorded)
             if fold.origins:
@@ -112,6 +117,7 @@ class MailboxModel(ReadModel):
             await accounts.write_messages(rows)
             outcomes += fold.outcomes
         await accounts.write(rows)
+        await annotations.write(rows)
         if outcomes:
             await note_outcomes(rows, outcomes)
 
@@ -119,8 +125,9 @@ class MailboxModel(ReadModel):
 class Fold:
     """Events into accounts; what that leaves to write beside them."""
 
-    def __init__(self, accounts: Accounts, fresh: set[int], keys: Keys) -> None:
+    def __init__(self, accounts: Accounts, fresh: set[int], keys: Keys, annotations: Annotations) -> None:
         self._accounts, self._fresh, self._keys = accounts, fresh, keys
+        self._annotations = annotations
         self.origins: list[tuple[object, ...]] = []
         self.outcomes: list[tuple[str, int, Outcome]] = []
 
@@ -138,7 +145,13 @@ class Fold:
             case TreeCreated():
                 account.last_uidvalidity = event.base
                 account.open(event.mailbox_id, moment, parent_id="", name="INBOX", role=INBOX)
-            case MailboxCreated() | MailboxRenamed() | MailboxDeleted() | MailboxSubscribed():
+            case (
+                MailboxCreated()
+                | MailboxRenamed()
+                | MailboxDeleted()
+                | MailboxSubscribed()
+                | MailboxAnnotated()
+            ):
                 self._change_tree(account, event, moment)
             case Changed():
                 self._note(account, moment, account.change(event, moment))
@@ -167,8 +180,13 @@ class Fold:
                 mailbox.parent_id, mailbox.name = event.parent_id or "", self._name(account, event)
             case MailboxSubscribed():
                 account.mailboxes[event.mailbox_id].is_subscribed = event.is_subscribed
+            case MailboxAnnotated():
+                self._annotations.keep(
+                    account.account_id, event, self._value(account, event), moment.position
+                )
             case MailboxDeleted():
                 account.close(event.mailbox_id, moment)
+                self._annotations.forget(account.account_id, event.mailbox_id)
 
     def _name(self, account: Account, event: MailboxCreated | MailboxRenamed) -> str:
         secret = self._keys.unseal_with(
@@ -178,6 +196,17 @@ class Fold:
             label=name_label(event.mailbox_id),
         )
         return clear(secret.name) if secret else ""
+
+    def _value(self, account: Account, event: MailboxAnnotated) -> bytes | None:
+        if event.value is None:
+            return None
+        secret = self._keys.unseal_with(
+            AnnotationSecret,
+            event.value,
+            account_key_name(AccountId(account.account_id)),
+            label=annotation_label(event.mailbox_id, event.entry),
+        )
+        return secret.value if secret else b""
 
     def _note(self, account: Account, moment: Moment, outcome: Outcome) -> None:
         self.outcomes.append((account.account_id, moment.position, outcome))

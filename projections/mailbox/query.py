@@ -414,6 +414,23 @@ async def folded_up_to(rows: Rows, account_id: AccountId) -> Position:
     return await position_of(rows, MailboxModel, int(slot_of(account_id)))
 
 
+async def annotations_of(
+    rows: Rows, account_id: AccountId, mailbox_ids: Sequence[str]
+) -> dict[str, dict[str, bytes]]:
+    """What their metadata says, by mailbox and entry. WHOLE_ACCOUNT among the ids: of the account itself."""
+    found = await rows.fetch(
+        f"""SELECT mailbox_id, entry, value FROM {_SCHEMA}.annotation
+        WHERE account_id = $1 AND mailbox_id = ANY($2::text[]) AND value IS NOT NULL
+        ORDER BY mailbox_id, entry COLLATE "C" """,
+        account_id,
+        mailbox_ids,
+    )
+    annotations: dict[str, dict[str, bytes]] = {mailbox_id: {} for mailbox_id in mailbox_ids}
+    for mailbox_id, entry, value in found:
+        annotations[mailbox_id][entry] = value
+    return annotations
+
+
 async def usage_of(rows: Rows, account_id: AccountId) -> Usage:
     """Nothing for an account that nobody has told of."""
     found = await rows.fetchrow(

@@ -18,6 +18,15 @@ CREATE TABLE mailbox (
     closed_at      bigint,                -- position; NULL: it is there
     PRIMARY KEY (account_id, mailbox_id)
 ) WITH (fillfactor = 70);
+-- What its metadata says (RFC 5464); entries of a mailbox that is gone are gone.
+CREATE TABLE annotation (
+    account_id text   NOT NULL,
+    mailbox_id text   NOT NULL,           -- '': the account as a whole
+    entry      text   NOT NULL,
+    value      bytea,                     -- NULL: taken away; blank when the account's key is gone
+    changed_at bigint NOT NULL,           -- position
+    PRIMARY KEY (account_id, mailbox_id, entry)
+);
 -- What a UID stands for; light, as it is read and changed all the time.
 CREATE TABLE message (
     box           bigint      NOT NULL,   -- mailbox.opened_at: an event opens one mailbox

@@ -8,8 +8,15 @@ import pytest
 
 from gateway.domain.aggregate import AggregateEvent, replay
 from gateway.domain.events import Actor, By, Event, Stamp
-from gateway.domain.mailboxtree import MailboxDeleted, MailboxRenamed, MailboxTree
-from gateway.domain.open_tree import LEVELS_MAX, MailboxRefused, OpenTree
+from gateway.domain.mailboxtree import MailboxAnnotated, MailboxDeleted, MailboxRenamed, MailboxTree
+from gateway.domain.open_tree import (
+    ACCOUNT_ENTRIES_MAX,
+    ENTRIES_MAX,
+    LEVELS_MAX,
+    VALUE_OCTETS_MAX,
+    MailboxRefused,
+    OpenTree,
+)
 from gateway.mail.ids import AccountId, MailboxId
 
 STAMP = Stamp(datetime(2026, 11, 28, tzinfo=UTC), Actor("account", "acc_a"), By("imap", "0", "d"))
@@ -157,3 +164,34 @@ def test_the_tree_is_that_of_its_history(desk: Desk) -> None:
     again = replay(MailboxTree, desk.events)
     assert again is not None
     assert again.nodes == desk.tree.nodes
+
+
+def test_metadata_is_decided_once(desk: Desk) -> None:
+    """RFC 5464 §4.3: and is gone with its mailbox."""
+    made = desk.open.create("a")
+    desk.open.annotate("a", [("/private/comment", b"1"), ("/private/x", b"")])
+    desk.open.annotate("a", [("/private/comment", b"1"), ("/private/y", None)])
+    desk.open.annotate("", [("/private/comment", b"2")])
+    desk.open.annotate("a", [("/private/comment", None)])
+    said = [(one.mailbox_id, one.entry) for one in desk.events if isinstance(one, MailboxAnnotated)]
+    assert said == [(made, "/private/comment"), (made, "/private/x"), (None, "/private/comment")]
+    assert set(desk.tree.annotations[made]) == {"/private/x"}
+    desk.open.delete("a")
+    assert made not in desk.tree.annotations
+
+
+def test_metadata_has_its_limits(desk: Desk) -> None:
+    """A refusal decides nothing, and what makes room is never refused."""
+    desk.open.create("a")
+    full = [(f"/private/x/{number}", b"v") for number in range(ENTRIES_MAX)]
+    desk.open.annotate("a", full)
+    assert desk.refuses(lambda tree: tree.annotate("a", [("/private/y", b"v"), full[0]])) == "entries"
+    large = bytes(VALUE_OCTETS_MAX + 1)
+    assert (
+        desk.refuses(lambda tree: tree.annotate("", [("/private/y", b"v"), ("/private/z", large)])) == "value"
+    )
+    desk.open.annotate("a", [("/private/y", b"v"), (full[0][0], None)])
+    for number in range(1, ACCOUNT_ENTRIES_MAX // ENTRIES_MAX):
+        desk.open.create(f"b{number}")
+        desk.open.annotate(f"b{number}", full)
+    assert desk.refuses(lambda tree: tree.annotate("", [("/private/y", b"v")])) == "entries"

@@ -120,9 +120,9 @@ def _some_change(world: World, mailbox_id: str, other: str) -> tuple[type[Change
 
 
 def _change_folders(world: World, owner: Owner, own: dict[MailboxId, str], gone: list[MailboxId]) -> None:
-    """One more, another name, another subscription, or one less."""
+    """One more, another name, another subscription, other metadata, or one less."""
     name = f"งาน {len(world.log)}"
-    match world.chance.randrange(4) if own else 0:
+    match world.chance.randrange(5) if own else 0:
         case 0:
             own[decide(world, owner, lambda tree: tree.create(name))] = name
         case 1:
@@ -132,6 +132,10 @@ def _change_folders(world: World, owner: Owner, own: dict[MailboxId, str], gone:
         case 2:
             path, is_subscribed = world.chance.choice(list(own.values())), world.chance.random() < 0.5
             decide(world, owner, lambda tree: tree.subscribe(path, is_subscribed=is_subscribed))
+        case 3:
+            path, value = world.chance.choice(["", *own.values()]), world.chance.choice([None, b"", b"red"])
+            entry = world.chance.choice(("/private/comment", "/shared/comment"))
+            decide(world, owner, lambda tree: tree.annotate(path, [(entry, value)]))
         case _:
             mailbox_id, path = world.chance.choice(list(own.items()))
             decide(world, owner, lambda tree: tree.delete(path))

@@ -16,7 +16,7 @@ from tests.projections.world import stored
 @pytest.mark.parametrize("name", ["directory", "mailbox", "queue", "trace"])
 async def test_rebuilt_tables_equal_the_live_ones(pool: Pool, name: str) -> None:
     world = busy_world(31, 120)
-    change_some(world, 60)
+    change_some(world, 120)
     part = len(world.log) - 10
     model = next(model for model in all_models(world.keys) if model.name == name)
     await create(pool, [model])
@@ -45,8 +45,8 @@ async def test_a_row_that_no_event_made_is_found(pool: Pool) -> None:
     await Projection(model, pool).take(world.log)
     async with pool.rows() as rows:
         await rows.execute(
-            """UPDATE mailbox_v2.usage SET octets = octets + 1
-            WHERE account_id = (SELECT min(account_id) FROM mailbox_v2.usage)"""
+            """UPDATE mailbox_v3.usage SET octets = octets + 1
+            WHERE account_id = (SELECT min(account_id) FROM mailbox_v3.usage)"""
         )
     comparison = await rebuild(model, stored(world), pool)
     assert comparison.different == ("usage",)

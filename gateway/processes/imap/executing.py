@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Self
 
-from gateway.domain.open_tree import MailboxRefused, Why
+from gateway.domain.open_tree import VALUE_OCTETS_MAX, MailboxRefused, Why
 from gateway.ports import Conflict, ContentCorrupt, ContentMissing, Full, KeyForgotten, Unavailable
 from gateway.processes import maillog
 from gateway.processes.imap import (
     altering,
+    annotating,
     appending,
     enabling,
     fetching,
@@ -54,6 +55,8 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.GetQuota: folder_commands.get_quota,
     commands.GetQuotaRoot: folder_commands.get_quota_root,
     commands.SetQuota: folder_commands.set_quota,
+    commands.GetMetadata: annotating.get_metadata,
+    commands.SetMetadata: annotating.set_metadata,
     commands.Append: appending.append,
     commands.Replace: appending.replace,
     commands.Fetch: fetching.fetch,
@@ -74,6 +77,8 @@ _CODES: Final[Mapping[Why, str]] = {
     "name": "CANNOT",
     "role": "USEATTR",
     "limit": "LIMIT",
+    "value": f"METADATA MAXSIZE {VALUE_OCTETS_MAX}",  # RFC 5464 §4.3
+    "entries": "METADATA TOOMANY",
 }
 
 

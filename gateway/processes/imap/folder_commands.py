@@ -1,6 +1,7 @@
 """Commands about mailboxes: LIST and what makes, renames, deletes and measures them.
 
-Source: RFC 9051 §6.3; RFC 3501 §6.3.9 (LSUB), RFC 5819 (LIST-STATUS), RFC 6154 §3, RFC 9208 (QUOTA).
+Source: RFC 9051 §6.3; RFC 3501 §6.3.9 (LSUB), RFC 5819 (LIST-STATUS), RFC 9590 (LIST-METADATA), RFC 6154 §3,
+RFC 9208 (QUOTA).
 """
 
 from typing import Final, cast
@@ -29,7 +30,7 @@ from gateway.protocols.imap.commands import (
 )
 from gateway.protocols.imap.errors import CannotObey
 from gateway.protocols.imap.listing import Listable, list_mailboxes, list_subscribed
-from projections.mailbox.query import MailboxRow, uids_of, usage_of
+from projections.mailbox.query import MailboxRow, annotations_of, uids_of, usage_of
 
 QUOTA_ROOT: Final = ""  # one for all mailboxes of an account
 UNIT_OCTETS: Final = 1024  # RFC 9208 §5.1: STORAGE
@@ -41,13 +42,20 @@ async def list_(session: Session, command: List) -> Done:
         return Done("LIST completed")
     async with session.room.pool.snapshot() as rows:
         mailboxes = await session.mailboxes(rows)
+        ids = [row.mailbox_id for row in mailboxes.values()] if command.entries else []
+        annotations = await annotations_of(rows, session.account_id, ids)
     for listed in list_mailboxes(command, [_listable(path, row) for path, row in mailboxes.items()]):
         info = ("SUBSCRIBED",) if listed.has_subscribed_below else ()
         session.send(
             responses.mailbox(listed.path, listed.attributes, is_utf8=session.is_utf8, child_info=info)
         )
+        row = mailboxes[listed.path]
         if command.status_items and not info:
-            session.send(_status(session, listed.path, mailboxes[listed.path], command.status_items))
+            session.send(_status(session, listed.path, row, command.status_items))
+        if command.entries and not info:
+            kept = annotations[row.mailbox_id]
+            values = {entry: kept.get(entry) for entry in command.entries}
+            session.send(responses.metadata(listed.path, values, is_utf8=session.is_utf8))
     return Done("LIST completed")
 
 
