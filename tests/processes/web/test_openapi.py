@@ -16,7 +16,7 @@ from gateway.processes.web.operations import OPERATIONS
 from tests.processes.web.world import World
 from tests.sizes import size
 
-EXAMPLES = size(ci=15, full=100)
+EXAMPLES = size(ci=8, full=100)
 NAMES = [f"{operation.method} {operation.path}" for operation in OPERATIONS]
 
 
