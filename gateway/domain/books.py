@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from gateway.domain.changes import MessageAppended
+from gateway.domain.changes import MessageAppended, MessageMovedIn
 from gateway.domain.events import (
     Event,
     MailAccepted,
@@ -273,7 +273,7 @@ BOOKED: Final = frozenset(
     for kind in (
         *(MailAccepted, MailDelivered, ListExpanded, MailForwarded, MailQueued, MailRelayed, MailCancelled),
         *(MailBounced, MailHeld, MailDeferred, DeliveryHeld, DeliveryReleased, DeliveryRetried),
-        MessageAppended,
+        *(MessageAppended, MessageMovedIn),
     )
 )
 

@@ -7,6 +7,9 @@ alone, whoever else changed the mailbox meanwhile.
 uids: a set as in `gateway.mail.uids`, never `*`, of at most RANGES_MAX ranges; a session makes several facts
 of more. Flags stand in the clear: what a STORE changes depends on them, and numbers never depend on a seal.
 
+\\Seen is everybody's own. Set, cleared or brought by somebody who is not the owner, it is that person's, and
+the owner and the others have theirs as before (`viewer_of`).
+
 Source: architecture §1, §2 (imap); RFC 9051 §6.4.6 (STORE), §6.4.3 (EXPUNGE), §6.4.7 (COPY), §6.4.8 (MOVE),
 §6.3.12 (APPEND); RFC 7162 §3.1.3 (UNCHANGEDSINCE).
 """
@@ -48,7 +51,8 @@ class Changed(Event, frozen=True, kw_only=True):
 
 
 class MessageFlagged(Changed, frozen=True, kw_only=True):
-    """unchanged_since: a message whose MODSEQ is above it keeps its flags; None: whatever it is."""
+    """unchanged_since: a message whose MODSEQ, as who asks sees it, is above it keeps its flags; None:
+    whatever it is."""
 
     TOPIC: ClassVar[str] = "message.flagged/1"
 
@@ -87,3 +91,33 @@ class MessageRestored(Changed, frozen=True, kw_only=True):
     TOPIC: ClassVar[str] = "message.restored/1"
 
     to_mailbox_id: MailboxId
+
+
+class MessageMovedOut(Changed, frozen=True, kw_only=True):
+    """They go to another account, and are not here any more. Of two that move the same, the first in the log
+    does.
+
+    mail_ids: of what they become there, one for each of uids in their order; whoever finishes the move gives
+    them these, so that nothing arrives twice.
+    """
+
+    TOPIC: ClassVar[str] = "message.moved_out/1"
+
+    to_account_id: AccountId
+    to_mailbox_id: MailboxId
+    mail_ids: tuple[MailId, ...]
+
+
+class MessageMovedIn(MessageAppended, frozen=True, kw_only=True):
+    """A message has come from another account: the other half of moved_out. from_position: of that."""
+
+    TOPIC: ClassVar[str] = "message.moved_in/1"
+
+    from_account_id: AccountId
+    from_position: int
+
+
+def viewer_of(event: Changed | MessageAppended) -> AccountId | None:
+    """Who has done it, if that is a person and not the owner: \\Seen is theirs then."""
+    actor = event.actor
+    return AccountId(actor.id) if actor.kind == "account" and actor.id != event.account_id else None

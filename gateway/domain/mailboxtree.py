@@ -3,8 +3,8 @@
 Mailboxes are told apart by opaque ids, so a rename moves nothing and a delivery names no folder. Names are
 the account's own words and sealed under its key; decisions that rest on them open them first (open_tree.py).
 
-Source: RFC 9051 §5.1 (names, INBOX); RFC 6154 (special use); RFC 5464 (METADATA);
-architecture §1 (UIDVALIDITY of the k-th mailbox).
+Source: RFC 9051 §5.1 (names, INBOX); RFC 6154 (special use); RFC 5464 (METADATA); RFC 4314
+(rights); architecture §1 (UIDVALIDITY of the k-th mailbox).
 """
 
 from dataclasses import dataclass, replace
@@ -75,6 +75,7 @@ class MailboxDeleted(AggregateEvent, frozen=True, kw_only=True):
     def apply(self, aggregate: "MailboxTree") -> None:
         del aggregate.nodes[self.mailbox_id]
         aggregate.annotations.pop(self.mailbox_id, None)
+        aggregate.rights.pop(self.mailbox_id, None)
 
 
 class MailboxSubscribed(AggregateEvent, frozen=True, kw_only=True):
@@ -111,6 +112,23 @@ class MailboxAnnotated(AggregateEvent, frozen=True, kw_only=True):
             entries[self.entry] = self.value
 
 
+class MailboxShared(AggregateEvent, frozen=True, kw_only=True):
+    """What somebody else may do with it from now on. holder: an account, or an agency for everybody in it;
+    rights: letters of RFC 4314 §2.1 in their order, "" for none."""
+
+    TOPIC: ClassVar[str] = "mailbox.shared/1"
+
+    mailbox_id: MailboxId
+    holder: str
+    rights: str
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        held = aggregate.rights.setdefault(self.mailbox_id, {})
+        held[self.holder] = self.rights
+        if not self.rights:
+            del held[self.holder]
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A mailbox in the tree. name: sealed; b"" of INBOX."""
@@ -130,6 +148,7 @@ class MailboxTree(Aggregate):
         self.inbox_id = mailbox_id
         self.nodes: dict[MailboxId, Node] = {mailbox_id: Node(None, b"", "inbox")}
         self.annotations: dict[MailboxId | None, dict[str, bytes]] = {}  # sealed, by mailbox and entry
+        self.rights: dict[MailboxId, dict[str, str]] = {}  # by mailbox and holder
 
     @classmethod
     def create(cls, account_id: AccountId, stamp: Stamp, *, base: int, inbox_id: MailboxId) -> Self:

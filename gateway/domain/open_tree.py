@@ -18,6 +18,7 @@ from gateway.domain.mailboxtree import (
     MailboxCreated,
     MailboxDeleted,
     MailboxRenamed,
+    MailboxShared,
     MailboxSubscribed,
     MailboxTree,
     NameSecret,
@@ -27,6 +28,7 @@ from gateway.domain.mailboxtree import (
     name_label,
 )
 from gateway.domain.sealing import seal, unseal
+from gateway.domain.sharing import HowRights, changed_rights
 from gateway.mail.ids import MailboxId
 
 SEPARATOR: Final = "/"
@@ -40,6 +42,9 @@ MAILBOXES_MAX: Final = 2_000
 VALUE_OCTETS_MAX: Final = 8 * 1024
 ENTRIES_MAX: Final = 100  # of a mailbox, and of the account as a whole
 ACCOUNT_ENTRIES_MAX: Final = 1_000  # in all
+HOLDERS_MAX: Final = 500  # of rights to one mailbox
+# What lies below is of others, by their addresses (RFC 2342 §3); what is called so before stays where it is.
+OTHERS: Final = "Other Users"
 _INVISIBLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode general categories no name has
 
 Why = Literal["exists", "missing", "children", "inbox", "name", "role", "limit", "value", "entries"]
@@ -170,6 +175,18 @@ class OpenTree:
             )
         return mailbox_id
 
+    def share(self, mailbox_id: MailboxId, holder: str, how: HowRights, rights: frozenset[str]) -> None:
+        """Say what an account, or everybody in an agency, may do with a mailbox (RFC 4314 §3.1)."""
+        if mailbox_id not in self._tree.nodes:
+            raise MailboxRefused("missing", "the mailbox is not there any more")
+        given = self._tree.rights.get(mailbox_id, {})
+        had = given.get(holder, "")
+        has = changed_rights(had, how, rights)
+        if has and not had and len(given) >= HOLDERS_MAX:
+            raise MailboxRefused("limit", f"at most {HOLDERS_MAX} have rights to a mailbox: use anyone")
+        if has != had:
+            self._tree.trigger(MailboxShared, self._stamp, mailbox_id=mailbox_id, holder=holder, rights=has)
+
     def furnish(self, names: Mapping[Role, str]) -> None:
         """The mailboxes a new account gets beside INBOX; one that has decided anything keeps its own."""
         if self._tree.is_new:
@@ -205,6 +222,9 @@ class OpenTree:
             name=self._sealed(mailbox_id, name),
             role=role,
         )
+        if parent is not None:  # RFC 4314 §4 (CREATE): who works above works here too
+            for holder, rights in self._tree.rights.get(parent, {}).items():
+                self.share(mailbox_id, holder, "replace", frozenset(rights))
         return mailbox_id
 
     def _open(self, mailbox_id: MailboxId, node: Node) -> str:
@@ -235,6 +255,8 @@ def _checked(path: str) -> list[str]:
         levels[0] = INBOX
     if len(levels) > LEVELS_MAX:
         raise MailboxRefused("limit", f"mailboxes lie in at most {LEVELS_MAX} levels")
+    if levels[0] == OTHERS:
+        raise MailboxRefused("name", f"{OTHERS} is for what others share with you")
     for name in levels:
         if not name or name != name.strip() or len(name.encode("utf-8", "replace")) > NAME_OCTETS_MAX:
             raise MailboxRefused("name", f"a name has 1 to {NAME_OCTETS_MAX} octets, no blank at either end")

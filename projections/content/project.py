@@ -7,7 +7,7 @@ a message put into a mailbox, names its objects too, because one that was there 
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.domain.changes import MessageAppended
+from gateway.domain.changes import MessageAppended, MessageMovedIn
 from gateway.domain.events import ContentPacked, ContentStored, MailAccepted
 from gateway.ports import Recorded
 from projections.keyring import Keys
@@ -34,8 +34,10 @@ WHERE excluded.digest IS NOT NULL
 
 class ContentModel(ReadModel):
     name = "content"
-    version = 2
-    topics = frozenset({ContentStored.TOPIC, ContentPacked.TOPIC, MailAccepted.TOPIC, MessageAppended.TOPIC})
+    version = 3
+    topics = frozenset(
+        kind.TOPIC for kind in (ContentStored, ContentPacked, MailAccepted, MessageAppended, MessageMovedIn)
+    )
 
     async def apply(self, batch: Sequence[Recorded], rows: Rows, keys: Keys) -> None:
         packs: dict[str, tuple[int, str, int, bytes]] = {}

@@ -18,9 +18,11 @@ from gateway.domain.changes import (
     MessageExpunged,
     MessageFlagged,
     MessageMoved,
+    MessageMovedOut,
     MessageRestored,
+    viewer_of,
 )
-from gateway.mail.flags import DELETED, has_flag, replaced_flags, with_flags, without_flags
+from gateway.mail.flags import DELETED, SEEN, has_flag, replaced_flags, with_flags, without_flags
 from gateway.mail.uids import Ranges, parse_uids, ranges_of, subtract
 from projections.mailbox.counting import ALL_UIDS, FIRST_UID, Mailbox, Message, Usage
 
@@ -83,15 +85,25 @@ class Account:
         mailbox.closed_at = moment.position
 
     def arrive(
-        self, mailbox_id: str, moment: Moment, octets: int, internal_date: datetime, flags: str = ""
+        self,
+        mailbox_id: str,
+        moment: Moment,
+        octets: int,
+        internal_date: datetime,
+        flags: str = "",
+        viewer: str | None = None,
     ) -> Arrival:
         """A message that this event brings; to INBOX where the mailbox is gone (architecture §2).
 
-        Raises NoMailbox.
+        viewer: who brings it, if that is not the owner. Raises NoMailbox.
         """
         target = self._open(mailbox_id) or self._inbox(moment)
         uid, position = target.uidnext, moment.position
-        target.add(Message(uid, position, position, flags, octets, internal_date, moment.at))
+        own = without_flags(flags, [SEEN]) if viewer else flags
+        message = Message(uid, position, position, own, octets, internal_date, moment.at)
+        target.add(message)
+        if viewer and has_flag(flags, SEEN):
+            target.see(message, viewer, is_seen=True, position=position)
         return target, uid
 
     def change(self, event: Changed, moment: Moment) -> Outcome:
@@ -111,6 +123,8 @@ class Account:
                 return self._copy(source, list(source.there(uids)), event.to_mailbox_id, moment)
             case MessageMoved():
                 return self._move(source, list(source.there(uids)), event.to_mailbox_id, moment)
+            case MessageMovedOut():
+                return _move_out(source, list(source.there(uids)), moment)
             case MessageRestored():
                 return self._restore(source, list(source.tombstones(uids)), event.to_mailbox_id, moment)
             case _:
@@ -161,17 +175,36 @@ def appended(mailbox_id: str, arrival: Arrival | None) -> Outcome:
 
 def _flag(event: MessageFlagged, source: Mailbox, uids: Ranges, moment: Moment) -> Outcome:
     """Flags that stay as they were count as changed, and keep the MODSEQ (RFC 7162 §3.1)."""
-    found, known = [], dict[str, str]()
+    found, known, viewer = [], dict[str, str](), viewer_of(event)
+    sees = _sees(event) if viewer else None
     for message in source.there(uids):
-        if event.unchanged_since is not None and message.modseq > event.unchanged_since:
+        if event.unchanged_since is not None and message.modseq_for(viewer) > event.unchanged_since:
             continue
         found.append(message)
         flags = known.get(message.flags)
         if flags is None:
-            flags = known[message.flags] = _HOW[event.how](message.flags, event.flags)
+            flags = known[message.flags] = _flags_after(event, message.flags, viewer)
         if flags != message.flags:
             source.flag(message, flags, moment.position)
+        if viewer and sees is not None:
+            source.see(message, viewer, is_seen=sees, position=moment.position)
     return Outcome(source.mailbox_id, _uids(found))
+
+
+def _flags_after(event: MessageFlagged, flags: str, viewer: str | None) -> str:
+    """Of a message. The owner's \\Seen is not changed by anybody else."""
+    after = _HOW[event.how](flags, event.flags)
+    if viewer is None:
+        return after
+    return with_flags(after, [SEEN]) if has_flag(flags, SEEN) else without_flags(after, [SEEN])
+
+
+def _sees(event: MessageFlagged) -> bool | None:
+    """Whether who is not the owner has seen the messages by this; None: as before."""
+    names_seen = any(flag.lower() == SEEN.lower() for flag in event.flags)
+    if event.how == "replace":
+        return names_seen
+    return event.how == "add" if names_seen else None
 
 
 def _expunge(event: MessageExpunged, source: Mailbox, uids: Ranges, moment: Moment) -> Outcome:
@@ -185,23 +218,30 @@ def _expunge(event: MessageExpunged, source: Mailbox, uids: Ranges, moment: Mome
     return Outcome(source.mailbox_id, _uids(found))
 
 
+def _move_out(source: Mailbox, found: Sequence[Message], moment: Moment) -> Outcome:
+    for message in found:
+        source.bury(message, moment.position, is_elsewhere=True)
+    return Outcome(source.mailbox_id, _uids(found))
+
+
 def _put(
     source: Mailbox, found: Sequence[Message], target: Mailbox, moment: Moment, without: Sequence[str] = ()
 ) -> Outcome:
-    """One more of each in the target, by new UIDs in their order."""
+    """One more of each in the target, by new UIDs in their order; who has seen one has seen the other."""
     first = target.uidnext
     for message in found:
-        target.add(
-            Message(
-                target.uidnext,
-                message.origin,
-                moment.position,
-                without_flags(message.flags, without) if without else message.flags,
-                message.octets,
-                message.internal_date,
-                moment.at,
-            )
+        put = Message(
+            target.uidnext,
+            message.origin,
+            moment.position,
+            without_flags(message.flags, without) if without else message.flags,
+            message.octets,
+            message.internal_date,
+            moment.at,
         )
+        target.add(put)
+        for viewer, sight in (message.sights or {}).items():
+            target.see(put, viewer, is_seen=sight.is_seen, position=moment.position)
     if not found:
         return Outcome(source.mailbox_id)
     arrived = ((first, target.uidnext - 1),)

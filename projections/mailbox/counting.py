@@ -10,7 +10,7 @@ Source: architecture §1; RFC 9051 §2.3.1.1 (UID, UIDVALIDITY), RFC 7162 §3.1 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.mail.flags import DELETED, SEEN, has_flag
 from gateway.mail.uids import Ranges
@@ -19,9 +19,19 @@ FIRST_UID: Final = 1
 ALL_UIDS: Final[Ranges] = ((FIRST_UID, 2**32 - 1),)  # RFC 9051 §9: nz-number has 32 bits
 
 
+class Sight(NamedTuple):
+    """Whether somebody who is not the owner has seen a message, and since when that is so."""
+
+    is_seen: bool
+    modseq: int
+
+
 @dataclass(slots=True)
 class Message:
-    """What a UID stands for. is_elsewhere: it is a tombstone, and the message goes on under another UID."""
+    """What a UID stands for. is_elsewhere: it is a tombstone, and the message goes on under another UID.
+
+    sights: by viewer, as far as they are at hand; whoever is not there has not seen it.
+    """
 
     uid: int
     origin: int  # position of the event that brought the octets
@@ -32,6 +42,12 @@ class Message:
     saved_at: datetime
     expunged_at: int | None = None  # position; None: it is there
     is_elsewhere: bool = False
+    sights: dict[str, Sight] | None = None
+
+    def modseq_for(self, viewer: str | None) -> int:
+        """viewer: None for the owner."""
+        sight = self.sights.get(viewer) if self.sights and viewer else None
+        return max(self.modseq, sight.modseq) if sight else self.modseq
 
 
 @dataclass(slots=True)
@@ -75,6 +91,7 @@ class Mailbox:
     closed_at: int | None = None
     at_hand: dict[int, Message] = field(default_factory=dict)  # by UID
     behind: dict[int, Message] = field(default_factory=dict)  # those whose rows are not as they are
+    sighted: dict[tuple[int, str], Sight] = field(default_factory=dict)  # by UID and viewer; not in rows yet
     first_new: int = 0  # what has this UID or a higher one has no row yet
 
     def __post_init__(self) -> None:
@@ -115,6 +132,14 @@ class Mailbox:
         self._count(message, 1)
         self._changed(message, position)
 
+    def see(self, message: Message, viewer: str, *, is_seen: bool, position: int) -> None:
+        """Somebody who is not the owner has seen it, or not any more."""
+        sights = message.sights = {} if message.sights is None else message.sights
+        had = sights.get(viewer)
+        if (had.is_seen if had else False) != is_seen:
+            sights[viewer] = self.sighted[message.uid, viewer] = Sight(is_seen, position)
+            self.highestmodseq = position
+
     def mark_elsewhere(self, tombstone: Message) -> None:
         """It was restored. Nothing changes of what FETCH can show here."""
         tombstone.is_elsewhere = True
@@ -124,6 +149,7 @@ class Mailbox:
         """The rows are as the messages are; who needs one loads it again."""
         self.at_hand.clear()
         self.behind.clear()
+        self.sighted.clear()
         self.first_new = self.uidnext
 
     def _changed(self, message: Message, position: int) -> None:

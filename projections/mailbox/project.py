@@ -19,7 +19,10 @@ from gateway.domain.changes import (
     MessageExpunged,
     MessageFlagged,
     MessageMoved,
+    MessageMovedIn,
+    MessageMovedOut,
     MessageRestored,
+    viewer_of,
 )
 from gateway.domain.events import MailDelivered, MessageSecret
 from gateway.domain.mailboxtree import (
@@ -28,6 +31,7 @@ from gateway.domain.mailboxtree import (
     MailboxCreated,
     MailboxDeleted,
     MailboxRenamed,
+    MailboxShared,
     MailboxSubscribed,
     NameSecret,
     TreeCreated,
@@ -37,13 +41,13 @@ from gateway.domain.mailboxtree import (
 from gateway.domain.routing import message_label
 from gateway.mail.flags import flags_text
 from gateway.mail.ids import AccountId
-from gateway.mail.uids import parse_uids
+from gateway.mail.uids import contains, each_uid, parse_uids
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.mailbox.annotations import Annotations
 from projections.mailbox.changing import INBOX, Account, Arrival, Moment, Outcome, appended
 from projections.mailbox.counting import ALL_UIDS
-from projections.mailbox.tables import Accounts, Named, note_outcomes
+from projections.mailbox.tables import DEPARTURE_COLUMNS, KEEP_SHARES, Accounts, Named, note_outcomes
 from projections.readmodel import ReadModel, Rows
 from projections.summary import heading_of
 
@@ -62,20 +66,22 @@ ORIGIN_COLUMNS: Final = (
     "attachments", "hidden", "sealed", "keys", "subject", "from_", "message_id", "front", "summary",
 )  # fmt: skip
 
-ARRIVALS: Final = frozenset({MailDelivered.TOPIC, MessageAppended.TOPIC})
+ARRIVALS: Final = frozenset({MailDelivered.TOPIC, MessageAppended.TOPIC, MessageMovedIn.TOPIC})
 Arrived = MailDelivered | MessageAppended
-TreeChanged = MailboxCreated | MailboxRenamed | MailboxDeleted | MailboxSubscribed | MailboxAnnotated
+TreeChanged = (
+    MailboxCreated | MailboxRenamed | MailboxDeleted | MailboxSubscribed | MailboxAnnotated | MailboxShared
+)
 
 
 class MailboxModel(ReadModel):
     name = "mailbox"
-    version = 3
+    version = 4
     topics = frozenset(
         kind.TOPIC
         for kind in (
             AccountCreated, TreeCreated, MailboxCreated, MailboxRenamed, MailboxDeleted, MailboxSubscribed,
             MailboxAnnotated, MailDelivered, MessageAppended, MessageFlagged, MessageExpunged, MessageCopied,
-            MessageMoved, MessageRestored,
+            MessageMoved, MessageRestored, MailboxShared, MessageMovedOut, MessageMovedIn,
         )
     )  # fmt: skip
     # Their sessions wait for the outcome.
@@ -107,6 +113,7 @@ class MailboxModel(ReadModel):
         )
         outcomes: list[tuple[str, int, Outcome]] = []
         annotations = Annotations()
+        shares: dict[tuple[str, str, str], str] = {}
         for part, named in _parts(batch, accounts):
             await accounts.load_messages(rows, named)
             fold = Fold(accounts, fresh, keys, annotations)
@@ -114,12 +121,20 @@ class MailboxModel(ReadModel):
                 fold.take(recorded)
             if fold.origins:
                 await rows.copy_records_to_table("origin", records=fold.origins, columns=ORIGIN_COLUMNS)
+            if fold.departures:
+                await rows.copy_records_to_table(
+                    "departure", records=fold.departures, columns=DEPARTURE_COLUMNS
+                )
             await accounts.write_messages(rows)
             outcomes += fold.outcomes
+            shares |= fold.shares
         await accounts.write(rows)
         await annotations.write(rows)
         if outcomes:
             await note_outcomes(rows, outcomes)
+        if shares:
+            values = [(*place, rights) for place, rights in shares.items()]
+            await rows.execute(KEEP_SHARES, *zip(*values, strict=True))
 
 
 class Fold:
@@ -130,6 +145,8 @@ class Fold:
         self._annotations = annotations
         self.origins: list[tuple[object, ...]] = []
         self.outcomes: list[tuple[str, int, Outcome]] = []
+        self.departures: list[tuple[object, ...]] = []
+        self.shares: dict[tuple[str, str, str], str] = {}  # rights, by account, mailbox and holder
 
     def take(self, recorded: Recorded) -> None:
         event, moment = recorded.event, Moment(recorded.position, recorded.event.at)
@@ -138,7 +155,7 @@ class Fold:
             case MailDelivered():
                 self._arrive(account, event, moment)
             case MessageAppended():
-                arrival = self._arrive(account, event, moment, flags_text(event.flags))
+                arrival = self._arrive(account, event, moment, flags_text(event.flags), viewer_of(event))
                 self._note(account, moment, appended(event.mailbox_id, arrival))
             case AccountCreated():
                 account.usage.quota_octets, account.usage.kind = event.quota_octets, event.kind
@@ -151,19 +168,38 @@ class Fold:
                 | MailboxDeleted()
                 | MailboxSubscribed()
                 | MailboxAnnotated()
+                | MailboxShared()
             ):
                 self._change_tree(account, event, moment)
             case Changed():
-                self._note(account, moment, account.change(event, moment))
+                outcome = account.change(event, moment)
+                self._note(account, moment, outcome)
+                if isinstance(event, MessageMovedOut):
+                    self._depart(account, event, moment, outcome)
         account.usage.settle(moment.at)
 
-    def _arrive(self, account: Account, event: Arrived, moment: Moment, flags: str = "") -> Arrival | None:
+    def _arrive(
+        self, account: Account, event: Arrived, moment: Moment, flags: str = "", viewer: str | None = None
+    ) -> Arrival | None:
         """None: the account has it already, nothing changes."""
         if moment.position not in self._fresh:
             return None
         message = event.message
         self.origins.append(_origin(moment.position, event, self._keys))
-        return account.arrive(event.mailbox_id, moment, message.presented_octets, event.internal_date, flags)
+        octets, date = message.presented_octets, event.internal_date
+        return account.arrive(event.mailbox_id, moment, octets, date, flags, viewer)
+
+    def _depart(self, account: Account, event: MessageMovedOut, moment: Moment, outcome: Outcome) -> None:
+        """What of it has to arrive at the other account."""
+        going = zip(each_uid(parse_uids(event.uids)), event.mail_ids, strict=False)
+        self.departures += [
+            (
+                moment.position, uid, account.mailboxes[event.mailbox_id].opened_at, mail_id,
+                event.to_account_id, event.to_mailbox_id, event.actor.id, moment.at,
+            )
+            for uid, mail_id in going
+            if contains(outcome.applied, uid)
+        ]  # fmt: skip
 
     def _change_tree(self, account: Account, event: TreeChanged, moment: Moment) -> None:
         match event:
@@ -187,6 +223,8 @@ class Fold:
             case MailboxDeleted():
                 account.close(event.mailbox_id, moment)
                 self._annotations.forget(account.account_id, event.mailbox_id)
+            case MailboxShared():
+                self.shares[account.account_id, event.mailbox_id, event.holder] = event.rights
 
     def _name(self, account: Account, event: MailboxCreated | MailboxRenamed) -> str:
         secret = self._keys.unseal_with(
@@ -250,9 +288,20 @@ def _named(recorded: Recorded) -> Iterator[Named]:
     match recorded.event:
         case Changed() as event:
             is_restored = isinstance(event, MessageRestored)
-            yield Named(event.account_id, event.mailbox_id, parse_uids(event.uids), is_restored)
+            uids = parse_uids(event.uids)
+            yield Named(event.account_id, event.mailbox_id, uids, is_restored, _seen_by(event))
         case MailboxDeleted() as event:
             yield Named(_account_id(recorded), event.mailbox_id, ALL_UIDS)
+
+
+def _seen_by(event: Changed) -> str | None:
+    """Whose \\Seen it takes to fold a change: what is put elsewhere takes everybody's along."""
+    match event:
+        case MessageFlagged():
+            return viewer_of(event)
+        case MessageCopied() | MessageMoved() | MessageRestored():
+            return ""
+    return None
 
 
 async def _first_arrivals(batch: Sequence[Recorded], rows: Rows) -> set[int]:

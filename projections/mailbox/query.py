@@ -47,6 +47,22 @@ CROSS JOIN LATERAL (
 """
 
 
+# The same as somebody who is not the owner sees it: with their \\Seen ($5) instead of the owner's.
+_AS_SEEN: Final = f"""(
+    SELECT m.box, m.uid, m.origin, greatest(m.modseq, sight.modseq) AS modseq, m.octets, m.internal_date,
+        m.saved_at, m.expunged_at, m.is_elsewhere, concat_ws(' ', CASE WHEN sight.is_seen THEN '\\Seen' END,
+            nullif(array_to_string(array_remove(string_to_array(m.flags, ' '), '\\Seen'), ' '), '')) AS flags
+    FROM {_SCHEMA}.message AS m
+    LEFT JOIN {_SCHEMA}.sight ON sight.box = m.box AND sight.viewer = $5 AND sight.uid = m.uid
+)"""
+_IN_RANGES_AS_SEEN: Final = f"""
+FROM unnest($3::bigint[], $4::bigint[]) AS span (first, last)
+CROSS JOIN LATERAL (
+    SELECT * FROM {_AS_SEEN} AS seen WHERE box = {_BOX} AND uid BETWEEN first AND last OFFSET 0
+) AS message
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class MailboxRow:
     """A mailbox. messages to deleted_octets: of what is there; octets: presented."""
@@ -260,43 +276,70 @@ async def uids_flagged(rows: Rows, account_id: AccountId, mailbox_id: MailboxId,
     return found
 
 
-async def lines(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges) -> list[Line]:
-    """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
+async def lines(
+    rows: Rows,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    uids: Ranges,
+    *,
+    viewer: AccountId | None = None,
+) -> list[Line]:
+    """Those of the UIDs that the mailbox ever had, by UID, tombstones included.
+
+    viewer: who is not the owner, and sees a \\Seen and MODSEQs of their own; here and below.
+    """
     found: list[Line] = await rows.fetch(
-        f"SELECT {_LINE} {_IN_RANGES} ORDER BY uid",
+        f"SELECT {_LINE} {_in_ranges(viewer)} ORDER BY uid",
         account_id,
         mailbox_id,
         *_bounds(uids),
+        *_if_any(viewer),
         record_class=Line,
     )
     return found
 
 
 async def summarised_lines(
-    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges
+    rows: Rows,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    uids: Ranges,
+    *,
+    viewer: AccountId | None = None,
 ) -> list[SummarisedLine]:
     """The same with their summaries."""
     found: list[SummarisedLine] = await rows.fetch(
         f"""SELECT uid, modseq, flags, message.octets, internal_date, saved_at, message.origin,
             expunged_at IS NOT NULL, summary
-        {_IN_RANGES} JOIN {_SCHEMA}.origin ON origin.position = message.origin ORDER BY uid""",
+        {_in_ranges(viewer)} JOIN {_SCHEMA}.origin ON origin.position = message.origin ORDER BY uid""",
         account_id,
         mailbox_id,
         *_bounds(uids),
+        *_if_any(viewer),
         record_class=SummarisedLine,
     )
     return found
 
 
 async def changed_since(
-    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, modseq: int, *, uids: Ranges | None = None
+    rows: Rows,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    modseq: int,
+    *,
+    uids: Ranges | None = None,
+    viewer: AccountId | None = None,
 ) -> list[Change]:
     """What has changed after a MODSEQ, of these UIDs or of all, by UID, tombstones included."""
-    query = f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL AS is_expunged FROM {_SCHEMA}.message
-        WHERE box = {_BOX} AND modseq > $3
-            AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange)) ORDER BY uid"""
+    changed = f"{_SCHEMA}.message WHERE box = {_BOX} AND modseq > $3"
+    if viewer is not None:
+        changed = f"""{_AS_SEEN} AS seen WHERE box = {_BOX} AND uid IN (SELECT uid FROM {changed}
+            UNION SELECT uid FROM {_SCHEMA}.sight WHERE box = {_BOX} AND viewer = $5 AND modseq > $3)"""
+    query = f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL AS is_expunged FROM {changed}
+        AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange)) ORDER BY uid"""
     within = None if uids is None else "{" + ",".join(f"[{first},{last}]" for first, last in uids) + "}"
-    found = await _columns(rows, Change._fields, query, account_id, mailbox_id, modseq, within)
+    values = account_id, mailbox_id, modseq, within, *_if_any(viewer)
+    found = await _columns(rows, Change._fields, query, *values)
     return list(map(Change, *found))
 
 
@@ -333,14 +376,20 @@ async def list_restorable(
 
 
 async def read_messages(
-    rows: Rows, account_id: AccountId, mailbox_id: MailboxId, uids: Ranges
+    rows: Rows,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    uids: Ranges,
+    *,
+    viewer: AccountId | None = None,
 ) -> list[MessageRow]:
     """Those of the UIDs that the mailbox ever had, by UID, tombstones included."""
     found = await rows.fetch(
-        f"SELECT {_HEAD}, {_WHOLE} {_IN_RANGES} {_WITH_ALL} ORDER BY uid",
+        f"SELECT {_HEAD}, {_WHOLE} {_in_ranges(viewer)} {_WITH_ALL} ORDER BY uid",
         account_id,
         mailbox_id,
         *_bounds(uids),
+        *_if_any(viewer),
     )
     return [_message(row) for row in found]
 
@@ -445,6 +494,14 @@ async def _columns(rows: Rows, names: Sequence[str], query: str, *values: object
     found = await rows.fetchrow(f"SELECT {told} FROM ({query}) AS found", *values)
     assert found is not None, "an aggregate is one row"
     return [column or [] for column in found]
+
+
+def _in_ranges(viewer: AccountId | None) -> str:
+    return _IN_RANGES if viewer is None else _IN_RANGES_AS_SEEN
+
+
+def _if_any(viewer: AccountId | None) -> tuple[AccountId, ...]:
+    return () if viewer is None else (viewer,)
 
 
 def _bounds(uids: Ranges) -> tuple[list[int], list[int]]:

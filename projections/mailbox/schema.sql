@@ -82,6 +82,38 @@ CREATE TABLE change_outcome (
     to_uids        text   NOT NULL,       -- as many as applied, in the same order
     PRIMARY KEY (account_id, position)
 );
+-- What people who are not the owner have seen: their \Seen, beside the owner's in message.flags.
+CREATE TABLE sight (
+    box     bigint  NOT NULL,
+    viewer  text    NOT NULL,             -- account
+    uid     bigint  NOT NULL,
+    is_seen boolean NOT NULL,
+    modseq  bigint  NOT NULL,
+    PRIMARY KEY (box, viewer, uid)
+);
+CREATE INDEX sight_uid ON sight (box, uid);
+CREATE INDEX sight_modseq ON sight (box, viewer, modseq);
+-- What others may do with a mailbox.
+CREATE TABLE share (
+    account_id text NOT NULL,             -- whose mailbox it is
+    mailbox_id text NOT NULL,
+    holder     text NOT NULL,             -- account, or agency: everybody in it
+    rights     text NOT NULL,             -- letters of RFC 4314; '': not any more
+    PRIMARY KEY (account_id, mailbox_id, holder)
+);
+CREATE INDEX share_holder ON share (holder);
+-- What went to another account. It has arrived when that account has a delivery of mail_id.
+CREATE TABLE departure (
+    position      bigint      NOT NULL,   -- of message.moved_out
+    uid           bigint      NOT NULL,
+    box           bigint      NOT NULL,
+    mail_id       text        NOT NULL,   -- what it is there
+    to_account_id text        NOT NULL,
+    to_mailbox_id text        NOT NULL,
+    mover         text        NOT NULL,   -- account
+    at            timestamptz NOT NULL,
+    PRIMARY KEY (position, uid)
+);
 -- What an account's mailboxes hold (RFC 9208 STORAGE and MESSAGE), and since when they are full.
 CREATE TABLE usage (
     account_id   text   PRIMARY KEY,

@@ -3,14 +3,14 @@
 Source: architecture §6 (sets not loops).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, Self
 
 from gateway.mail.uids import Ranges, uids_text, unite
 from projections.mailbox.changing import Account, Outcome
-from projections.mailbox.counting import Mailbox, Message, Usage
+from projections.mailbox.counting import Mailbox, Message, Sight, Usage
 from projections.readmodel import Rows
 
 Row = tuple[Any, ...]
@@ -49,6 +49,26 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS found
 """
+SIGHTS: Final = """
+SELECT box, found.*
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) AS named (box, first, last, viewer)
+CROSS JOIN LATERAL (
+    SELECT uid, s.viewer, is_seen, modseq FROM sight AS s
+    WHERE s.box = named.box AND uid BETWEEN first AND last AND named.viewer IN ('', s.viewer)
+    OFFSET 0
+) AS found
+"""
+KEEP_SIGHTS: Final = """
+INSERT INTO sight SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::boolean[], $5::bigint[])
+ON CONFLICT (box, viewer, uid) DO UPDATE SET is_seen = excluded.is_seen, modseq = excluded.modseq
+"""
+KEEP_SHARES: Final = """
+INSERT INTO share SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+ON CONFLICT (account_id, mailbox_id, holder) DO UPDATE SET rights = excluded.rights
+"""
+DEPARTURE_COLUMNS: Final = (
+    "position", "uid", "box", "mail_id", "to_account_id", "to_mailbox_id", "mover", "at",
+)  # fmt: skip
 MESSAGE_COLUMNS: Final = (
     "box", "uid", "origin", "modseq", "flags", "octets", "internal_date", "saved_at", "expunged_at",
     "is_elsewhere",
@@ -101,6 +121,7 @@ class Named:
     mailbox_id: str
     uids: Ranges
     tombstones_too: bool = False
+    seen_by: str | None = None  # who is not the owner and wants \\Seen; "": all of them; None: nobody
 
 
 class Accounts:
@@ -181,22 +202,47 @@ class Accounts:
         for some in _pieces(ranges):
             for box, uid, *columns in await rows.fetch(MESSAGES, *zip(*some, strict=True)):
                 boxes[box].at_hand[uid] = Message(uid, *columns)
+        await self._load_sights(rows, boxes, wanted)
+
+    async def _load_sights(
+        self, rows: Rows, boxes: Mapping[int, Mailbox], wanted: Mapping[int, Sequence[Named]]
+    ) -> None:
+        spans = [
+            (box, start, end, one.seen_by)
+            for box, same in wanted.items()
+            for one in same
+            if one.seen_by is not None
+            for start, end in one.uids
+        ]
+        if not spans:
+            return
+        for box, uid, viewer, *sight in await rows.fetch(SIGHTS, *zip(*spans, strict=True)):
+            message = boxes[box].at_hand.get(uid)
+            if message is not None:
+                message.sights = {} if message.sights is None else message.sights
+                message.sights[viewer] = Sight(*sight)
 
     async def write_messages(self, rows: Rows) -> None:
         new: list[Row] = []
         changed: list[Row] = []
+        sights: list[Row] = []
         for _, mailbox in self._mailboxes():
             for uid, message in mailbox.behind.items():
                 if uid >= mailbox.first_new:
                     new.append((mailbox.opened_at, *_message_row(message)))
                 else:
                     changed.append((mailbox.opened_at, *_changed_row(message)))
+            sights += [
+                (mailbox.opened_at, viewer, uid, *sight) for (uid, viewer), sight in mailbox.sighted.items()
+            ]
             mailbox.written()
         for start in range(0, len(new), ROWS_MAX):
             some = new[start : start + ROWS_MAX]
             await rows.copy_records_to_table("message", records=some, columns=MESSAGE_COLUMNS)
         for start in range(0, len(changed), ROWS_MAX):
             await rows.execute(CHANGE, *zip(*changed[start : start + ROWS_MAX], strict=True))
+        for start in range(0, len(sights), ROWS_MAX):
+            await rows.execute(KEEP_SIGHTS, *zip(*sights[start : start + ROWS_MAX], strict=True))
 
     def _mailboxes(self) -> Iterator[tuple[str, Mailbox]]:
         for account_id, account in self._accounts.items():

@@ -10,19 +10,23 @@ from gateway.domain.changes import (
     MessageExpunged,
     MessageFlagged,
     MessageMoved,
+    MessageMovedIn,
+    MessageMovedOut,
     MessageRestored,
 )
+from gateway.domain.events import Actor
 from gateway.domain.histories import box_history
 from gateway.domain.mailboxtree import MailboxTree, tree_id
 from gateway.domain.open_tree import OpenTree
-from gateway.mail.ids import MailboxId
-from gateway.mail.uids import ranges_of, uids_text
+from gateway.mail.ids import MailboxId, MailId
+from gateway.mail.uids import each_uid, parse_uids, ranges_of, uids_text
 from gateway.ports import Fact, Position
 from tests.projections.world import Owner, World
 
 FLAGS = ("\\Seen", "\\Deleted", "\\Answered", "\\Flagged", "$Work", "$WORK", "$Later")
 KINDS: Sequence[type[Changed]] = (
     MessageFlagged, MessageFlagged, MessageExpunged, MessageCopied, MessageMoved, MessageRestored,
+    MessageMovedOut,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -45,14 +49,20 @@ def decide(world: World, owner: Owner, decision: Callable[[OpenTree], T]) -> T:
 
 
 def append(
-    world: World, owner: Owner, mailbox_id: str, flags: Sequence[str] = (), subject: str = "ร่าง"
+    world: World,
+    owner: Owner,
+    mailbox_id: str,
+    flags: Sequence[str] = (),
+    subject: str = "ร่าง",
+    by: Owner | None = None,
 ) -> MessageAppended:
-    """A message that a client puts into a mailbox."""
+    """A message that a client puts into a mailbox. by: whose it is; it has come from their account then."""
     mail = world.accept(owner.agency_id, owner.address, [owner.address], subject)
     world.log.pop()  # nobody accepted it: it only looks like a mail
     delivered = world.deliver(mail, owner, [0])
     world.log.pop()
-    event = MessageAppended(
+    moved = {} if by is None else {"from_account_id": by.account_id, "from_position": len(world.log)}
+    event = (MessageAppended if by is None else MessageMovedIn)(
         account_id=owner.account_id,
         mailbox_id=MailboxId(mailbox_id),
         mail_id=mail.mail_id,
@@ -60,14 +70,21 @@ def append(
         keys=delivered.keys,
         internal_date=world.now,
         flags=tuple(flags),
-        **world.stamp().fields(),
+        **moved,
+        **_fields(world, by),
     )
     world.add(Fact(box_history(owner.account_id), event))
     return event
 
 
 def change(
-    world: World, owner: Owner, kind: type[Changed], mailbox_id: str, uids: str, fields: Mapping[str, Any]
+    world: World,
+    owner: Owner,
+    kind: type[Changed],
+    mailbox_id: str,
+    uids: str,
+    fields: Mapping[str, Any],
+    by: Owner | None = None,
 ) -> Position:
     """Any other change; where it stands."""
     event = kind(
@@ -75,9 +92,17 @@ def change(
         mailbox_id=MailboxId(mailbox_id),
         uids=uids,
         **fields,
-        **world.stamp().fields(),
+        **_fields(world, by),
     )
     return world.add(Fact(box_history(owner.account_id), event))[0]
+
+
+def _share(world: World, owner: Owner, holder: str, rights: str) -> None:
+    decide(world, owner, lambda tree: tree.share(owner.inbox_id, holder, "replace", frozenset(rights)))
+
+
+def _fields(world: World, by: Owner | None) -> dict[str, Any]:
+    return world.stamp().fields() | ({} if by is None else {"actor": Actor("account", by.account_id)})
 
 
 def change_some(world: World, times: int, accounts: int = 4) -> None:
@@ -94,9 +119,11 @@ def change_some(world: World, times: int, accounts: int = 4) -> None:
         if chance.random() < 0.2:
             _change_folders(world, owner, own, gone)
         elif chance.random() < 0.3:
-            append(world, owner, mailbox_id, chance.sample(FLAGS, 2))
+            append(world, owner, mailbox_id, chance.sample(FLAGS, 2), by=chance.choice([None, *owners]))
+        elif chance.random() < 0.1:
+            _share(world, owner, chance.choice([owners[0].account_id, owner.agency_id]), chance.choice("lr"))
         else:
-            change(world, owner, *_some_change(world, mailbox_id, other))
+            change(world, owner, *_some_change(world, mailbox_id, other), by=chance.choice([None, *owners]))
         if number % 3 == 0:
             world.deliver(world.accept(owner.agency_id, None, [owner.address]), owner, [0], mailbox_id)
 
@@ -111,6 +138,12 @@ def _some_change(world: World, mailbox_id: str, other: str) -> tuple[type[Change
             "how": chance.choice(("add", "remove", "replace")),
             "flags": tuple(chance.sample(FLAGS, chance.randrange(4))),
             "unchanged_since": chance.choice((None, None, len(world.log) - 20)),
+        }
+    elif kind is MessageMovedOut:
+        fields = {
+            "to_account_id": world.accounts[0].account_id,
+            "to_mailbox_id": MailboxId(other),
+            "mail_ids": tuple(MailId(world._id("mail")) for _ in each_uid(parse_uids(uids))),
         }
     elif kind is MessageExpunged:
         fields = {"only_deleted": chance.random() < 0.7}

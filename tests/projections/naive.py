@@ -15,6 +15,8 @@ from gateway.domain.changes import (
     MessageExpunged,
     MessageFlagged,
     MessageMoved,
+    MessageMovedIn,
+    MessageMovedOut,
     MessageRestored,
 )
 from gateway.domain.events import MailDelivered
@@ -22,6 +24,7 @@ from gateway.domain.mailboxtree import (
     MailboxCreated,
     MailboxDeleted,
     MailboxRenamed,
+    MailboxShared,
     MailboxSubscribed,
     TreeCreated,
 )
@@ -44,6 +47,7 @@ class Message:
     saved_at: datetime
     expunged_at: int | None = None
     is_elsewhere: bool = False
+    sights: dict[str, tuple[bool, int]] = field(default_factory=dict)  # by viewer: seen, since when
 
 
 @dataclass
@@ -73,6 +77,8 @@ class Home:
     kind: str | None = None
     full_since: datetime | None = None
     outcomes: list[Row] = field(default_factory=list)
+    rights: dict[tuple[str, str], str] = field(default_factory=dict)  # by mailbox and holder
+    departures: list[Row] = field(default_factory=list)
 
     def octets(self) -> int:
         return sum(message.octets for box in self.boxes.values() for message in box.there())
@@ -99,7 +105,9 @@ class Naive:
                 home.boxes[event.mailbox_id].is_subscribed = event.is_subscribed
             case MailboxDeleted():
                 self.close(home, event.mailbox_id, position)
-            case MailDelivered() | MessageAppended():
+            case MailboxShared():
+                home.rights[event.mailbox_id, event.holder] = event.rights
+            case MailDelivered() | MessageAppended() | MessageMovedIn():
                 self._arrive(home, event, position)
             case Changed():
                 self.change(home, event, position)
@@ -125,7 +133,12 @@ class Naive:
             box = self._open_or_inbox(home, event.mailbox_id)
             flags = spelt(event.flags) if isinstance(event, MessageAppended) else {}
             octets = event.message.presented_octets
+            viewer, has_seen = viewer_of(event) if flags else "", "\\seen" in flags
+            if viewer:
+                flags.pop("\\seen", None)
             self.add(box, Message(0, position, 0, flags, octets, event.internal_date, event.at), position)
+            if viewer and has_seen:
+                box.messages[-1].sights[viewer] = True, position
             told = (box.mailbox_id, box.uidvalidity, str(len(box.messages)))
         if isinstance(event, MessageAppended):
             home.outcomes.append((position, event.mailbox_id, "", "", *told))
@@ -149,7 +162,11 @@ class Naive:
                 continue
             match event:
                 case MessageFlagged():
-                    if event.unchanged_since is not None and message.modseq > event.unchanged_since:
+                    _, since = message.sights.get(viewer_of(event), (False, 0))
+                    if (
+                        event.unchanged_since is not None
+                        and max(message.modseq, since) > event.unchanged_since
+                    ):
                         continue
                     self._flag(source, message, event, position)
                 case MessageExpunged():
@@ -166,10 +183,19 @@ class Naive:
                         0, message.origin, 0, flags, message.octets, message.internal_date, event.at
                     )
                     self.add(target, copy, position)
+                    copy.sights = {who: (True, position) for who, (seen, _) in message.sights.items() if seen}
                     arrived.append(copy.uid)
                     if isinstance(event, MessageMoved):
                         self.bury(source, message, position)
                     message.is_elsewhere = not isinstance(event, MessageCopied)
+                case MessageMovedOut():
+                    self.bury(source, message, position)
+                    message.is_elsewhere = True
+                    mail_id = event.mail_ids[list(each_uid(parse_uids(event.uids))).index(uid)]
+                    to = event.to_account_id, event.to_mailbox_id
+                    home.departures.append(
+                        (position, uid, source.opened_at, mail_id, *to, event.actor.id, event.at)
+                    )
             applied.append(uid)
         asked = list(each_uid(parse_uids(event.uids)))
         to = (target.mailbox_id, target.uidvalidity) if target and arrived else ("", 0)
@@ -177,7 +203,18 @@ class Naive:
         home.outcomes.append((position, event.mailbox_id, text(applied), text(refused), *to, text(arrived)))
 
     def _flag(self, box: Box, message: Message, event: MessageFlagged, position: int) -> None:
-        before, named = set(message.flags), spelt(event.flags)
+        before, named, viewer = set(message.flags), spelt(event.flags), viewer_of(event)
+        if viewer:
+            had, _ = message.sights.get(viewer, (False, 0))
+            has = {"add": had or "\\seen" in named, "remove": had and "\\seen" not in named}.get(
+                event.how, "\\seen" in named
+            )
+            if has != had:
+                message.sights[viewer] = has, position
+                box.modseq = position
+            named.pop("\\seen", None)
+            if event.how == "replace" and "\\seen" in message.flags:
+                named["\\seen"] = "\\Seen"
         if event.how == "add":
             message.flags = named | message.flags
         elif event.how == "remove":
@@ -228,6 +265,25 @@ class Naive:
             for m in box.messages
         )  # fmt: skip
 
+    def sights(self) -> list[Row]:
+        return sorted(
+            (box.opened_at, viewer, m.uid, *sight)
+            for home in self.homes.values()
+            for box in home.boxes.values()
+            for m in box.messages
+            for viewer, sight in m.sights.items()
+        )
+
+    def shares(self) -> list[Row]:
+        return sorted(
+            (account_id, *place, rights)
+            for account_id, home in self.homes.items()
+            for place, rights in home.rights.items()
+        )
+
+    def departures(self) -> list[Row]:
+        return sorted(row for home in self.homes.values() for row in home.departures)
+
     def usage(self) -> list[Row]:
         return sorted(
             (
@@ -241,6 +297,12 @@ class Naive:
         return sorted(
             (account_id, *outcome) for account_id, home in self.homes.items() for outcome in home.outcomes
         )
+
+
+def viewer_of(event: Any) -> str:
+    """Who has done it, if that is no owner."""
+    actor = event.actor
+    return actor.id if actor.kind == "account" and actor.id != event.account_id else ""
 
 
 def spelt(flags: Iterable[str]) -> dict[str, str]:

@@ -80,6 +80,9 @@ async def test_random_histories_in_random_batches_give_the_rows_of_the_plain_rul
     assert rows["message"] == naive.messages()
     assert rows["usage"] == naive.usage()
     assert rows["change_outcome"] == naive.outcomes()
+    assert rows["sight"] == naive.sights()
+    assert rows["share"] == naive.shares()
+    assert rows["departure"] == naive.departures()
 
 
 async def test_outcomes_are_forgotten_by_their_place_in_the_log_alone(
@@ -113,9 +116,12 @@ UIDS = st.sets(st.integers(1, 12), min_size=1).map(lambda uids: uids_text(ranges
 FLAG_SETS = st.lists(st.sampled_from(FLAGS), max_size=3).map(tuple)
 
 
+ACTORS = st.sampled_from((Actor("account", ACCOUNT), Actor("account", "acc_b"), Actor("system", "test")))
+
+
 def stamped(kind: type[Changed], **fields: Any) -> st.SearchStrategy[Changed]:
-    made = {"account_id": st.just(ACCOUNT), "mailbox_id": PLACES, "uids": UIDS} | fields
-    return st.builds(partial(kind, at=BEGIN, actor=Actor("account", ACCOUNT), by=BY), **made)
+    made = {"account_id": st.just(ACCOUNT), "mailbox_id": PLACES, "uids": UIDS, "actor": ACTORS} | fields
+    return st.builds(partial(kind, at=BEGIN, by=BY), **made)
 
 
 CHANGES = st.one_of(
@@ -154,11 +160,11 @@ def test_any_changes_come_out_as_the_plain_rules_say(changes: list[Changed]) -> 
         )  # fmt: skip
     assert account.usage.octets == home.octets()
     assert [
-        (box.mailbox_id, m.uid, m.modseq, m.flags, m.expunged_at, m.is_elsewhere)
+        (box.mailbox_id, m.uid, m.modseq, m.flags, m.expunged_at, m.is_elsewhere, m.sights or {})
         for box in account.mailboxes.values()
         for m in box.at_hand.values()
     ] == [
-        (box.mailbox_id, m.uid, m.modseq, flags_of(m), m.expunged_at, m.is_elsewhere)
+        (box.mailbox_id, m.uid, m.modseq, flags_of(m), m.expunged_at, m.is_elsewhere, m.sights)
         for box in home.boxes.values()
         for m in box.messages
     ]

@@ -20,7 +20,7 @@ from tests.projections.busy import busy_world
 from tests.projections.rows import fold, tables
 from tests.projections.world import World, stored
 
-NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'mailbox_v3'"
+NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'mailbox_v4'"
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ async def test_of_two_projectors_on_the_same_slots_one_is_refused(pool: Pool) ->
         *(fold([twin], world.log, batch=10) for twin in twins), return_exceptions=True
     )
     assert [type(outcome) for outcome in outcomes if outcome] == [Deposed]
-    kept = await tables(pool, "mailbox_v3")
+    kept = await tables(pool, "mailbox_v4")
     fresh = Projection(mailbox_model(world), pool)
     await fresh.load(stored(world))
     assert fresh.position == world.log[-1].position
     delivered = {
         (e.event.account_id, e.event.mail_id) for e in world.log if isinstance(e.event, MailDelivered)
     }
-    assert sum(row[2] for row in kept["mailbox_v3.usage"]) == len(delivered)  # type: ignore[misc]
+    assert sum(row[2] for row in kept["mailbox_v4.usage"]) == len(delivered)  # type: ignore[misc]
 
 
 async def test_workers_share_the_slots_and_their_number_may_change(pool: Pool) -> None:
@@ -88,12 +88,12 @@ async def test_workers_share_the_slots_and_their_number_may_change(pool: Pool) -
     alone = Projection(model, pool)
     assert (await alone.load(log)).position == half
     await fold([alone], world.log, batch=50)
-    parted = await tables(pool, "mailbox_v3")
+    parted = await tables(pool, "mailbox_v4")
 
-    await drop(pool, "mailbox_v3")
+    await drop(pool, "mailbox_v4")
     await create(pool, [model])
     await fold([Projection(model, pool)], world.log)
-    assert await tables(pool, "mailbox_v3") == parted
+    assert await tables(pool, "mailbox_v4") == parted
 
 
 async def test_a_log_that_is_shorter_or_other_than_what_was_folded_stops(pool: Pool) -> None:
@@ -134,7 +134,7 @@ async def test_a_poison_event_stops_there_and_everything_before_it_is_kept(pool:
         await projection.take(world.log)
     async with pool.rows() as rows:
         assert await position_of(rows, MailboxModel) == model.fails_at - 1
-        assert await rows.fetchval("SELECT count(*) FROM mailbox_v3.delivery") == len(before)
+        assert await rows.fetchval("SELECT count(*) FROM mailbox_v4.delivery") == len(before)
 
 
 async def test_a_topic_nobody_knows_stops_the_fold(pool: Pool) -> None:
@@ -158,14 +158,14 @@ async def test_a_held_position_is_passed_over_by_that_consumer_alone(pool: Pool)
         projection = Projection(model, pool)
         await projection.load(log)
         await projection.take(world.log)
-    rows = await tables(pool, "mailbox_v3")
+    rows = await tables(pool, "mailbox_v4")
     assert isinstance(poison.event, MailDelivered)
     mail = (poison.event.account_id, poison.event.mail_id)
     again = any(
         isinstance(e.event, MailDelivered) and (e.event.account_id, e.event.mail_id) == mail
         for e in world.log[poison.position :]
     )
-    assert (mail in rows["mailbox_v3.delivery"]) == again
+    assert (mail in rows["mailbox_v4.delivery"]) == again
     async with pool.rows() as found:
         story = await story_of(found, [poison.event.mail_id])
     assert poison.position in {step.position for step in story}
@@ -187,8 +187,8 @@ async def test_a_hold_that_comes_by_counts_until_it_is_released(pool: Pool) -> N
     await create(pool, [mailbox_model(world)])
     projection = Projection(mailbox_model(world), pool)
     await projection.take(world.log)
-    rows = await tables(pool, "mailbox_v3")
-    assert [row[:2] for row in rows["mailbox_v3.delivery"]] == [(owner.account_id, mails[1].mail_id)]
+    rows = await tables(pool, "mailbox_v4")
+    assert [row[:2] for row in rows["mailbox_v4.delivery"]] == [(owner.account_id, mails[1].mail_id)]
     assert projection.held == {ahead}
 
 
@@ -237,26 +237,26 @@ async def test_a_database_that_lost_its_last_transactions_is_folded_again_from_t
         before = [tuple(row) for row in await rows.fetch("SELECT * FROM checkpoints.checkpoint")]
         names = [row[0] for row in await rows.fetch(NAMES)]
         kept = {
-            name: [tuple(row) for row in await rows.fetch(f"SELECT * FROM mailbox_v3.{name}")]
+            name: [tuple(row) for row in await rows.fetch(f"SELECT * FROM mailbox_v4.{name}")]
             for name in names
         }
     await projection.take(world.log[50:100])
     async with pool.transaction() as rows:
-        await rows.execute(f"TRUNCATE checkpoints.checkpoint, mailbox_v3.{', mailbox_v3.'.join(names)}")
+        await rows.execute(f"TRUNCATE checkpoints.checkpoint, mailbox_v4.{', mailbox_v4.'.join(names)}")
         await rows.copy_records_to_table("checkpoint", records=before, schema_name="checkpoints")
         for name, records in kept.items():
-            await rows.copy_records_to_table(name, records=records, schema_name="mailbox_v3")
+            await rows.copy_records_to_table(name, records=records, schema_name="mailbox_v4")
     with pytest.raises(Unavailable, match="lost the last transactions"):
         await projection.take(world.log[100:150])
     assert (await projection.load(log)).position == 50
     with pytest.raises(AssertionError, match="is at 50, not before 101"):
         await projection.take(world.log[100:150])
     await projection.take(world.log[50:])
-    mended = await tables(pool, "mailbox_v3")
-    await drop(pool, "mailbox_v3")
+    mended = await tables(pool, "mailbox_v4")
+    await drop(pool, "mailbox_v4")
     await create(pool, [mailbox_model(world)])
     await Projection(mailbox_model(world), pool).take(world.log)
-    assert await tables(pool, "mailbox_v3") == mended
+    assert await tables(pool, "mailbox_v4") == mended
 
 
 async def test_a_connection_that_was_lost_and_is_used_again_is_unavailable(pool: Pool) -> None:

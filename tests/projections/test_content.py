@@ -92,7 +92,7 @@ async def test_a_message_names_its_objects_although_nobody_stored_them_now(
 async def test_an_object_stored_again_is_as_the_last_event_says(pool: Pool, projection: Projection) -> None:
     await projection.take(log_of(object_stored("large/aa/1", 10), object_stored("large/aa/1", 12)))
     async with pool.rows() as rows:
-        assert await rows.fetchval("SELECT octets FROM content_v2.object WHERE name = 'large/aa/1'") == 12
+        assert await rows.fetchval("SELECT octets FROM content_v3.object WHERE name = 'large/aa/1'") == 12
 
 
 async def test_batches_and_repetition_never_change_rows(pool: Pool) -> None:
@@ -115,9 +115,9 @@ async def test_batches_and_repetition_never_change_rows(pool: Pool) -> None:
         projection = Projection(ContentModel(), pool)
         await fold([projection], log, batch)
         await fold([projection], log, batch)
-        found.append(await tables(pool, "content_v2"))
+        found.append(await tables(pool, "content_v3"))
         async with pool.transaction() as rows:
-            await rows.execute("TRUNCATE content_v2.pack, content_v2.content, content_v2.object")
+            await rows.execute("TRUNCATE content_v3.pack, content_v3.content, content_v3.object")
             await rows.execute("UPDATE checkpoints.checkpoint SET position = 0, digest = ''")
     assert found[0] == found[1] == found[2]
     assert all(found[0].values())

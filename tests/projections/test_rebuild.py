@@ -45,8 +45,8 @@ async def test_a_row_that_no_event_made_is_found(pool: Pool) -> None:
     await Projection(model, pool).take(world.log)
     async with pool.rows() as rows:
         await rows.execute(
-            """UPDATE mailbox_v3.usage SET octets = octets + 1
-            WHERE account_id = (SELECT min(account_id) FROM mailbox_v3.usage)"""
+            """UPDATE mailbox_v4.usage SET octets = octets + 1
+            WHERE account_id = (SELECT min(account_id) FROM mailbox_v4.usage)"""
         )
     comparison = await rebuild(model, stored(world), pool)
     assert comparison.different == ("usage",)

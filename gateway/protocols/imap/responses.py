@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gateway.mail.mailbox_name import SEPARATOR, write_name
+from gateway.mail.rights import ALL
 from gateway.mail.uids import Ranges, uids_text
 from gateway.protocols.imap.errors import UNTAGGED, Kind
 from gateway.protocols.imap.rendering import NIL, literal, quoted
-from gateway.protocols.imap.rights import ALL, write_rights
+from gateway.protocols.imap.rights import write_rights
 
 CONTINUE: Final = b"+ OK\r\n"
 IDLING: Final = b"+ idling\r\n"

@@ -1,19 +1,29 @@
-"""Rights to a mailbox: their letters, what each lets one do, and how they are written.
+"""Rights to a mailbox as clients write them, and which of them each command needs.
 
-Whose rights are which, the domain decides; here is what the protocol says of them.
+Whose rights are which, the domain decides (domain/sharing.py).
 
-Source: RFC 4314 §2.1 (rights), §2.1.1 (obsolete ones), §4 (what a command needs).
+Source: RFC 4314 §2.1.1 (obsolete rights), §4 (what a command needs); RFC 6851 §3.3 (MOVE), RFC 8508 §3.1
+(REPLACE).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gateway.mail.flags import DELETED, SEEN
-
-LOOKUP, READ, KEEP_SEEN, WRITE, INSERT, POST = "l", "r", "s", "w", "i", "p"
-CREATE, DELETE_MAILBOX, DELETE_MESSAGES, EXPUNGE, ADMINISTER = "k", "x", "t", "e", "a"
-ALL: Final = "lrswipkxtea"  # in the order they are written
+from gateway.mail.rights import (
+    ADMINISTER,
+    ALL,
+    CREATE,
+    DELETE_MAILBOX,
+    DELETE_MESSAGES,
+    EXPUNGE,
+    INSERT,
+    LOOKUP,
+    READ,
+    rights_text,
+)
+from gateway.protocols.imap import commands
+from gateway.protocols.imap.commands import Command
 
 # RFC 4314 §2.1.1: what clients of RFC 2086 say and see; our choice is that "c" is for mailboxes, "d" for
 # messages.
@@ -21,6 +31,39 @@ _OBSOLETE: Final = {"c": frozenset("kx"), "d": frozenset("te")}
 _WRITTEN: Final = re.compile(rf"[{ALL}cd]*")
 # RFC 4314 §4: MYRIGHTS needs one of these.
 ANY_OF: Final = frozenset("lrikxa")
+
+# To the mailbox that a command names; beside them every one needs LOOKUP, without which there is no such
+# mailbox. CREATE and RENAME also need CREATE above the new name.
+TO_NAMED: Final[Mapping[type[Command], str]] = {
+    commands.Select: READ,
+    commands.Status: READ,
+    commands.Delete: DELETE_MAILBOX,
+    commands.Rename: DELETE_MAILBOX,
+    commands.Subscribe: LOOKUP,
+    commands.Unsubscribe: LOOKUP,
+    commands.GetQuotaRoot: READ,
+    commands.Append: INSERT,
+    commands.Replace: INSERT,
+    commands.Copy: INSERT,
+    commands.Move: INSERT,
+    commands.SetAcl: ADMINISTER,
+    commands.DeleteAcl: ADMINISTER,
+    commands.GetAcl: ADMINISTER,
+    commands.ListRights: ADMINISTER,
+    commands.MyRights: LOOKUP,
+}
+TO_NEW: Final = CREATE  # to the mailbox above one that is made, or gets another place
+# To the selected mailbox. STORE asks for each flag; CLOSE expunges what one may, and says nothing.
+TO_SELECTED: Final[Mapping[type[Command], str]] = {
+    commands.Fetch: READ,
+    commands.Search: READ,
+    commands.Sort: READ,
+    commands.Thread: READ,
+    commands.Copy: READ,
+    commands.Move: READ + DELETE_MESSAGES + EXPUNGE,
+    commands.Replace: DELETE_MESSAGES + EXPUNGE,
+    commands.Expunge: EXPUNGE,
+}
 
 
 def read_rights(written: str) -> frozenset[str]:
@@ -33,10 +76,4 @@ def read_rights(written: str) -> frozenset[str]:
 def write_rights(rights: Iterable[str]) -> str:
     """With the obsolete ones, which old clients look for; `""` for none."""
     held = set(rights)
-    old = "".join(letter for letter, parts in _OBSOLETE.items() if parts & held)
-    return "".join(right for right in ALL if right in held) + old
-
-
-def right_for_flag(flag: str) -> str:
-    """What one needs to set or clear a flag (RFC 4314 §4, STORE)."""
-    return {SEEN: KEEP_SEEN, DELETED: DELETE_MESSAGES}.get(flag, WRITE)
+    return rights_text(held) + "".join(letter for letter, parts in _OBSOLETE.items() if parts & held)

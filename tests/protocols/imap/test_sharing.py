@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mail.rights import ALL, right_for_flag
 from gateway.protocols.imap import attributes as att
 from gateway.protocols.imap import commands as c
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import State
 from gateway.protocols.imap.errors import BadCommand, CannotObey
 from gateway.protocols.imap.message_url import MessageUrl, parse_url
-from gateway.protocols.imap.rights import ALL, read_rights, right_for_flag, write_rights
+from gateway.protocols.imap.rights import read_rights, write_rights
 from tests.protocols.imap.test_parsing import parsed
 
 MESSAGES = frozenset({"MESSAGENEW", "MESSAGEEXPUNGE"})
