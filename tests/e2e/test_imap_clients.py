@@ -29,6 +29,7 @@ from tests.sizes import size
 
 MESSAGES = size(100, 5_000)  # that are synchronised, half of them from each side
 LARGE_OCTETS = size(2, 20) * 1024 * 1024
+LARGE = "0123456789abcde\r\n" * (LARGE_OCTETS // 17)
 PASSWORD = "a password for all clients"
 THAI = "งานสารบรรณ/หนังสือเข้า"
 PATIENCE_S = 900
@@ -105,7 +106,7 @@ def program(name: str, package: str) -> str:
 
 def test_imaplib(desk: Desk) -> None:
     client = desk.imaplib()
-    large = message("large", "0123456789abcde\r\n" * (LARGE_OCTETS // 17))
+    large = message("large", LARGE)
     assert client.append("INBOX", "(\\Flagged)", imaplib.Time2Internaldate(0), large)[0] == "OK"
     client.select("INBOX")
     _, ((_, octets), _) = client.fetch("1", "(BODY.PEEK[])")  # type: ignore[misc]
@@ -246,6 +247,19 @@ def test_mbsync_both_ways(desk: Desk, tmp_path: Path) -> None:
     left = files(inbox)
     assert len(left) == MESSAGES - 2
     assert subject(left, "far2").name.endswith("R")
+    # Folders made on either side, a move into each, and a large message.
+    far, here = (imapclient.imap_utf7.encode(name).decode() for name in (THAI, "บันทึก"))
+    client.create(f'"{far}"')
+    client.append(f'"{far}"', "", None, message("large", LARGE))  # type: ignore[arg-type]
+    client.uid("MOVE", uid_of(client, "far2"), f'"{far}"')
+    for name in ("cur", "new", "tmp"):
+        (near / here / name).mkdir(parents=True)
+    subject(left, "near0").rename(near / here / "new" / "moved.near")
+    synchronise()
+    assert len(files(inbox)) == MESSAGES - 4
+    assert {file.stat().st_size > LARGE_OCTETS // 2 for file in files(near / far)} == {True, False}
+    assert client.select(f'"{here}"')[1] == [b"1"]
+    assert uid_of(client, "near0")
     client.logout()
 
 
@@ -256,6 +270,7 @@ metadata = {folder}/state
 [Account one]
 localrepository = near
 remoterepository = far
+utf8foldernames = yes
 [Repository near]
 type = Maildir
 localfolders = {folder}/mail
@@ -294,6 +309,17 @@ def test_offlineimap_both_ways(desk: Desk, tmp_path: Path) -> None:
     client.select("INBOX")
     assert b"\\Seen" in client.uid("FETCH", uid_of(client, "far0"), "(FLAGS)")[1][0]
     assert uid_of(client, "near0")
+    # The other way: a flag, a deletion, and a move into a folder with a Thai name.
+    thai = imapclient.imap_utf7.encode(THAI).decode()
+    client.create(f'"{thai}"')
+    client.uid("STORE", uid_of(client, "far1"), "+FLAGS", "(\\Flagged)")
+    client.uid("STORE", uid_of(client, "far2"), "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.uid("MOVE", uid_of(client, "far3"), f'"{thai}"')
+    synchronise()
+    assert len(files(inbox)) == MESSAGES // 10 - 1
+    assert "F" in subject(files(inbox), "far1").name.partition(":2,")[2]
+    assert subject(files(tmp_path / "mail" / THAI.replace("/", ".")), "far3")
     client.logout()
 
 
@@ -425,3 +451,8 @@ def test_curl(desk: Desk, curl: list[str], tmp_path: Path) -> None:
     assert "\\Seen" in run([*curl, f"{url}/INBOX", "-X", "FETCH 1 (FLAGS)"])
     assert "INBOX" in run([*curl, url])
     assert "SEARCH 1" in run([*curl, f"{url}/INBOX?SUBJECT%20uploaded"])
+    upload.write_bytes(message("large", LARGE))
+    run([*curl, "-T", str(upload), f"{url}/INBOX"])
+    kept = tmp_path / "kept"
+    run([*curl, f"{url}/INBOX;UID=2", "-o", str(kept)])
+    assert kept.read_bytes() == upload.read_bytes()
