@@ -96,6 +96,8 @@ ACCEPTANCE: Final = {
     ),
     "4": (
         ("1: nine clients, both ways", "tests/e2e/test_imap_clients.py"),
+        ("2: Thunderbird by its own protocol", "tests/e2e/test_thunderbird.py"),
+        ("2: settings that programs look for", "tests/e2e/test_autoconfig.py"),
         ("3: a storm of sessions, and of kills", "tests/e2e/test_imap_storm.py"),
         ("3: the model of what a session may believe", "tests/test_imap_belief.py"),
         ("4, 5: resynchronising, and two who change the same", "tests/processes/imap_sessions"),
