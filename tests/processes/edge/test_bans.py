@@ -3,39 +3,24 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.domain.bans import BanImposed
 from gateway.domain.sessions import SessionEnded
+from gateway.ports import ServerContext
 from gateway.processes.signin.throttle import PATIENCE
-from gateway.processes.up.certificates import Certificates, self_made
-from gateway.processes.up.folder import claim
-from gateway.settings import Settings
-from gateway.wiring.doors import server_tls
-from tests.processes.edge.test_submission import PASSWORD, SUDA, inside_tls, plain
-from tests.processes.edge.world import HOSTNAME, EdgeWorld, until
+from tests.processes.doors import PASSWORD, SUDA, until
+from tests.processes.edge.test_submission import inside_tls, plain
+from tests.processes.edge.world import EdgeWorld
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    with claim(folder):
-        return self_made(folder / "tls", folder / "secrets", HOSTNAME, datetime.now(UTC))
-
-
 @pytest.fixture
-def trust(certificates: Certificates) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(certificates.authority))
-
-
-@pytest.fixture
-async def world(tmp_path: Path, certificates: Certificates, cheap_hashes: None) -> AsyncIterator[EdgeWorld]:
-    tls = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
+async def world(tmp_path: Path, tls: ServerContext, cheap_hashes: None) -> AsyncIterator[EdgeWorld]:
     async with EdgeWorld(tmp_path, tls=tls, records_sessions=True).running() as world:
         await world.give_password(SUDA, PASSWORD)
         yield world

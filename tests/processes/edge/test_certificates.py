@@ -32,7 +32,8 @@ from gateway.settings import Settings
 from gateway.wiring import edge
 from gateway.wiring.doors import server_tls
 from projections.directory.query import AppPasswordRow
-from tests.processes.edge.world import HOSTNAME, Client, EdgeWorld
+from tests.processes.doors import HOSTNAME
+from tests.processes.edge.world import Client, EdgeWorld
 from tests.protocols.sasl.client import final_message
 
 SUDA = "suda@opm.go.th"

@@ -9,7 +9,6 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,15 +19,13 @@ import pytest
 from gateway.domain.sealing import unseal
 from gateway.domain.sessions import SESSIONS, SessionEnded, SessionSecret
 from gateway.domain.signin import SignInAccepted, SignInSecret
+from gateway.ports import ServerContext
 from gateway.processes import maillog
 from gateway.processes.edge.rates import RateLimits
 from gateway.processes.listening import listener
-from gateway.processes.up.certificates import Certificates, self_made
-from gateway.processes.up.folder import claim
 from gateway.protocols.proxy import SIGNATURE
-from gateway.settings import Settings
-from gateway.wiring.doors import server_tls
-from tests.processes.edge.world import HOSTNAME, MESSAGE, Client, EdgeWorld, until
+from tests.processes.doors import HOSTNAME, PASSWORD, SUDA, until
+from tests.processes.edge.world import MESSAGE, Client, EdgeWorld
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 CLIENT = "192.0.2.7"
@@ -36,25 +33,11 @@ V1 = b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 25\r\n"
 V2 = SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 12) + ip_address(CLIENT).packed * 2 + b"\xdc\x04\0\x19"
 V2_LOCAL = SIGNATURE + b"\x20\0\0\0"
 HEADERS = {"v1": V1, "v2": V2}
-PASSWORD, SUDA = "correct horse battery", "suda@opm.go.th"
 SIGN_IN = b"AUTH PLAIN " + base64.b64encode(f"\0{SUDA}\0{PASSWORD}".encode()) + b"\r\n"
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    with claim(folder):
-        return self_made(folder / "tls", folder / "secrets", HOSTNAME, datetime.now(UTC))
-
-
 @pytest.fixture
-def trust(certificates: Certificates) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(certificates.authority))
-
-
-@pytest.fixture
-def edge(tmp_path: Path, certificates: Certificates, cheap_hashes: None) -> EdgeWorld:
-    tls = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
+def edge(tmp_path: Path, tls: ServerContext, cheap_hashes: None) -> EdgeWorld:
     return EdgeWorld(tmp_path, tls=tls, records_sessions=True, proxy_networks=LOOPBACK)
 
 

@@ -16,7 +16,8 @@ from gateway.processes.edge.rates import (
     RateLimits,
     Rates,
 )
-from tests.processes.edge.world import Client, EdgeWorld, until
+from tests.processes.doors import until
+from tests.processes.edge.world import Client, EdgeWorld
 
 HERE, NEAR, FAR = "192.0.2.1", "192.0.2.200", "198.51.100.1"
 SUDA = AccountId("acc_suda")

@@ -10,7 +10,8 @@ import structlog
 
 from gateway.ports import Deposed, Full, Unavailable
 from gateway.processes import maillog
-from tests.processes.edge.world import MESSAGE, EdgeWorld, WatchedSpool, away, stuffed, until
+from tests.processes.doors import until
+from tests.processes.edge.world import MESSAGE, EdgeWorld, WatchedSpool, away, stuffed
 
 RECIPIENTS = [
     ("nobody@opm.go.th", b"550 5.1.1 "),

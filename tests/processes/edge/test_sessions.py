@@ -19,7 +19,8 @@ from gateway.domain.sessions import (
 )
 from gateway.ports import Unavailable
 from gateway.processes.listening.sessions import OWN_FACTS_A_MINUTE
-from tests.processes.edge.world import MESSAGE, EdgeWorld, until
+from tests.processes.doors import until
+from tests.processes.edge.world import MESSAGE, EdgeWorld
 from tests.processes.world import AT
 
 SUDA = "suda@opm.go.th"

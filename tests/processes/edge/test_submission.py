@@ -23,34 +23,9 @@ from gateway.mail.ids import slot_of
 from gateway.ports import ServerContext
 from gateway.processes.signin.signin import STILL_S
 from gateway.processes.signin.throttle import PATIENCE
-from gateway.processes.up.certificates import Certificates, self_made
-from gateway.processes.up.folder import claim
-from gateway.settings import Settings
-from gateway.wiring.doors import server_tls
 from projections.directory.query import EffectiveStatus
-from tests.processes.edge.world import HOSTNAME, Client, EdgeWorld, away, until
-
-PASSWORD = "correct horse battery"
-SUDA = "suda@opm.go.th"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    with claim(folder):
-        return self_made(folder / "tls", folder / "secrets", HOSTNAME, datetime.now(UTC))
-
-
-@pytest.fixture
-def trust(certificates: Certificates) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(certificates.authority))
-
-
-@pytest.fixture
-def tls(certificates: Certificates) -> ServerContext:
-    context = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
-    assert context is not None
-    return context
+from tests.processes.doors import HOSTNAME, PASSWORD, SUDA, until
+from tests.processes.edge.world import Client, EdgeWorld, away
 
 
 @pytest.fixture

@@ -7,33 +7,17 @@ import asyncio
 import smtplib
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gateway.processes.up.certificates import Certificates, self_made
-from gateway.processes.up.folder import claim
-from gateway.settings import Settings
-from gateway.wiring.doors import server_tls
-from tests.processes.edge.world import HOSTNAME, MESSAGE, Client, EdgeWorld, until
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    with claim(folder):
-        return self_made(folder / "tls", folder / "secrets", HOSTNAME, datetime.now(UTC))
+from gateway.ports import ServerContext
+from tests.processes.doors import HOSTNAME, until
+from tests.processes.edge.world import MESSAGE, Client, EdgeWorld
 
 
 @pytest.fixture
-def trust(certificates: Certificates) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(certificates.authority))
-
-
-@pytest.fixture
-async def world(tmp_path: Path, certificates: Certificates) -> AsyncIterator[EdgeWorld]:
-    tls = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
+async def world(tmp_path: Path, tls: ServerContext) -> AsyncIterator[EdgeWorld]:
     async with EdgeWorld(tmp_path, tls=tls, connections_max=1).running() as world:
         yield world
 
@@ -130,8 +114,6 @@ async def test_starttls_without_a_certificate_is_not_offered(tmp_path: Path) -> 
         assert (await client.say(b"STARTTLS\r\n")).startswith(b"502 5.5.1 ")
 
 
-def test_tls_before_1_2_is_not_spoken(certificates: Certificates) -> None:
+def test_tls_before_1_2_is_not_spoken(tls: ServerContext) -> None:
     """RFC 8996."""
-    tls = server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
-    assert tls is not None
     assert tls.minimum_version == ssl.TLSVersion.TLSv1_2

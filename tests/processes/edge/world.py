@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -17,12 +17,10 @@ from gateway.adapters.memory.content import MemoryObjects, MemoryPlaces, MemoryW
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
-from gateway.domain.agency import IdentityProvider, Limits
-from gateway.domain.events import Actor, By, EnvelopeSecret, Event, MailAccepted
+from gateway.domain.agency import Limits
+from gateway.domain.events import Actor, By, EnvelopeSecret, MailAccepted
 from gateway.domain.quota import Room
 from gateway.domain.sealing import unseal
-from gateway.mail.address import Address
-from gateway.mail.ids import AccountId, AgencyId
 from gateway.ports import (
     START,
     Certificates,
@@ -31,7 +29,6 @@ from gateway.ports import (
     Position,
     ServerContext,
     Spool,
-    TokenHolder,
     Unavailable,
 )
 from gateway.processes.edge.acceptance import Acceptance
@@ -49,26 +46,28 @@ from gateway.processes.presenting import Opened, open_message
 from gateway.processes.return_paths import ReturnPaths
 from gateway.processes.signin.banning import Banning
 from gateway.processes.signin.bans import BanRule, Bans
-from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.sasl.mechanisms import EVERY
 from gateway.protocols.smtp.config import SessionConfig
 from gateway.settings import split_networks
 from gateway.wiring.edge import HOLD_S_MAX
-from projections.directory.query import AppPasswordRow, EffectiveStatus, Person
+from tests.processes.doors import (
+    AGENCIES,
+    HOSTNAME,
+    MAILBOXES,
+    FixedCertificates,
+    KeptInMemory,
+    Line,
+    PeopleInMemory,
+    until,
+)
 from tests.processes.kept_bans import KeptBans
 from tests.processes.world import MovedClock
 
-E = TypeVar("E", bound=Event)
 BY = By("edge", "0", "")
-HOSTNAME = "mail.saraban.example"
-# Who has mail here: domain → agency; opm.go.th has mailboxes, dld.go.th a server of its own.
-AGENCIES = {"opm.go.th": "ag_opm", "opdc.go.th": "ag_opdc", "dld.go.th": "ag_dld"}
 # Since when each mailbox has its owner.
 OWNER_SINCE = datetime(2020, 3, 1, 9, tzinfo=UTC)
 FIRST_HAND = "somchai@opm.go.th"  # nobody is on record who had it before
-MAILBOXES = ("suda@opm.go.th", "somchai@opm.go.th", "malee@opdc.go.th", "สมหญิง@opm.go.th")
-PROVIDER = IdentityProvider("https://id.example.org", "saraban")
 MESSAGE = b"From: ann@example.org\r\nSubject: hello\r\n\r\n.dotted\r\nHello.\r\n"
 
 
@@ -131,33 +130,6 @@ class DirectoryRows:
         }
 
 
-class PeopleInMemory:
-    """The port People: everybody with a mailbox, each with one address."""
-
-    def __init__(self) -> None:
-        self.fault: Exception | None = None
-        self.status: EffectiveStatus = "active"
-        self.apps: list[AppPasswordRow] = []  # of everybody
-
-    async def find(self, address: Address) -> Person | None:
-        if self.fault is not None:
-            raise self.fault
-        if str(address) not in MAILBOXES:
-            return None
-        agency_id = AgencyId(AGENCIES[address.domain])
-        return Person(AccountId(f"acc_{address}"), agency_id, address, frozenset({address}), self.status)
-
-    async def app_passwords(self, account_id: AccountId) -> list[AppPasswordRow]:
-        return self.apps
-
-    async def provider(self, agency_id: AgencyId) -> IdentityProvider | None:
-        return PROVIDER if agency_id == "ag_opm" else None
-
-    async def holder(self, provider: IdentityProvider, secret: str, token: str) -> TokenHolder | None:
-        """The port Tokens: a token is the name of its holder."""
-        return TokenHolder(token, datetime.max.replace(tzinfo=UTC)) if "@" in token else None
-
-
 class WatchedSpool(DiskSpool):
     is_closed = False
 
@@ -204,21 +176,8 @@ class LookedAt(MovedClock):
         await until(lambda: self._waits > before)
 
 
-class FixedCertificates:
-    """Implements the Certificates port: they never change."""
-
-    def __init__(self, context: ServerContext) -> None:
-        self._context = context
-
-    def stamp(self) -> object:
-        return None
-
-    def load(self) -> ServerContext:
-        return self._context
-
-
 @dataclass
-class EdgeWorld:
+class EdgeWorld(KeptInMemory):
     """One edge, what stands behind it, and what it has kept."""
 
     folder: Path
@@ -361,14 +320,6 @@ class EdgeWorld:
 
     # --- what it has kept ---------------------------------------------------------------------------
 
-    async def give_password(self, address: str, password: str) -> None:
-        await self.keys.put(f"verifier.acc_{address}", await asyncio.to_thread(make_verifier, password))
-
-    async def events(self, *kinds: type[E]) -> list[E]:
-        """Those of these kinds in the log, in order."""
-        events = [(await self.log.read(Position(at))).event for at in range(1, await self.log.last() + 1)]
-        return [event for event in events if isinstance(event, kinds)]
-
     async def accepted(self) -> list[MailAccepted]:
         return await self.events(MailAccepted)
 
@@ -406,22 +357,8 @@ class EdgeWorld:
             return await client.message(message)
 
 
-class Client:
-    """A client that says exactly what it is told to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def __aenter__(self) -> "Client":
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.leave()
-
-    async def leave(self) -> None:
-        self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
+class Client(Line):
+    """An SMTP client."""
 
     def vanish(self) -> None:
         """Without a goodbye: the host behind us is gone."""
@@ -440,12 +377,6 @@ class Client:
             if line[3:4] == b" ":
                 break
         return lines
-
-    async def rest(self) -> bytes:
-        """Everything until the connection is closed."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read()
-        return b""
 
     async def flood(self, is_enough: Callable[[], bool]) -> None:
         """Send commands and read no reply."""
@@ -479,12 +410,6 @@ class Client:
 def stuffed(message: bytes) -> bytes:
     """A message of whole lines as it goes over the wire (RFC 5321 §4.5.2)."""
     return (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what other tasks and the kernel do."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.002)
 
 
 def away() -> Unavailable:

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from gateway.adapters.memory.keys import MemoryKeyStore
 from gateway.adapters.memory.log import MemoryLog, open_lane
 from gateway.adapters.spool import DiskSpool
-from gateway.domain.events import Actor, By, Event
+from gateway.domain.events import Actor, By
 from gateway.domain.sessions import SessionEnded
-from gateway.ports import Position, ServerContext
+from gateway.ports import ServerContext
 from gateway.processes.imap.incoming import Incoming
 from gateway.processes.imap.listener import imap
 from gateway.processes.imap.services import ImapServices, Session, SignedIn
@@ -29,18 +28,15 @@ from gateway.processes.listening.sockets import hold
 from gateway.processes.listening.visits import Reception, Visit
 from gateway.processes.signin.banning import Banning
 from gateway.processes.signin.bans import BanRule, Bans
-from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import Noop, Tagged
 from gateway.protocols.imap.errors import BadCommand
-from tests.processes.edge.world import FixedCertificates, PeopleInMemory
+from tests.processes.doors import HOSTNAME, FixedCertificates, KeptInMemory, Line, PeopleInMemory
 from tests.processes.kept_bans import KeptBans
 from tests.processes.world import MovedClock
 
-HOSTNAME = "mail.saraban.example"
 BY = By("imap", "0.1.0", "f00d")
-E = TypeVar("E", bound=Event)
 
 
 class Lobby:
@@ -66,7 +62,7 @@ class Lobby:
 
 
 @dataclass
-class ImapWorld:
+class ImapWorld(KeptInMemory):
     """One IMAP process, what stands behind it, and what it has kept."""
 
     folder: Path
@@ -138,19 +134,9 @@ class ImapWorld:
                     serving.cancel()
                     await asyncio.wait([serving])
 
-    async def give_password(self, address: str, password: str) -> None:
-        await self.keys.put(f"verifier.acc_{address}", await asyncio.to_thread(make_verifier, password))
-
-    async def events(self, *kinds: type[E]) -> list[E]:
-        """Those of these kinds in the log, in order."""
-        events = [(await self.log.read(Position(at))).event for at in range(1, await self.log.last() + 1)]
-        return [event for event in events if isinstance(event, kinds)]
-
     async def ended(self, number: int = 1) -> list[SessionEnded]:
         """So many sessions, when they have become facts."""
-        while len(found := await self.events(SessionEnded)) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
-        return found
+        return await self.until_there(SessionEnded, number)
 
     # --- clients --------------------------------------------------------------------------------------
 
@@ -170,23 +156,8 @@ class ImapWorld:
         return client
 
 
-class Client:
-    """A client that says exactly what it is told to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def __aenter__(self) -> "Client":
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
-
-    async def line(self) -> bytes:
-        """b"" when the connection was closed."""
-        return await self.reader.readline()
+class Client(Line):
+    """An IMAP client."""
 
     async def say(self, command: bytes) -> list[bytes]:
         """Send a command; everything up to its tagged response or a continuation."""
@@ -200,12 +171,6 @@ class Client:
             if line.startswith((tag + b" ", b"+")):
                 break
         return lines
-
-    async def rest(self) -> bytes:
-        """Everything until the connection is closed."""
-        with contextlib.suppress(ConnectionError):
-            return await self.reader.read()
-        return b""
 
     async def start_tls(self, trust: ssl.SSLContext) -> None:
         (said,) = await self.say(b"t0 STARTTLS")

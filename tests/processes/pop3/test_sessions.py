@@ -12,8 +12,6 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -23,7 +21,7 @@ from gateway.domain.events import Actor, By
 from gateway.domain.sessions import SessionEnded
 from gateway.mail.ids import AccountId, MailboxId
 from gateway.mail.uids import Ranges
-from gateway.ports import ContentCorrupt, ContentMissing, Position, Unavailable
+from gateway.ports import ContentCorrupt, ContentMissing, ServerContext, Unavailable
 from gateway.processes.listening import visits
 from gateway.processes.listening.certificates import ShownCertificates
 from gateway.processes.listening.listener import House
@@ -36,19 +34,19 @@ from gateway.processes.pop3.listener import pop3
 from gateway.processes.pop3.maildrops import OpenMaildrop
 from gateway.processes.pop3.services import InUse, Pop3Services
 from gateway.processes.reading import Reader
-from gateway.processes.signin.passwords import make_verifier
 from gateway.processes.signin.signin import SignIns
-from gateway.processes.up.certificates import Certificates, self_made
-from gateway.processes.up.folder import claim
 from gateway.protocols.pop3.maildrop import Maildrop
-from gateway.settings import Settings
-from gateway.wiring.doors import server_tls
-from tests.processes.edge.world import FixedCertificates, PeopleInMemory
-from tests.processes.imap.world import Client
+from tests.processes.doors import (
+    HOSTNAME,
+    PASSWORD,
+    SUDA,
+    FixedCertificates,
+    KeptInMemory,
+    Line,
+    PeopleInMemory,
+)
 from tests.processes.world import MovedClock
 
-HOSTNAME = "mail.saraban.example"
-SUDA, PASSWORD = "suda@opm.go.th", "correct horse battery"
 RIGHT = base64.b64encode(f"\0{SUDA}\0{PASSWORD}".encode())
 MESSAGES = (b"Subject: 1\r\n\r\n.one\r\n", b"Subject: 2\r\n\r\ntwo", b"Subject: 3\r\n\r\n")
 BY = By("pop3", "0.1.0", "f00d")
@@ -80,20 +78,21 @@ class MaildropsInMemory:
         self.expunged.append(drop.maildrop.deleted)
 
 
-class World:
+class World(KeptInMemory):
     """One POP3 process."""
 
-    def __init__(self, context: Any, idle_timeout_s: float = 600) -> None:
+    def __init__(self, context: ServerContext, idle_timeout_s: float = 600) -> None:
         self._context, self._idle_timeout_s = context, idle_timeout_s
-        self.log, self.clock, self.drops = MemoryLog(), MovedClock(), MaildropsInMemory()
+        self.keys, self.log = MemoryKeyStore(os.urandom), MemoryLog()
+        self.clock, self.drops = MovedClock(), MaildropsInMemory()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["asyncio.Task[None]"]:
-        keys, people = MemoryKeyStore(os.urandom), PeopleInMemory()
-        await keys.put(f"verifier.acc_{SUDA}", await asyncio.to_thread(make_verifier, PASSWORD))
+        people = PeopleInMemory()
+        await self.give_password(SUDA, PASSWORD)
         actor, clock = Actor("system", "pop3"), self.clock
         async with open_lane(self.log, "pop3-test-0", clock=clock, actor=actor, by=BY) as lane:
-            made = {"keys": keys, "lane": lane, "clock": clock, "entropy": os.urandom, "by": BY}
+            made = {"keys": self.keys, "lane": lane, "clock": clock, "entropy": os.urandom, "by": BY}
             sessions = Sessions(**made)  # type: ignore[arg-type]
             sign_ins = SignIns(people=people, tokens=people, **made)  # type: ignore[arg-type]
             tls = ShownCertificates(FixedCertificates(self._context), clock)
@@ -126,54 +125,31 @@ class World:
 
     async def ended(self, number: int = 1) -> list[SessionEnded]:
         """So many sessions, when they have become facts."""
-        while True:
-            last = await self.log.last()
-            events = [(await self.log.read(Position(at))).event for at in range(1, last + 1)]
-            found = [event for event in events if isinstance(event, SessionEnded)]
-            if len(found) >= number:
-                return found
-            await asyncio.sleep(0.002)
+        return await self.until_there(SessionEnded, number)
 
-    async def client(self, trust: ssl.SSLContext) -> Client:
+    async def client(self, trust: ssl.SSLContext) -> Line:
         """Inside TLS, and greeted."""
         streams = await asyncio.open_connection(
             "127.0.0.1", self.tls_port, ssl=trust, server_hostname=HOSTNAME
         )
-        client = Client(*streams)
+        client = Line(*streams)
         assert (await client.line()).startswith(b"+OK ")
         return client
 
 
-async def says(client: Client, command: bytes) -> bytes:
+async def says(client: Line, command: bytes) -> bytes:
     """Send a command, give the first line of its response."""
     client.writer.write(command + b"\r\n")
     return await client.line()
 
 
-async def signed_in(client: Client) -> None:
+async def signed_in(client: Line) -> None:
     assert await says(client, b"AUTH PLAIN " + RIGHT) == b"+OK 3 messages, 51 octets\r\n"
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    with claim(folder):
-        return self_made(folder / "tls", folder / "secrets", HOSTNAME, datetime.now(UTC))
-
-
 @pytest.fixture
-def trust(certificates: Certificates) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(certificates.authority))
-
-
-@pytest.fixture
-def context(certificates: Certificates) -> Any:
-    return server_tls(Settings(tls_cert=certificates.chain, tls_key=certificates.key))
-
-
-@pytest.fixture
-async def world(context: Any, cheap_hashes: None) -> AsyncIterator[World]:
-    world = World(context)
+async def world(tls: ServerContext, cheap_hashes: None) -> AsyncIterator[World]:
+    world = World(tls)
     async with world.serving():
         yield world
 
@@ -218,7 +194,7 @@ async def test_three_wrong_passwords_end_the_session(world: World, trust: ssl.SS
 
 
 async def test_commands_sent_ahead_of_tls_end_the_connection(world: World) -> None:
-    client = Client(*await asyncio.open_connection("127.0.0.1", world.port))
+    client = Line(*await asyncio.open_connection("127.0.0.1", world.port))
     async with client:
         await client.line()
         client.writer.write(b"STLS\r\nUSER a\r\n")
@@ -266,9 +242,11 @@ async def test_quit_tells_when_nothing_was_deleted(world: World, trust: ssl.SSLC
     assert world.drops.expunged == []
 
 
-async def test_autologout_deletes_nothing(context: Any, trust: ssl.SSLContext, cheap_hashes: None) -> None:
+async def test_autologout_deletes_nothing(
+    tls: ServerContext, trust: ssl.SSLContext, cheap_hashes: None
+) -> None:
     """RFC 1939 §3."""
-    world = World(context, idle_timeout_s=0.05)
+    world = World(tls, idle_timeout_s=0.05)
     async with world.serving():
         async with await world.client(trust) as client:
             await signed_in(client)
@@ -279,9 +257,9 @@ async def test_autologout_deletes_nothing(context: Any, trust: ssl.SSLContext, c
 
 
 async def test_a_stop_ends_sessions_and_deletes_nothing(
-    context: Any, trust: ssl.SSLContext, cheap_hashes: None
+    tls: ServerContext, trust: ssl.SSLContext, cheap_hashes: None
 ) -> None:
-    world = World(context)
+    world = World(tls)
     async with world.serving() as serving, await world.client(trust) as client:
         await signed_in(client)
         await says(client, b"DELE 1")
