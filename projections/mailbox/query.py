@@ -480,6 +480,19 @@ async def annotations_of(
     return annotations
 
 
+async def annotated_since(
+    rows: Rows, account_id: AccountId, after: Position
+) -> list[tuple[str, str, Position]]:
+    """What metadata has changed, or was taken away: mailbox, entry, position, in the order of the log."""
+    found = await rows.fetch(
+        f"""SELECT mailbox_id, entry, changed_at FROM {_SCHEMA}.annotation
+        WHERE account_id = $1 AND changed_at > $2 ORDER BY changed_at""",
+        account_id,
+        after,
+    )
+    return [(mailbox_id, entry, at) for mailbox_id, entry, at in found]
+
+
 async def usage_of(rows: Rows, account_id: AccountId) -> Usage:
     """Nothing for an account that nobody has told of."""
     found = await rows.fetchrow(

@@ -3,6 +3,7 @@
 Source: RFC 9051 §3 (states), §5.4 (autologout), §7.1.5 (BYE).
 """
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from gateway.ports import Deposed, Unavailable
@@ -18,6 +19,7 @@ from gateway.protocols.imap.capabilities import after_sign_in
 from gateway.protocols.imap.commands import Capability, Compress, Id, Logout, Tagged
 from gateway.protocols.imap.compression import Compression
 from gateway.protocols.imap.errors import UNTAGGED, CannotObey, ImapError
+from gateway.protocols.imap.framer import Lines
 from gateway.protocols.imap.parsing import parse_command
 
 QUIT = Ended("quit", "quit")
@@ -86,7 +88,7 @@ class Connection:
 
     async def _commands(self, session: Session) -> Ended:
         while True:
-            lines = await self._incoming.command(self._services.idle_timeout_s)
+            lines = await self._next(session)
             try:
                 tagged = parse_command(lines, is_utf8=session.is_utf8)
                 if self._incoming.failure is not None:
@@ -99,6 +101,19 @@ class Connection:
                 visit.write(error.response)
             except Unavailable as error:
                 self._cannot(tagged.tag, error)
+
+    async def _next(self, session: Session) -> Lines:
+        """The next command; while the client says none, it is told what it asked to hear of."""
+        within_s = self._services.idle_timeout_s
+        if not session.is_watching:
+            return await self._incoming.command(within_s)
+        reading = asyncio.create_task(self._incoming.command(within_s))
+        try:
+            await session.tell_until(reading)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+        return reading.result()
 
     async def _obey(self, session: Session, tagged: Tagged) -> bool:
         """True: it was the last one. Raises ImapError, Unavailable, Over."""

@@ -3,6 +3,7 @@
 Source: RFC 9051 §6 (commands), §7.1 (OK, NO, BAD), RFC 5530 (codes).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from gateway.processes.imap import (
     fetching,
     folder_commands,
     idling,
+    notifying,
     searching,
     selecting,
 )
@@ -32,7 +34,8 @@ from gateway.processes.reading import Reader
 from gateway.protocols.imap import commands, responses
 from gateway.protocols.imap.commands import Command, Tagged
 from gateway.protocols.imap.errors import ImapError
-from gateway.protocols.imap.selected import may_expunge, names_numbers
+from gateway.protocols.imap.framer import Lines
+from gateway.protocols.imap.selected import names_numbers
 
 Handler = Callable[[Session, Any], Awaitable[Done]]
 
@@ -68,6 +71,7 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.Sort: searching.sort,
     commands.Thread: searching.thread,
     commands.Idle: idling.idle,
+    commands.Notify: notifying.notify,
 }
 _CODES: Final[Mapping[Why, str]] = {
     "exists": "ALREADYEXISTS",
@@ -92,7 +96,7 @@ async def execute(session: Session, tagged: Tagged) -> None:
         await session.flush()
         return
     done = await _outcome(session, tagged)
-    await _tell_news(session, command)
+    await _look_and_tell(session, command)
     session.send(responses.status(tagged.tag, done.kind, done.text, done.code))
     await session.flush()
 
@@ -121,12 +125,12 @@ async def _outcome(session: Session, tagged: Tagged) -> Done:
         return Done("A message cannot be read, its server's operator was told", "SERVERBUG", "NO")
 
 
-async def _tell_news(session: Session, command: Command) -> None:
+async def _look_and_tell(session: Session, command: Command) -> None:
     try:
         await session.look(now=isinstance(command, commands.Noop | commands.Check))
     except Unavailable:  # then it is told the next time
         return
-    session.tell_news(may_expunge=may_expunge(command), tells_uid=command.by_uid)
+    await notifying.tell_news(session, command)
 
 
 def _sentence(text: str) -> str:
@@ -153,6 +157,13 @@ class Mailboxes:
     @property
     def is_utf8(self) -> bool:
         return self._session.is_utf8
+
+    @property
+    def is_watching(self) -> bool:
+        return self._session.watch is not None
+
+    async def tell_until(self, reading: "asyncio.Task[Lines]") -> None:
+        await notifying.tell_until(self._session, reading, may_expunge=False)
 
     def client_is(self, name: str) -> None:
         self._session.reader = replace(self._session.reader, client=name)

@@ -44,14 +44,14 @@ async def list_(session: Session, command: List) -> Done:
         mailboxes = await session.mailboxes(rows)
         ids = [row.mailbox_id for row in mailboxes.values()] if command.entries else []
         annotations = await annotations_of(rows, session.account_id, ids)
-    for listed in list_mailboxes(command, [_listable(path, row) for path, row in mailboxes.items()]):
+    for listed in list_mailboxes(command, [listable(path, row) for path, row in mailboxes.items()]):
         info = ("SUBSCRIBED",) if listed.has_subscribed_below else ()
         session.send(
             responses.mailbox(listed.path, listed.attributes, is_utf8=session.is_utf8, child_info=info)
         )
         row = mailboxes[listed.path]
         if command.status_items and not info:
-            session.send(_status(session, listed.path, row, command.status_items))
+            session.send(status_line(session, listed.path, row, command.status_items))
         if command.entries and not info:
             kept = annotations[row.mailbox_id]
             values = {entry: kept.get(entry) for entry in command.entries}
@@ -62,7 +62,7 @@ async def list_(session: Session, command: List) -> Done:
 async def lsub(session: Session, command: Lsub) -> Done:
     async with session.room.pool.rows() as rows:
         mailboxes = await session.mailboxes(rows)
-    for listed in list_subscribed(command, [_listable(path, row) for path, row in mailboxes.items()]):
+    for listed in list_subscribed(command, [listable(path, row) for path, row in mailboxes.items()]):
         session.send(responses.mailbox(listed.path, listed.attributes, is_utf8=session.is_utf8, is_lsub=True))
     return Done("LSUB completed")
 
@@ -75,15 +75,15 @@ async def namespace(session: Session, command: Namespace) -> Done:
 async def status(session: Session, command: Status) -> Done:
     async with session.room.pool.rows() as rows:
         row = await session.mailbox(rows, command.mailbox)
-    session.send(_status(session, command.mailbox, row, command.items))
+    session.send(status_line(session, command.mailbox, row, command.items))
     return Done("STATUS completed")
 
 
-def _listable(path: str, row: MailboxRow) -> Listable:
+def listable(path: str, row: MailboxRow) -> Listable:
     return Listable(path, row.role, row.is_subscribed)
 
 
-def _status(session: Session, path: str, row: MailboxRow, items: tuple[str, ...]) -> bytes:
+def status_line(session: Session, path: str, row: MailboxRow, items: tuple[str, ...]) -> bytes:
     """items: of STATUS_ITEMS. What is \\Recent a session alone knows, and this one has not looked."""
     known: dict[str, int | str] = {
         "MESSAGES": row.messages,

@@ -1,5 +1,6 @@
 """What all connections of an IMAP process share."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from gateway.processes.listening.accounts import AccountSessions
 from gateway.processes.listening.visits import Visit
 from gateway.processes.signin.signin import SignIns
 from gateway.protocols.imap.commands import Tagged
+from gateway.protocols.imap.framer import Lines
 from projections.directory.query import Person
 
 
@@ -29,6 +31,13 @@ class Session(Protocol):
     @property
     def is_utf8(self) -> bool:
         """The client has enabled IMAP4rev2 or UTF8=ACCEPT."""
+
+    @property
+    def is_watching(self) -> bool:
+        """It asked to be told of changes between its commands as well (RFC 5465)."""
+
+    async def tell_until(self, reading: "asyncio.Task[Lines]") -> None:
+        """Tell it of changes until it has spoken. Raises Over."""
 
     def client_is(self, name: str) -> None:
         """The client has named itself (RFC 2971)."""

@@ -17,6 +17,7 @@ from gateway.ports import Position, Spool, Unavailable
 from gateway.processes.changing import EVENTS_A_GROUP
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.view import View, told
+from gateway.processes.imap.watch import Watch
 from gateway.processes.listening.wire import Over, Wire
 from gateway.processes.reading import Reader
 from gateway.protocols.imap import responses
@@ -59,6 +60,7 @@ class Session:
         self.room, self.person, self.wire, self.reader, self.hint = room, person, wire, reader, hint
         self.enabled: set[str] = set()
         self.view: View | None = None
+        self.watch: Watch | None = None  # of a client that has said NOTIFY
         self.tag = ""  # of the command under way
         self.is_in_log = False  # what that command asked for: it is never refused any more
         self.knows_quota = False  # it was told, if the account is nearly full
@@ -214,19 +216,25 @@ class Session:
     # --- news -----------------------------------------------------------------------------------------
 
     async def look(self, *, now: bool = False) -> None:
-        """Learn what has changed in the selected mailbox, when somebody said so or it is time again."""
+        """Learn what has changed in the selected mailbox and in those that are watched, when somebody said
+        so or it is time again."""
         at = self.room.clock.monotonic()
-        if self.view is None or not (now or self.hint.is_set() or at - self._looked_at >= NEWS_EVERY_S):
+        if (self.view is None and self.watch is None) or not (
+            now or self.hint.is_set() or at - self._looked_at >= NEWS_EVERY_S
+        ):
             return
         self.hint.clear()
         self._looked_at = at
         async with self.room.pool.snapshot() as rows:
-            await self.view.refresh(rows)
+            if self.view is not None:
+                await self.view.refresh(rows)
+            if self.watch is not None:
+                await self.watch.refresh(rows, self.account_id)
 
-    def tell_news(self, *, may_expunge: bool, tells_uid: bool = False) -> None:
+    def tell_news(self, *, may_expunge: bool, may_flag: bool = True, tells_uid: bool = False) -> None:
         """Say what the client has not heard yet of its mailbox."""
         if self.view is not None:
-            owed = self.view.selected.owed(may_expunge=may_expunge)
+            owed = self.view.selected.owed(may_expunge=may_expunge, may_flag=may_flag)
             self.send(told(owed, self.enabled, tells_uid=tells_uid))
 
 

@@ -171,6 +171,8 @@ def read_notify(reader: Reader, by_uid: bool) -> Command:
     groups = [_group(reader)]
     while reader.skip(b" ") and len(groups) < ITEMS_MAX:
         groups.append(_group(reader))
+    if sum(group.mailboxes.startswith("SELECTED") for group in groups) > 1:
+        raise Unreadable("The selected mailbox has one group of events")
     return Notify(tuple(groups), wants_status)
 
 

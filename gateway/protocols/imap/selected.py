@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
-from gateway.mail.uids import Ranges, contains
+from gateway.mail.uids import Ranges, contains, ranges_of
 from gateway.protocols.imap.commands import (
     Command,
     Copy,
@@ -241,8 +241,14 @@ class Selected:
             else:
                 del self._flagged[uid]
 
-    def owed(self, *, may_expunge: bool) -> list[Owed]:
-        """What the client is to be told, in this order; it counts as told from now on."""
+    @property
+    def arrived(self) -> Ranges:
+        """UIDs of messages that the client was not told of."""
+        return ranges_of(self._arrived)
+
+    def owed(self, *, may_expunge: bool, may_flag: bool = True) -> list[Owed]:
+        """What the client is to be told, in this order; it counts as told from now on. may_flag: flags
+        also."""
         owed: list[Owed] = []
         if may_expunge and self._expunged:
             # From the last to the first, so that none changes the number of one behind it.
@@ -254,6 +260,8 @@ class Selected:
             self._uids.extend(self._arrived)
             self._arrived = array("I")
             owed.append(Exists(self.exists))
+        if not may_flag:
+            return owed
         number = 0
         for uid in sorted(self._flagged):
             index = self._index(uid, number)

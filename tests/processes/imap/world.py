@@ -32,6 +32,7 @@ from gateway.processes.signin.signin import SignIns
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import Noop, Tagged
 from gateway.protocols.imap.errors import BadCommand
+from gateway.protocols.imap.framer import Lines
 from tests.processes.doors import HOSTNAME, FixedCertificates, KeptInMemory, Line, PeopleInMemory
 from tests.processes.kept_bans import KeptBans
 from tests.processes.world import MovedClock
@@ -43,6 +44,10 @@ class Lobby:
     """A session that opens no mailbox."""
 
     is_utf8 = False
+    is_watching = False
+
+    async def tell_until(self, reading: "asyncio.Task[Lines]") -> None:
+        raise AssertionError("nobody asked to be told")
 
     def client_is(self, name: str) -> None:
         """Nobody is told."""

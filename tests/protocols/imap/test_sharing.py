@@ -78,6 +78,7 @@ WRONG = [
     # RFC 5465 §5.
     b"NOTIFY SET (SELECTED (MessageNew))", b"NOTIFY SET (SELECTED (FlagChange))",
     b"NOTIFY SET (SELECTED (MailboxName))", b"NOTIFY SET (INBOXES (MessageNew (UID) MessageExpunge))",
+    b"NOTIFY SET (SELECTED NONE) (SELECTED-DELAYED (MessageNew MessageExpunge))",
 ]  # fmt: skip
 
 
