@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from gateway.mail.addresslist import HeaderAddress
-from gateway.mail.summary import Envelope
+from gateway.mail.summary import EnvelopeAlone
 from projections.keyring import clear
 
 
@@ -22,20 +22,18 @@ class Heading:
     message_id: str = ""
 
 
-class _Summary(msgspec.Struct):
-    """The part of a Summary that is read here; the tree of parts is skipped."""
-
-    envelope: Envelope
+_decoder: Final = msgspec.json.Decoder(EnvelopeAlone)
 
 
-_decoder: Final = msgspec.json.Decoder(_Summary)
+def envelope_of(summary: bytes) -> EnvelopeAlone | None:
+    """summary: JSON of a Summary, or b"" when it does not open any more: None."""
+    return _decoder.decode(summary) if summary else None
 
 
-def heading_of(summary: bytes) -> Heading:
-    """summary: JSON of a Summary, or b"" when it does not open any more."""
-    if not summary:
+def heading_of(summary: EnvelopeAlone | None) -> Heading:
+    if summary is None:
         return Heading()
-    envelope = _decoder.decode(summary).envelope
+    envelope = summary.envelope
     return Heading(
         clear(envelope.subject or ""),
         clear(" ".join(filter(None, map(_address, envelope.from_)))),

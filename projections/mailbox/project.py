@@ -47,9 +47,10 @@ from projections.keyring import Keyring, Keys, clear
 from projections.mailbox.annotations import Annotations
 from projections.mailbox.changing import INBOX, Account, Arrival, Moment, Outcome, appended
 from projections.mailbox.counting import ALL_UIDS
+from projections.mailbox.said import said
 from projections.mailbox.tables import DEPARTURE_COLUMNS, KEEP_SHARES, Accounts, Named, note_outcomes
 from projections.readmodel import ReadModel, Rows
-from projections.summary import heading_of
+from projections.summary import envelope_of, heading_of
 
 # 50 MB at most in memory. A change of more messages than that is folded alone.
 NAMED_MAX: Final = 100_000
@@ -64,6 +65,7 @@ ON CONFLICT DO NOTHING RETURNING position
 ORIGIN_COLUMNS: Final = (
     "account_id", "position", "mail_id", "digest", "octets", "presented_octets", "hint", "large",
     "attachments", "hidden", "sealed", "keys", "subject", "from_", "message_id", "front", "summary",
+    "said",
 )  # fmt: skip
 
 ARRIVALS: Final = frozenset({MailDelivered.TOPIC, MessageAppended.TOPIC, MessageMovedIn.TOPIC})
@@ -75,7 +77,7 @@ TreeChanged = (
 
 class MailboxModel(ReadModel):
     name = "mailbox"
-    version = 4
+    version = 5
     topics = frozenset(
         kind.TOPIC
         for kind in (
@@ -323,7 +325,8 @@ async def _first_arrivals(batch: Sequence[Recorded], rows: Rows) -> set[int]:
 def _origin(position: int, event: Arrived, keys: Keys) -> tuple[object, ...]:
     message, content = event.message, event.message.content
     secret = keys.unseal(MessageSecret, message.sealed, event.keys, label=message_label(event.mail_id))
-    heading = heading_of(secret.summary if secret else b"")
+    envelope = envelope_of(secret.summary) if secret else None
+    heading = heading_of(envelope)
     return (
         event.account_id, position, event.mail_id,
         content.digest, content.octets, message.presented_octets,
@@ -332,4 +335,5 @@ def _origin(position: int, event: Arrived, keys: Keys) -> tuple[object, ...]:
         message.sealed, msgspec.json.encode(event.keys),
         heading.subject, heading.from_, heading.message_id,
         secret.front if secret else b"", secret.summary if secret else b"",
+        said(envelope) if envelope else None,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from projections.checkpoint import position_of
 from projections.mailbox.project import MailboxModel
 from projections.readmodel import Rows, schema_of
 
-_SCHEMA: Final = schema_of(MailboxModel)
+SCHEMA: Final = schema_of(MailboxModel)
 _MAILBOX: Final = """account_id, mailbox_id, parent_id, name, role, uidvalidity, uidnext, highestmodseq,
     messages, octets, unseen, deleted, deleted_octets, is_subscribed, opened_at, closed_at"""
 _LINE: Final = """uid, modseq, flags, octets, internal_date, saved_at, origin,
@@ -34,15 +34,15 @@ _HEAD: Final = """mailbox_id, uid, modseq, flags, message.octets, internal_date,
     expunged_at, mail_id, subject, from_, message_id"""
 _WHOLE: Final = """digest, origin.octets AS stored_octets, presented_octets, hint, large, attachments, hidden,
     sealed, keys, front, summary"""
-_WITH_ALL: Final = f"""JOIN {_SCHEMA}.mailbox ON mailbox.opened_at = box
-    JOIN {_SCHEMA}.origin ON origin.position = message.origin"""
+_WITH_ALL: Final = f"""JOIN {SCHEMA}.mailbox ON mailbox.opened_at = box
+    JOIN {SCHEMA}.origin ON origin.position = message.origin"""
 # $1 account, $2 mailbox.
-_BOX: Final = f"(SELECT opened_at FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2)"
+BOX: Final = f"(SELECT opened_at FROM {SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2)"
 # $3 and $4 where ranges begin and end: each by the index.
 _IN_RANGES: Final = f"""
 FROM unnest($3::bigint[], $4::bigint[]) AS span (first, last)
 CROSS JOIN LATERAL (
-    SELECT * FROM {_SCHEMA}.message WHERE box = {_BOX} AND uid BETWEEN first AND last OFFSET 0
+    SELECT * FROM {SCHEMA}.message WHERE box = {BOX} AND uid BETWEEN first AND last OFFSET 0
 ) AS message
 """
 
@@ -52,13 +52,13 @@ _AS_SEEN: Final = f"""(
     SELECT m.box, m.uid, m.origin, greatest(m.modseq, sight.modseq) AS modseq, m.octets, m.internal_date,
         m.saved_at, m.expunged_at, m.is_elsewhere, concat_ws(' ', CASE WHEN sight.is_seen THEN '\\Seen' END,
             nullif(array_to_string(array_remove(string_to_array(m.flags, ' '), '\\Seen'), ' '), '')) AS flags
-    FROM {_SCHEMA}.message AS m
-    LEFT JOIN {_SCHEMA}.sight ON sight.box = m.box AND sight.viewer = $5 AND sight.uid = m.uid
+    FROM {SCHEMA}.message AS m
+    LEFT JOIN {SCHEMA}.sight ON sight.box = m.box AND sight.viewer = $5 AND sight.uid = m.uid
 )"""
 _IN_RANGES_AS_SEEN: Final = f"""
 FROM unnest($3::bigint[], $4::bigint[]) AS span (first, last)
 CROSS JOIN LATERAL (
-    SELECT * FROM {_AS_SEEN} AS seen WHERE box = {_BOX} AND uid BETWEEN first AND last OFFSET 0
+    SELECT * FROM {_AS_SEEN} AS seen WHERE box = {BOX} AND uid BETWEEN first AND last OFFSET 0
 ) AS message
 """
 
@@ -195,7 +195,7 @@ class Usage:
 async def list_mailboxes(rows: Rows, account_id: AccountId, *, gone_too: bool = False) -> list[MailboxRow]:
     """INBOX first, then as they were made. gone_too: also those that are not there any more."""
     found = await rows.fetch(
-        f"""SELECT {_MAILBOX} FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND ($2 OR closed_at IS NULL)
+        f"""SELECT {_MAILBOX} FROM {SCHEMA}.mailbox WHERE account_id = $1 AND ($2 OR closed_at IS NULL)
         ORDER BY role <> 'inbox', uidvalidity""",
         account_id,
         gone_too,
@@ -217,7 +217,7 @@ def paths_of(mailboxes: Iterable[MailboxRow]) -> dict[MailboxId, str]:
 async def mailbox_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> MailboxRow | None:
     """Also one that is gone."""
     found = await rows.fetchrow(
-        f"SELECT {_MAILBOX} FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2",
+        f"SELECT {_MAILBOX} FROM {SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2",
         account_id,
         mailbox_id,
     )
@@ -227,8 +227,8 @@ async def mailbox_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -
 async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> Sequence[int]:
     """Ascending, without tombstones."""
     found: list[int] = await rows.fetchval(
-        f"""SELECT ARRAY(SELECT uid FROM {_SCHEMA}.message
-        WHERE box = {_BOX} AND expunged_at IS NULL ORDER BY uid)""",
+        f"""SELECT ARRAY(SELECT uid FROM {SCHEMA}.message
+        WHERE box = {BOX} AND expunged_at IS NULL ORDER BY uid)""",
         account_id,
         mailbox_id,
     )
@@ -238,8 +238,8 @@ async def uids_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> S
 async def sizes_of(rows: Rows, account_id: AccountId, mailbox_id: MailboxId) -> list[tuple[int, int]]:
     """UIDs and presented octets of what is there, by UID."""
     found = await rows.fetch(
-        f"""SELECT uid, octets FROM {_SCHEMA}.message
-        WHERE box = {_BOX} AND expunged_at IS NULL ORDER BY uid""",
+        f"""SELECT uid, octets FROM {SCHEMA}.message
+        WHERE box = {BOX} AND expunged_at IS NULL ORDER BY uid""",
         account_id,
         mailbox_id,
     )
@@ -251,9 +251,9 @@ async def opened_mailbox(
 ) -> tuple[MailboxRow, Sequence[int]] | None:
     """A mailbox and its UIDs as of one moment, whether the caller has a snapshot or not."""
     found = await rows.fetchrow(
-        f"""SELECT {_MAILBOX}, ARRAY(SELECT uid FROM {_SCHEMA}.message
+        f"""SELECT {_MAILBOX}, ARRAY(SELECT uid FROM {SCHEMA}.message
             WHERE box = opened_at AND expunged_at IS NULL ORDER BY uid)
-        FROM {_SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2""",
+        FROM {SCHEMA}.mailbox WHERE account_id = $1 AND mailbox_id = $2""",
         account_id,
         mailbox_id,
     )
@@ -266,8 +266,8 @@ async def opened_mailbox(
 async def uids_flagged(rows: Rows, account_id: AccountId, mailbox_id: MailboxId, flag: str) -> list[int]:
     """Ascending, without tombstones. flag: in its canonical case."""
     found: list[int] = await rows.fetchval(
-        f"""SELECT ARRAY(SELECT uid FROM {_SCHEMA}.message
-        WHERE box = {_BOX} AND expunged_at IS NULL
+        f"""SELECT ARRAY(SELECT uid FROM {SCHEMA}.message
+        WHERE box = {BOX} AND expunged_at IS NULL
             AND $3 = ANY(string_to_array(flags, ' ')) ORDER BY uid)""",
         account_id,
         mailbox_id,
@@ -293,7 +293,7 @@ async def lines(
         account_id,
         mailbox_id,
         *_bounds(uids),
-        *_if_any(viewer),
+        *if_any(viewer),
         record_class=Line,
     )
     return found
@@ -311,11 +311,11 @@ async def summarised_lines(
     found: list[SummarisedLine] = await rows.fetch(
         f"""SELECT uid, modseq, flags, message.octets, internal_date, saved_at, message.origin,
             expunged_at IS NOT NULL, summary
-        {_in_ranges(viewer)} JOIN {_SCHEMA}.origin ON origin.position = message.origin ORDER BY uid""",
+        {_in_ranges(viewer)} JOIN {SCHEMA}.origin ON origin.position = message.origin ORDER BY uid""",
         account_id,
         mailbox_id,
         *_bounds(uids),
-        *_if_any(viewer),
+        *if_any(viewer),
         record_class=SummarisedLine,
     )
     return found
@@ -331,14 +331,14 @@ async def changed_since(
     viewer: AccountId | None = None,
 ) -> list[Change]:
     """What has changed after a MODSEQ, of these UIDs or of all, by UID, tombstones included."""
-    changed = f"{_SCHEMA}.message WHERE box = {_BOX} AND modseq > $3"
+    changed = f"{SCHEMA}.message WHERE box = {BOX} AND modseq > $3"
     if viewer is not None:
-        changed = f"""{_AS_SEEN} AS seen WHERE box = {_BOX} AND uid IN (SELECT uid FROM {changed}
-            UNION SELECT uid FROM {_SCHEMA}.sight WHERE box = {_BOX} AND viewer = $5 AND modseq > $3)"""
+        changed = f"""{_AS_SEEN} AS seen WHERE box = {BOX} AND uid IN (SELECT uid FROM {changed}
+            UNION SELECT uid FROM {SCHEMA}.sight WHERE box = {BOX} AND viewer = $5 AND modseq > $3)"""
     query = f"""SELECT uid, modseq, flags, expunged_at IS NOT NULL AS is_expunged FROM {changed}
         AND ($4::text IS NULL OR uid <@ (SELECT $4::text::int8multirange)) ORDER BY uid"""
     within = None if uids is None else "{" + ",".join(f"[{first},{last}]" for first, last in uids) + "}"
-    values = account_id, mailbox_id, modseq, within, *_if_any(viewer)
+    values = account_id, mailbox_id, modseq, within, *if_any(viewer)
     found = await _columns(rows, Change._fields, query, *values)
     return list(map(Change, *found))
 
@@ -348,8 +348,8 @@ async def list_messages(
 ) -> list[Head]:
     """By UID, without what was expunged."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_WITH_ALL}
-        WHERE box = {_BOX} AND uid > $3 AND expunged_at IS NULL
+        f"""SELECT {_HEAD} FROM {SCHEMA}.message {_WITH_ALL}
+        WHERE box = {BOX} AND uid > $3 AND expunged_at IS NULL
         ORDER BY uid LIMIT $4""",
         account_id,
         mailbox_id,
@@ -364,7 +364,7 @@ async def list_restorable(
 ) -> list[Head]:
     """Tombstones whose message is nowhere else by now, the latest first. before: the last one of a page."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD} FROM {_SCHEMA}.message {_WITH_ALL}
+        f"""SELECT {_HEAD} FROM {SCHEMA}.message {_WITH_ALL}
         WHERE mailbox.account_id = $1 AND expunged_at IS NOT NULL AND NOT is_elsewhere
             AND ($2::bigint IS NULL OR (expunged_at, mailbox_id, uid) < ($2, $3::text, $4::bigint))
         ORDER BY expunged_at DESC, mailbox_id DESC, uid DESC LIMIT $5""",
@@ -389,7 +389,7 @@ async def read_messages(
         account_id,
         mailbox_id,
         *_bounds(uids),
-        *_if_any(viewer),
+        *if_any(viewer),
     )
     return [_message(row) for row in found]
 
@@ -397,8 +397,8 @@ async def read_messages(
 async def find_mail(rows: Rows, account_id: AccountId, mail_id: MailId) -> list[MessageRow]:
     """Where the account has this mail."""
     found = await rows.fetch(
-        f"""SELECT {_HEAD}, {_WHOLE} FROM {_SCHEMA}.message {_WITH_ALL}
-        WHERE origin = (SELECT position FROM {_SCHEMA}.delivery WHERE account_id = $1 AND mail_id = $2)
+        f"""SELECT {_HEAD}, {_WHOLE} FROM {SCHEMA}.message {_WITH_ALL}
+        WHERE origin = (SELECT position FROM {SCHEMA}.delivery WHERE account_id = $1 AND mail_id = $2)
             AND expunged_at IS NULL ORDER BY mailbox_id, uid""",
         account_id,
         mail_id,
@@ -409,7 +409,7 @@ async def find_mail(rows: Rows, account_id: AccountId, mail_id: MailId) -> list[
 async def arrivals(rows: Rows, after: Position, up_to: Position, *, limit: int) -> list[Arrival]:
     """Of all accounts, in the order of the log. up_to: inclusive."""
     found = await rows.fetch(
-        f"""SELECT account_id, position, mail_id, {_WHOLE} FROM {_SCHEMA}.origin
+        f"""SELECT account_id, position, mail_id, {_WHOLE} FROM {SCHEMA}.origin
         WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3""",
         after,
         up_to,
@@ -425,7 +425,7 @@ async def outcome_of(rows: Rows, account_id: AccountId, position: Position) -> O
     """None: the rows have not reached that position, or it is no change."""
     found = await rows.fetchrow(
         f"""SELECT mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids
-        FROM {_SCHEMA}.change_outcome WHERE account_id = $1 AND position = $2""",
+        FROM {SCHEMA}.change_outcome WHERE account_id = $1 AND position = $2""",
         account_id,
         position,
     )
@@ -448,7 +448,7 @@ async def has_change_between(
     """Whether anybody changed messages of the mailbox there, both ends left out; of lately, as outcomes are
     kept for a while."""
     found: bool = await rows.fetchval(
-        f"""SELECT EXISTS (SELECT FROM {_SCHEMA}.change_outcome
+        f"""SELECT EXISTS (SELECT FROM {SCHEMA}.change_outcome
         WHERE account_id = $1 AND position > $3 AND position < $4 AND mailbox_id = $2)""",
         account_id,
         mailbox_id,
@@ -468,7 +468,7 @@ async def annotations_of(
 ) -> dict[str, dict[str, bytes]]:
     """What their metadata says, by mailbox and entry. WHOLE_ACCOUNT among the ids: of the account itself."""
     found = await rows.fetch(
-        f"""SELECT mailbox_id, entry, value FROM {_SCHEMA}.annotation
+        f"""SELECT mailbox_id, entry, value FROM {SCHEMA}.annotation
         WHERE account_id = $1 AND mailbox_id = ANY($2::text[]) AND value IS NOT NULL
         ORDER BY mailbox_id, entry COLLATE "C" """,
         account_id,
@@ -485,7 +485,7 @@ async def annotated_since(
 ) -> list[tuple[str, str, Position]]:
     """What metadata has changed, or was taken away: mailbox, entry, position, in the order of the log."""
     found = await rows.fetch(
-        f"""SELECT mailbox_id, entry, changed_at FROM {_SCHEMA}.annotation
+        f"""SELECT mailbox_id, entry, changed_at FROM {SCHEMA}.annotation
         WHERE account_id = $1 AND changed_at > $2 ORDER BY changed_at""",
         account_id,
         after,
@@ -496,7 +496,7 @@ async def annotated_since(
 async def usage_of(rows: Rows, account_id: AccountId) -> Usage:
     """Nothing for an account that nobody has told of."""
     found = await rows.fetchrow(
-        f"SELECT octets, messages, quota_octets FROM {_SCHEMA}.usage WHERE account_id = $1", account_id
+        f"SELECT octets, messages, quota_octets FROM {SCHEMA}.usage WHERE account_id = $1", account_id
     )
     return Usage(*found) if found else Usage(0, 0, None)
 
@@ -509,11 +509,16 @@ async def _columns(rows: Rows, names: Sequence[str], query: str, *values: object
     return [column or [] for column in found]
 
 
+def messages_of(viewer: AccountId | None) -> str:
+    """Where messages are, as somebody sees them who is not the owner ($5), or as they are."""
+    return f"{SCHEMA}.message" if viewer is None else f"{_AS_SEEN} AS message"
+
+
 def _in_ranges(viewer: AccountId | None) -> str:
     return _IN_RANGES if viewer is None else _IN_RANGES_AS_SEEN
 
 
-def _if_any(viewer: AccountId | None) -> tuple[AccountId, ...]:
+def if_any(viewer: AccountId | None) -> tuple[AccountId, ...]:
     return () if viewer is None else (viewer,)
 
 

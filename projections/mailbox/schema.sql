@@ -61,7 +61,8 @@ CREATE TABLE origin (
     from_            text     NOT NULL,
     message_id       text     NOT NULL,
     front            bytea    NOT NULL,
-    summary          bytea    NOT NULL
+    summary          bytea    NOT NULL,
+    said             text[]               -- of the envelope, as it is searched; NULL: cut, or the key is gone
 );
 -- A mail comes to an account once: the first event in the log that brings it is the one that counts.
 CREATE TABLE delivery (

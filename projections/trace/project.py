@@ -43,7 +43,7 @@ from gateway.mail.ids import AccountId, AgencyId, MailId
 from gateway.ports import Recorded
 from projections.keyring import Keyring, Keys, clear
 from projections.readmodel import ReadModel, Rows
-from projections.summary import heading_of
+from projections.summary import envelope_of, heading_of
 from projections.trace import traffic
 
 PassedOn = ListExpanded | MailForwarded
@@ -193,7 +193,7 @@ def _mail(
 ) -> tuple[object, ...]:
     label = message_label(event.mail_id)
     secret = keys.unseal(MessageSecret, event.message.sealed, event.keys, label=label)
-    heading = heading_of(secret.summary if secret else b"")
+    heading = heading_of(envelope_of(secret.summary) if secret else None)
     sender = (envelope.mail_from if envelope else None) or ""
     return (
         event.mail_id, position, event.at, event.message.content.octets,

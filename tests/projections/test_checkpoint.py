@@ -12,6 +12,7 @@ from gateway.ports import START, Deposed, Fact, LogCorrupt, Position, Recorded, 
 from projections.checkpoint import Poison, Projection, create, drop, position_of, reached
 from projections.keyring import Keyring, Keys
 from projections.mailbox.project import MailboxModel
+from projections.mailbox.query import SCHEMA
 from projections.queue.project import QueueModel
 from projections.readmodel import Pool, Rows, open_pool
 from projections.trace.project import TraceModel
@@ -20,7 +21,7 @@ from tests.projections.busy import busy_world
 from tests.projections.rows import fold, tables
 from tests.projections.world import World, stored
 
-NAMES = "SELECT tablename FROM pg_tables WHERE schemaname = 'mailbox_v4'"
+NAMES = f"SELECT tablename FROM pg_tables WHERE schemaname = '{SCHEMA}'"
 
 
 @pytest.fixture
@@ -66,14 +67,14 @@ async def test_of_two_projectors_on_the_same_slots_one_is_refused(pool: Pool) ->
         *(fold([twin], world.log, batch=10) for twin in twins), return_exceptions=True
     )
     assert [type(outcome) for outcome in outcomes if outcome] == [Deposed]
-    kept = await tables(pool, "mailbox_v4")
+    kept = await tables(pool, SCHEMA)
     fresh = Projection(mailbox_model(world), pool)
     await fresh.load(stored(world))
     assert fresh.position == world.log[-1].position
     delivered = {
         (e.event.account_id, e.event.mail_id) for e in world.log if isinstance(e.event, MailDelivered)
     }
-    assert sum(row[2] for row in kept["mailbox_v4.usage"]) == len(delivered)  # type: ignore[misc]
+    assert sum(row[2] for row in kept[f"{SCHEMA}.usage"]) == len(delivered)  # type: ignore[misc]
 
 
 async def test_workers_share_the_slots_and_their_number_may_change(pool: Pool) -> None:
@@ -88,12 +89,12 @@ async def test_workers_share_the_slots_and_their_number_may_change(pool: Pool) -
     alone = Projection(model, pool)
     assert (await alone.load(log)).position == half
     await fold([alone], world.log, batch=50)
-    parted = await tables(pool, "mailbox_v4")
+    parted = await tables(pool, SCHEMA)
 
-    await drop(pool, "mailbox_v4")
+    await drop(pool, SCHEMA)
     await create(pool, [model])
     await fold([Projection(model, pool)], world.log)
-    assert await tables(pool, "mailbox_v4") == parted
+    assert await tables(pool, SCHEMA) == parted
 
 
 async def test_a_log_that_is_shorter_or_other_than_what_was_folded_stops(pool: Pool) -> None:
@@ -134,7 +135,7 @@ async def test_a_poison_event_stops_there_and_everything_before_it_is_kept(pool:
         await projection.take(world.log)
     async with pool.rows() as rows:
         assert await position_of(rows, MailboxModel) == model.fails_at - 1
-        assert await rows.fetchval("SELECT count(*) FROM mailbox_v4.delivery") == len(before)
+        assert await rows.fetchval(f"SELECT count(*) FROM {SCHEMA}.delivery") == len(before)
 
 
 async def test_a_topic_nobody_knows_stops_the_fold(pool: Pool) -> None:
@@ -158,14 +159,14 @@ async def test_a_held_position_is_passed_over_by_that_consumer_alone(pool: Pool)
         projection = Projection(model, pool)
         await projection.load(log)
         await projection.take(world.log)
-    rows = await tables(pool, "mailbox_v4")
+    rows = await tables(pool, SCHEMA)
     assert isinstance(poison.event, MailDelivered)
     mail = (poison.event.account_id, poison.event.mail_id)
     again = any(
         isinstance(e.event, MailDelivered) and (e.event.account_id, e.event.mail_id) == mail
         for e in world.log[poison.position :]
     )
-    assert (mail in rows["mailbox_v4.delivery"]) == again
+    assert (mail in rows[f"{SCHEMA}.delivery"]) == again
     async with pool.rows() as found:
         story = await story_of(found, [poison.event.mail_id])
     assert poison.position in {step.position for step in story}
@@ -187,8 +188,8 @@ async def test_a_hold_that_comes_by_counts_until_it_is_released(pool: Pool) -> N
     await create(pool, [mailbox_model(world)])
     projection = Projection(mailbox_model(world), pool)
     await projection.take(world.log)
-    rows = await tables(pool, "mailbox_v4")
-    assert [row[:2] for row in rows["mailbox_v4.delivery"]] == [(owner.account_id, mails[1].mail_id)]
+    rows = await tables(pool, SCHEMA)
+    assert [row[:2] for row in rows[f"{SCHEMA}.delivery"]] == [(owner.account_id, mails[1].mail_id)]
     assert projection.held == {ahead}
 
 
@@ -237,26 +238,25 @@ async def test_a_database_that_lost_its_last_transactions_is_folded_again_from_t
         before = [tuple(row) for row in await rows.fetch("SELECT * FROM checkpoints.checkpoint")]
         names = [row[0] for row in await rows.fetch(NAMES)]
         kept = {
-            name: [tuple(row) for row in await rows.fetch(f"SELECT * FROM mailbox_v4.{name}")]
-            for name in names
+            name: [tuple(row) for row in await rows.fetch(f"SELECT * FROM {SCHEMA}.{name}")] for name in names
         }
     await projection.take(world.log[50:100])
     async with pool.transaction() as rows:
-        await rows.execute(f"TRUNCATE checkpoints.checkpoint, mailbox_v4.{', mailbox_v4.'.join(names)}")
+        await rows.execute(f"TRUNCATE checkpoints.checkpoint, {SCHEMA}.{f', {SCHEMA}.'.join(names)}")
         await rows.copy_records_to_table("checkpoint", records=before, schema_name="checkpoints")
         for name, records in kept.items():
-            await rows.copy_records_to_table(name, records=records, schema_name="mailbox_v4")
+            await rows.copy_records_to_table(name, records=records, schema_name=SCHEMA)
     with pytest.raises(Unavailable, match="lost the last transactions"):
         await projection.take(world.log[100:150])
     assert (await projection.load(log)).position == 50
     with pytest.raises(AssertionError, match="is at 50, not before 101"):
         await projection.take(world.log[100:150])
     await projection.take(world.log[50:])
-    mended = await tables(pool, "mailbox_v4")
-    await drop(pool, "mailbox_v4")
+    mended = await tables(pool, SCHEMA)
+    await drop(pool, SCHEMA)
     await create(pool, [mailbox_model(world)])
     await Projection(mailbox_model(world), pool).take(world.log)
-    assert await tables(pool, "mailbox_v4") == mended
+    assert await tables(pool, SCHEMA) == mended
 
 
 async def test_a_connection_that_was_lost_and_is_used_again_is_unavailable(pool: Pool) -> None:

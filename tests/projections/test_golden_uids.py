@@ -12,6 +12,7 @@ from gateway.domain.mailboxtree import MailboxAnnotated, MailboxShared
 from projections.checkpoint import Projection, create
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
+from projections.mailbox.query import SCHEMA
 from projections.readmodel import Pool
 from tests.projections.recorded import Forgotten, recorded, told
 
@@ -24,13 +25,14 @@ async def numbers(pool: Pool) -> str:
     """Every mailbox and message by its numbers, a line each."""
     async with pool.snapshot() as rows:
         mailboxes = await rows.fetch(
-            """SELECT 'mailbox', account_id, mailbox_id, uidvalidity, uidnext, highestmodseq, messages, octets
-            FROM mailbox_v4.mailbox ORDER BY account_id, uidvalidity"""
+            f"""SELECT 'mailbox', account_id, mailbox_id, uidvalidity, uidnext, highestmodseq, messages,
+                octets
+            FROM {SCHEMA}.mailbox ORDER BY account_id, uidvalidity"""
         )
         messages = await rows.fetch(
-            """SELECT 'message', m.account_id, mailbox_id, uid, modseq, origin, mail_id, message.octets
-            FROM mailbox_v4.message JOIN mailbox_v4.origin ON position = origin
-            JOIN mailbox_v4.mailbox AS m ON opened_at = box
+            f"""SELECT 'message', m.account_id, mailbox_id, uid, modseq, origin, mail_id, message.octets
+            FROM {SCHEMA}.message JOIN {SCHEMA}.origin ON position = origin
+            JOIN {SCHEMA}.mailbox AS m ON opened_at = box
             ORDER BY m.account_id, mailbox_id, uid"""
         )
     return "".join("\t".join(map(str, row.values())) + "\n" for row in [*mailboxes, *messages])
@@ -46,15 +48,15 @@ async def test_the_recorded_history_folds_to_the_recorded_numbers(pool: Pool) ->
 async def outcomes_of_changes(pool: Pool) -> str:
     """Every mailbox, message, account and change, as numbers, flags and sets of UIDs, a line each."""
     lists = (
-        """SELECT account_id, mailbox_id, parent_id, role, uidvalidity, uidnext, highestmodseq, messages,
+        f"""SELECT account_id, mailbox_id, parent_id, role, uidvalidity, uidnext, highestmodseq, messages,
             octets, unseen, deleted, deleted_octets, is_subscribed, opened_at, closed_at
-        FROM mailbox_v4.mailbox ORDER BY account_id, mailbox_id""",
-        """SELECT box, uid, origin, modseq, octets, internal_date, saved_at, expunged_at, is_elsewhere, flags
-        FROM mailbox_v4.message ORDER BY box, uid""",
-        """SELECT account_id, octets, messages, quota_octets, kind, full_since
-        FROM mailbox_v4.usage ORDER BY account_id""",
-        """SELECT account_id, position, mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids
-        FROM mailbox_v4.change_outcome ORDER BY account_id, position""",
+        FROM {SCHEMA}.mailbox ORDER BY account_id, mailbox_id""",
+        f"""SELECT box, uid, origin, modseq, octets, internal_date, saved_at, expunged_at, is_elsewhere, flags
+        FROM {SCHEMA}.message ORDER BY box, uid""",
+        f"""SELECT account_id, octets, messages, quota_octets, kind, full_since
+        FROM {SCHEMA}.usage ORDER BY account_id""",
+        f"""SELECT account_id, position, mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids
+        FROM {SCHEMA}.change_outcome ORDER BY account_id, position""",
     )
     async with pool.snapshot() as rows:
         return "".join([told(tuple(row)) for query in lists for row in await rows.fetch(query)])

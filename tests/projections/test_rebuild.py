@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from projections.checkpoint import Projection, create
+from projections.mailbox.query import SCHEMA
 from projections.readmodel import Pool
 from projections.rebuild import rebuild
 from tests.projections.busy import busy_world
@@ -45,8 +46,8 @@ async def test_a_row_that_no_event_made_is_found(pool: Pool) -> None:
     await Projection(model, pool).take(world.log)
     async with pool.rows() as rows:
         await rows.execute(
-            """UPDATE mailbox_v4.usage SET octets = octets + 1
-            WHERE account_id = (SELECT min(account_id) FROM mailbox_v4.usage)"""
+            f"""UPDATE {SCHEMA}.usage SET octets = octets + 1
+            WHERE account_id = (SELECT min(account_id) FROM {SCHEMA}.usage)"""
         )
     comparison = await rebuild(model, stored(world), pool)
     assert comparison.different == ("usage",)

@@ -6,9 +6,8 @@ RFC 7162 §3.1.5 (MODSEQ).
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,29 +31,29 @@ from gateway.protocols.imap.sequence_set import NUMBER_MAX
 from gateway.protocols.imap.sorting import Sortable, in_order, needs_envelope, sent_or_arrived
 from gateway.protocols.imap.threads import Threadable, by_algorithm, message_ids
 from projections.mailbox.query import Line, MessageRow, lines, read_messages, summarised_lines
+from projections.mailbox.searching import judge
 
 _envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A message that a search was for, under the number the client knows it by."""
 
     number: int
-    row: Line
+    uid: int
 
 
 async def search(session: Session, command: Search) -> Done:
     found = await find(session, command.key)
-    numbers = [one.row.uid if command.by_uid else one.number for one in found]
-    modseq = _highest(session, command.key, found)
+    numbers = [one.uid if command.by_uid else one.number for one in found]
+    modseq = await _highest(session, command.key, found)
     returns = command.returns
     if returns is None and "IMAP4REV2" not in session.enabled:
         session.send(responses.search(numbers, modseq))
         return Done("SEARCH completed")
     returns = returns or Returns(frozenset({"ALL"}))
     if "SAVE" in returns.options:
-        session.selected.selected.saved = ranges_of(_saved(returns, [one.row.uid for one in found]))
+        session.selected.selected.saved = ranges_of(_saved(returns, [one.uid for one in found]))
     if returns.options - {"SAVE"} or returns.partial or not returns.options:
         results = _results(returns, numbers, modseq)
         session.send(responses.esearch(session.tag, results, by_uid=command.by_uid))
@@ -63,13 +62,11 @@ async def search(session: Session, command: Search) -> Done:
 
 async def sort(session: Session, command: Sort) -> Done:
     found = await find(session, command.key)
-    envelopes: dict[int, Envelope] = {}
-    if needs_envelope(command.criteria):
-        envelopes = await _envelopes(session, found)
-    ordered = in_order([Sortable(one.row, envelopes.get(one.row.uid)) for one in found], command.criteria)
-    number_of = {one.row.uid: one.number for one in found}
+    sortables = await _sortables(session, found, with_envelopes=needs_envelope(command.criteria))
+    ordered = in_order(sortables, command.criteria)
+    number_of = {one.uid: one.number for one in found}
     numbers = list(ordered) if command.by_uid else [number_of[uid] for uid in ordered]
-    modseq = _highest(session, command.key, found)
+    modseq = await _highest(session, command.key, found)
     if command.returns is None:
         session.send(responses.sort(numbers, modseq))
     else:
@@ -80,19 +77,19 @@ async def sort(session: Session, command: Sort) -> Done:
 
 async def thread(session: Session, command: Thread) -> Done:
     found = await find(session, command.key)
-    envelopes = await _envelopes(session, found)
+    sortables = await _sortables(session, found, with_envelopes=True)
     references = await _references(session, found) if command.algorithm == "REFERENCES" else {}
     threadables = []
-    for one in found:
-        envelope = envelopes.get(one.row.uid) or Envelope()
+    for one, (row, known) in zip(found, sortables, strict=True):
+        envelope = known or Envelope()
         ids = message_ids(envelope.message_id or "")
         threadables.append(
             Threadable(
-                number=one.row.uid if command.by_uid else one.number,
-                sent_at=sent_or_arrived(one.row, envelope),
+                number=one.uid if command.by_uid else one.number,
+                sent_at=sent_or_arrived(row, envelope),
                 subject=envelope.subject or "",
                 message_id=ids[0] if ids else "",
-                references=references.get(one.row.uid) or message_ids(envelope.in_reply_to or "")[:1],
+                references=references.get(one.uid) or message_ids(envelope.in_reply_to or "")[:1],
             )
         )
     session.send(threads.response(by_algorithm(command.algorithm, threadables)))
@@ -110,19 +107,13 @@ async def find(session: Session, key: Key) -> list[Found]:
         uids_of=lambda messages: view.selected.matching(messages.numbers, by_uid=messages.by_uid),
         indexed=indexed.answers,
     )
-    looking = Looking(key, context)
-    found: list[Found] = []
-    for part in in_slices(_candidates(view.selected, key), ROWS_A_CALL):
-        async with session.room.pool.rows() as rows:
-            shown = await lines(rows, view.account_id, view.mailbox_id, part)
-        there = [Found(*one) for one in view.selected.numbered(shown) if not one[1].is_expunged]
-        verdicts = [looking.verdict(one.row) for one in there]
-        unsure = [one.row for one, verdict in zip(there, verdicts, strict=True) if verdict is None]
-        chosen = await _ask_further(session, looking, indexed, unsure) if unsure else frozenset()
-        found += [
-            one for one, verdict in zip(there, verdicts, strict=True) if verdict or one.row.uid in chosen
-        ]
-    return found
+    async with session.room.pool.rows() as rows:
+        candidates = _candidates(view.selected, key)
+        sure, unsure = await judge(rows, view.account_id, view.mailbox_id, candidates, key, context)
+    if unsure:
+        chosen = await _ask_further(session, Looking(key, context), indexed, unsure)
+        sure = sorted({*sure, *chosen})
+    return [Found(*one) for one in view.selected.numbers_of(sure)]
 
 
 def _candidates(selected: Selected, key: Key) -> Ranges:
@@ -133,14 +124,20 @@ def _candidates(selected: Selected, key: Key) -> Ranges:
 
 
 async def _ask_further(
-    session: Session, looking: Looking, indexed: Indexed, unsure: Sequence[Line]
-) -> frozenset[int]:
+    session: Session, looking: Looking, indexed: Indexed, unsure: Sequence[int]
+) -> set[int]:
     """Which of them it is, by what the index says, and by reading those that it cannot tell of."""
-    await indexed.ask(session.room.pool, session.selected.account_id, unsure)
-    verdicts = {row.uid: looking.verdict(row) for row in unsure}
-    chosen = frozenset(uid for uid, verdict in verdicts.items() if verdict)
-    left = [row for row in unsure if verdicts[row.uid] is None]
-    return chosen | await _look_closer(session, looking, left) if left else chosen
+    view, chosen = session.selected, set[int]()
+    for part in in_slices(view.selected.known(ranges_of(unsure)), ROWS_A_CALL):
+        async with session.room.pool.rows() as rows:
+            shown = await lines(rows, view.account_id, view.mailbox_id, part)
+        there = [row for row in shown if not row.is_expunged]
+        await indexed.ask(session.room.pool, view.account_id, there)
+        verdicts = {row.uid: looking.verdict(row) for row in there}
+        chosen |= {uid for uid, verdict in verdicts.items() if verdict}
+        if left := [row for row in there if verdicts[row.uid] is None]:
+            chosen |= await _look_closer(session, looking, left)
+    return chosen
 
 
 async def _look_closer(session: Session, looking: Looking, unsure: Sequence[Line]) -> frozenset[int]:
@@ -188,21 +185,28 @@ async def _messages(session: Session, uids: Ranges) -> list[MessageRow]:
         return await read_messages(rows, view.account_id, view.mailbox_id, uids)
 
 
-async def _envelopes(session: Session, found: Sequence[Found]) -> dict[int, Envelope]:
-    """By UID; those of erased messages are not there."""
-    envelopes: dict[int, Envelope] = {}
-    for part in in_slices(ranges_of(one.row.uid for one in found), SUMMARIES_A_CALL):
+async def _sortables(session: Session, found: Sequence[Found], *, with_envelopes: bool) -> list[Sortable]:
+    """In the same order. Erased messages have no envelope."""
+    view, sortables = session.selected, list[Sortable]()
+    uids = ranges_of(one.uid for one in found)
+    if not with_envelopes:
+        for part in in_slices(uids, ROWS_A_CALL):
+            async with session.room.pool.rows() as rows:
+                sortables += map(Sortable, await lines(rows, view.account_id, view.mailbox_id, part))
+        return sortables
+    for part in in_slices(uids, SUMMARIES_A_CALL):
         async with session.room.pool.rows() as rows:
-            view = session.selected
             shown = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
-        envelopes |= {row.uid: _envelope.decode(row.summary).envelope for row in shown if row.summary}
-    return envelopes
+        sortables += [
+            Sortable(row, _envelope.decode(row.summary).envelope if row.summary else None) for row in shown
+        ]
+    return sortables
 
 
 async def _references(session: Session, found: Sequence[Found]) -> dict[int, tuple[str, ...]]:
     """By UID, of their References (RFC 5256 §3). One that cannot be read answers nothing that is known."""
     references = {}
-    for part in in_slices(ranges_of(one.row.uid for one in found), SUMMARIES_A_CALL):
+    for part in in_slices(ranges_of(one.uid for one in found), SUMMARIES_A_CALL):
         messages = [message for message in await _messages(session, part) if message.summary]
         await session.room.content.read_ahead([one.message.content for one in messages])
         for message in messages:
@@ -216,12 +220,13 @@ async def _references(session: Session, found: Sequence[Found]) -> dict[int, tup
 # --- telling --------------------------------------------------------------------------------------------
 
 
-def _highest(session: Session, key: Key, found: Sequence[Found]) -> int | None:
+async def _highest(session: Session, key: Key, found: Sequence[Found]) -> int | None:
     """The highest MODSEQ of them, after a search for it (RFC 7162 §3.1.5)."""
     if not any(isinstance(one, ModifiedSince) for one in each_key(key)):
         return None
     session.enabled.add("CONDSTORE")
-    return max((one.row.modseq for one in found), default=None)
+    sortables = await _sortables(session, found, with_envelopes=False)
+    return max((one.row.modseq for one in sortables), default=None)
 
 
 def _results(returns: Returns, numbers: Sequence[int], modseq: int | None) -> dict[str, int | str]:

@@ -43,6 +43,7 @@ from gateway.protocols.imap.grammar import MONTHS
 from gateway.protocols.imap.selected import Flagged
 
 CLOSING: Final = b")\r\n"
+EMAIL_ID: Final = "E"  # an EMAILID begins with it
 _TWO: Final = tuple(f"{number:02d}" for number in range(60))  # digits, at the speed of a look-up
 ROWS_A_CALL: Final = 1_000  # what a shell gives at once, so that neither memory nor the loop is held for long
 
@@ -161,7 +162,7 @@ def _day(ordinal: int) -> str:
 
 def email_id(origin: int) -> str:
     """RFC 8474 §5.1: what a copy shares, since the same event brought the octets of both."""
-    return f"E{origin}"
+    return f"{EMAIL_ID}{origin}"
 
 
 def _label(attribute: ContentAttribute) -> str:

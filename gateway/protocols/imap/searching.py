@@ -8,7 +8,7 @@ Source: RFC 9051 §6.4.4; RFC 5032 §3 (WITHIN), RFC 7162 §3.1.5 (MODSEQ), RFC 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, auto
@@ -88,6 +88,11 @@ def need_of(key: Key) -> Need:
     return max((_NEEDS.get(type(one), Need.ROW) for one in each_key(key)), default=Need.ROW)
 
 
+def cheapest_first(keys: Sequence[Key]) -> list[Key]:
+    """Where one tells already, nothing more is read."""
+    return sorted(keys, key=need_of)
+
+
 def is_of_envelope(field: str) -> bool:
     """Whether an envelope has such a field whole, so that nothing else needs to be asked for it."""
     return field in _WHOLE
@@ -126,10 +131,9 @@ def _test(key: Key, context: Context) -> Test:
 def _plain(key: Key, context: Context) -> Test:
     match key:
         case And(keys):
-            # The cheapest first: where one says no, nothing more is read.
-            return _all([_test(one, context) for one in sorted(keys, key=need_of)])
+            return _all([_test(one, context) for one in cheapest_first(keys)])
         case Or(left, right):
-            return _either(*(_test(one, context) for one in sorted((left, right), key=need_of)))
+            return _either(*(_test(one, context) for one in cheapest_first((left, right))))
         case Not(inner):
             return _not(_test(inner, context))
         case Sent(when, day):
@@ -162,10 +166,10 @@ def _of_row(
         case Recent():
             return lambda row, _: row.uid in context.recent
         case Arrived(when, day):
-            begins, ends = _span(when, day)
+            begins, ends = span(when, day)
             return lambda row, _: begins <= row.internal_date < ends
         case Saved(when, day):
-            begins, ends = _span(when, day)
+            begins, ends = span(when, day)
             return lambda row, _: begins <= row.saved_at < ends
         case Within(is_younger, seconds):
             return _within(context.now, is_younger, seconds)
@@ -190,7 +194,7 @@ _COMPARE: Final[dict[When, Callable[[date, date], bool]]] = {
 }
 
 
-def _span(when: When, day: date) -> tuple[datetime, datetime]:
+def span(when: When, day: date) -> tuple[datetime, datetime]:
     """From when on, and until when, an internal date is meant: days are those it is shown in."""
     begins = _midnight(day.toordinal())
     match when:
@@ -273,14 +277,18 @@ def _has_flag(flag: str) -> Test:
 
 
 def _within(now: datetime, is_younger: bool, seconds: int) -> Test:
-    """RFC 5032 §3: within the last so many seconds, or not."""
-    try:
-        limit = now - timedelta(seconds=seconds)
-    except OverflowError:
-        return lambda row, _: is_younger
+    limit = within_limit(now, seconds)
     if is_younger:
         return lambda row, _: row.internal_date >= limit
     return lambda row, _: row.internal_date <= limit
+
+
+def within_limit(now: datetime, seconds: int) -> datetime:
+    """RFC 5032 §3: what is younger came then or later, what is older then or before."""
+    try:
+        return now - timedelta(seconds=seconds)
+    except OverflowError:
+        return _EARLIEST
 
 
 def _sent(when: When, day: date) -> Test:
@@ -304,7 +312,7 @@ def _in_envelope(name: str, text: str) -> Test:
 
     def test(row: Row, known: Known) -> Verdict:
         if known.summary is not None:
-            if text in folded(_FIELDS[name](known.summary.envelope)):
+            if text in folded(IN_ENVELOPE[name](known.summary.envelope)):
                 return True
             if not known.summary.cut:
                 return False
@@ -346,7 +354,8 @@ def _shown(addresses: tuple[HeaderAddress, ...]) -> str:
     return ", ".join(f"{one.name or ''} <{one.mailbox or ''}@{one.host or ''}>" for one in addresses)
 
 
-_FIELDS: Final[dict[str, Callable[[Envelope], str]]] = {
+# Texts in which BCC, CC, FROM, SUBJECT and TO look.
+IN_ENVELOPE: Final[Mapping[str, Callable[[Envelope], str]]] = {
     "bcc": lambda envelope: _shown(envelope.bcc),
     "cc": lambda envelope: _shown(envelope.cc),
     "from": lambda envelope: _shown(envelope.from_),

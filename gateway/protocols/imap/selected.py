@@ -196,6 +196,16 @@ class Selected:
                 index += 1
                 yield index, row
 
+    def numbers_of(self, uids: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """The same for UIDs alone."""
+        ours, index, count = self._uids, 0, len(self._uids)
+        for uid in uids:
+            if index < count and ours[index] != uid:
+                index = bisect_left(ours, uid, index)
+            if index < count and ours[index] == uid:
+                index += 1
+                yield index, uid
+
     # --- what changes -----------------------------------------------------------------------------
 
     def learn(self, changes: Iterable[Change], modseq: int) -> None:
