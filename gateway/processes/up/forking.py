@@ -90,6 +90,9 @@ class _Becoming:
     stop_signal: signal.Signals
 
     def __call__(self, line: Connection | None) -> None:
+        # The process we come from ends when nobody holds this pipe any more: only the supervisor may, so that
+        # roles end with it. multiprocessing leaves it open here, for processes that fork further ones.
+        os.close(getattr(forkserver, "_forkserver")._forkserver_alive_fd)  # noqa: B009
         end_with_parent(self.stop_signal)
         supervisor = multiprocessing.parent_process()
         if supervisor is None or not supervisor.is_alive():

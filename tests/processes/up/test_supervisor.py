@@ -80,6 +80,13 @@ def up(tmp_path: Path) -> Iterator[Up]:
         gateway.stop()
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until, f"not within {PATIENCE_S} s"
+        time.sleep(0.02)
+
+
 def title_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().strip("\0")
 
@@ -144,10 +151,10 @@ def test_everything_starts_is_kept_running_stops_and_resumes(up: Up) -> None:
     (first, again) = (ready, up.wait_until_ready())
     assert (again["nats"], again["smtp"]) == (first["nats"], first["smtp"])
     up.stop(signal.SIGKILL)
+    wait_until(lambda: not any(is_alive(row["pid"]) for row in again["processes"]))
     (up.data / "ready.json").unlink()
     up.start()
     up.wait_until_ready()
-    assert not any(is_alive(row["pid"]) for row in again["processes"])
     assert up.stop() == 0
 
 
