@@ -22,6 +22,7 @@ from gateway.processes.looking import Looked
 from gateway.processes.presenting import open_message
 from gateway.protocols.imap import responses, threads
 from gateway.protocols.imap.commands import Returns, Search, Sort, Thread
+from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import ROWS_A_CALL
 from gateway.protocols.imap.search_keys import And, Key, Messages, ModifiedSince, each_key
 from gateway.protocols.imap.searching import Context, Known
@@ -44,6 +45,8 @@ class Found(NamedTuple):
 
 
 async def search(session: Session, command: Search) -> Done:
+    if "UTF8=ACCEPT" in session.enabled and command.charset != "utf-8":
+        raise BadCommand("", "With UTF8=ACCEPT texts are UTF-8")  # RFC 6855 §3
     found = await find(session, command.key)
     numbers = [one.uid if command.by_uid else one.number for one in found]
     modseq = await _highest(session, command.key, found)

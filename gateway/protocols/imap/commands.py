@@ -412,11 +412,13 @@ class Returns:
 
 @dataclass(frozen=True, slots=True)
 class Search(InMailbox):
-    """returns: None: the answer is a SEARCH response, unless IMAP4rev2 is enabled."""
+    """returns: None: the answer is a SEARCH response, unless IMAP4rev2 is enabled. charset: a codec, in which
+    its texts came."""
 
     key: Key
     returns: Returns | None = None
     by_uid: bool = False
+    charset: str = "utf-8"
 
 
 @dataclass(frozen=True, slots=True)

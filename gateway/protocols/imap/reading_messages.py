@@ -193,7 +193,7 @@ def read_search(reader: Reader, by_uid: bool) -> Command:
     if reader.take(_CHARSET):
         charset = read_charset(reader.text(reader.astring()))
         reader.space()
-    return Search(read_keys(reader, charset), returns, by_uid)
+    return Search(read_keys(reader, charset), returns, by_uid, charset)
 
 
 def read_sort(reader: Reader, by_uid: bool) -> Command:

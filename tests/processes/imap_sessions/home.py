@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -71,19 +71,24 @@ class Paper:
             self._news.clear()
             await self._news.wait()
 
+    def news(self) -> Coroutine[None, None, bool]:
+        """Wait for what is said from now on."""
+        self._news.clear()
+        return self._news.wait()
+
     async def flush(self) -> None:
         await asyncio.sleep(0)
 
     def responses(self) -> list[bytes]:
         """What was said since the last time, one response each with its literals."""
         said, self.said = self.said, b""
-        return list(_split(said))
+        return list(split_responses(said))
 
 
-def _split(said: bytes) -> Iterator[bytes]:
+def split_responses(said: bytes) -> Iterator[bytes]:
+    """Those that are whole, with their literals."""
     start = at = 0
-    while start < len(said):
-        end = said.index(b"\r\n", at) + 2
+    while (end := said.find(b"\r\n", at) + 2) > 1:
         line = said[at:end]
         if line.endswith(b"}\r\n") and line[line.rfind(b"{") + 1 : -3].isdigit():
             at = end + int(line[line.rfind(b"{") + 1 : -3])
@@ -108,8 +113,13 @@ class Visit:
         octets = f"{tag} ".encode() + parts[0]
         for literal, part in zip(literals, parts[1:], strict=True):
             octets += b"{%d+}\r\n" % len(literal) + literal + part
+        await self.feed(octets + b"\r\n")
+        return self._answer(tag)
+
+    async def feed(self, octets: bytes) -> None:
+        """Obey whole commands."""
         spools: list[Spool] = []
-        for got in self._framer.feed(octets + b"\r\n"):
+        for got in self._framer.feed(octets):
             match got:
                 case LiteralBegins():
                     spools.append(DiskSpool(self._folder))
@@ -123,7 +133,6 @@ class Visit:
                     pass
         for spool in spools:
             spool.close()
-        return self._answer(tag)
 
     async def ok(self, text: str | bytes, *literals: bytes) -> Answer:
         answer = await self.command(text, *literals)

@@ -284,7 +284,9 @@ KEYS: list[tuple[bytes, k.Key]] = [
 
 @pytest.mark.parametrize(("sent", "key"), KEYS)
 def test_a_search_is_a_tree_of_keys(sent: bytes, key: k.Key) -> None:
-    assert parsed(b"SEARCH " + sent) == c.Search(key)
+    command = parsed(b"SEARCH " + sent)
+    assert isinstance(command, c.Search)
+    assert (command.key, command.returns) == (key, None)
 
 
 def test_names_are_utf8_when_it_is_enabled() -> None:
