@@ -196,8 +196,12 @@ class Notifier(Protocol):
 class Hearing(Protocol):
     """The other end of Notifier, for sessions that show an account's mailboxes."""
 
-    def of(self, account_id: AccountId) -> AbstractAsyncContextManager[asyncio.Event]:
+    def of(
+        self, account_id: AccountId, hint: asyncio.Event | None = None
+    ) -> AbstractAsyncContextManager[asyncio.Event]:
         """A hint, set whenever the account's rows may have changed; who waits for it clears it.
+
+        hint: one that is set for other accounts as well; None: a new one.
 
         Many sessions of one account cost one subscription. Hints may be lost: who waits also looks once in a
         while. Entering raises Unavailable.

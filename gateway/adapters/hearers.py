@@ -34,8 +34,10 @@ class Hearers:
             hint.set()
 
     @asynccontextmanager
-    async def of(self, account_id: AccountId) -> AsyncIterator[asyncio.Event]:
-        account, hint = self._accounts.setdefault(account_id, _Account()), asyncio.Event()
+    async def of(
+        self, account_id: AccountId, hint: asyncio.Event | None = None
+    ) -> AsyncIterator[asyncio.Event]:
+        account, hint = self._accounts.setdefault(account_id, _Account()), hint or asyncio.Event()
         account.sessions += 1
         try:
             async with account.turn:

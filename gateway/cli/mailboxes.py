@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 import click
 
 from gateway.cli import restoring
+from gateway.cli.acl import acl
 from gateway.cli.desk import ADDRESS, at_desk, operator, reason_option, stamp
 from gateway.cli.instants import Instant
 from gateway.cli.output import as_json, cell, fail, nothing, print_json, print_rows, say
@@ -59,10 +60,13 @@ class Place:
 
 @click.group()
 def mailbox() -> None:
-    """An account's mailboxes: list, folders, show, export, restore.
+    """An account's mailboxes: list, folders, show, export, restore, acl.
 
     Example: saraban mailbox list malee@opdc.go.th
     """
+
+
+mailbox.add_command(acl)
 
 
 @mailbox.command("list")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway.adapters import jetstream
+from gateway.adapters.aggregates import LoggedAggregates
 from gateway.adapters.system import entropy
 from gateway.adapters.write_ahead import JetStreamWriteAhead
 from gateway.domain.events import Actor, By, ConsumerHeld, ConsumerReleased
 from gateway.domain.histories import consumer_history
-from gateway.ports import Clock, ContentStore, Entropy, EventLog, KeyStore, Lane
+from gateway.ports import Aggregates, Clock, ContentStore, Entropy, EventLog, KeyStore, Lane
 from gateway.processes.web.figures import Gauge
 from gateway.settings import Settings
 from gateway.wiring.ground import ground, models
@@ -24,6 +25,7 @@ class Desk:
 
     settings: Settings
     log: EventLog
+    aggregates: Aggregates
     pool: Pool
     keys: KeyStore
     content: ContentStore
@@ -67,4 +69,16 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
             actor=actor,
             by=g.by,
         )
-        yield Desk(settings, g.log, pool, g.keys, content, g.clock, entropy, g.by, g.gauge(pool), lane)
+        yield Desk(
+            settings,
+            g.log,
+            LoggedAggregates(g.log),
+            pool,
+            g.keys,
+            content,
+            g.clock,
+            entropy,
+            g.by,
+            g.gauge(pool),
+            lane,
+        )

@@ -1,5 +1,6 @@
 """IMAP put together."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -16,6 +17,7 @@ from gateway.processes.imap.listener import imap
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.services import ImapServices
 from gateway.processes.reading import Reading
+from gateway.processes.transfers import Transfers
 from gateway.settings import Settings
 from gateway.wiring.access import listeners, open_access
 from gateway.wiring.ground import ground, spool_folder
@@ -31,6 +33,12 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
         contents = g.contents(pool, await enter(g.write_ahead()), await enter(g.objects()))
         changing = Changing(log=g.log, lane=lane, pool=pool, clock=g.clock)
         await enter(changing.watching())
+        transfers = Transfers(
+            log=g.log, pool=pool, keys=g.keys, changing=changing, clock=g.clock, entropy=entropy, by=g.by
+        )
+        finishing = await enter(asyncio.TaskGroup())
+        task = finishing.create_task(transfers.run(), name="finish moves")
+        stack.callback(task.cancel)
         new_spool = partial(DiskSpool, spool_folder(settings))
         room = Mailroom(
             pool=pool,
@@ -42,6 +50,7 @@ async def run(settings: Settings, serving: Callable[[], None]) -> None:
             changing=changing,
             appending=Appending(contents, g.keys, entropy),
             reading=Reading(g.keys, entropy),
+            transfers=transfers,
             hearing=JetStreamHearing(g.link),
             clock=g.clock,
             by=g.by,

@@ -388,6 +388,12 @@ async def account_with_id(rows: Rows, account_id: AccountId) -> AccountRow | Non
     return _account(row) if row else None
 
 
+async def accounts_with_ids(rows: Rows, account_ids: Collection[AccountId]) -> list[AccountRow]:
+    """Those that the rows know."""
+    found = await rows.fetch(f"{_ACCOUNT} WHERE account_id = ANY($1::text[])", list(account_ids))
+    return [_account(row) for row in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Whoever may sign in with one of these addresses."""

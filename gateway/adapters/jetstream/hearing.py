@@ -24,10 +24,12 @@ class JetStreamHearing:
         self._hearers = Hearers(self._listen)
 
     @asynccontextmanager
-    async def of(self, account_id: AccountId) -> AsyncIterator[asyncio.Event]:
-        async with self._hearers.of(account_id) as hint:
-            with self._link.when_regained(hint.set):
-                yield hint
+    async def of(
+        self, account_id: AccountId, hint: asyncio.Event | None = None
+    ) -> AsyncIterator[asyncio.Event]:
+        async with self._hearers.of(account_id, hint) as heard:
+            with self._link.when_regained(heard.set):
+                yield heard
 
     async def _listen(self, account_id: AccountId) -> Stop:
         async def heard(message: Msg) -> None:

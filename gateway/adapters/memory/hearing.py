@@ -19,8 +19,10 @@ class MemoryHints:
         for account_id in accounts:
             self._hearers.heard(account_id)
 
-    def of(self, account_id: AccountId) -> AbstractAsyncContextManager[asyncio.Event]:
-        return self._hearers.of(account_id)
+    def of(
+        self, account_id: AccountId, hint: asyncio.Event | None = None
+    ) -> AbstractAsyncContextManager[asyncio.Event]:
+        return self._hearers.of(account_id, hint)
 
     async def _listen(self, account_id: AccountId) -> Stop:
         self.listened_to.append(account_id)

@@ -9,16 +9,19 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from gateway.domain.changes import MessageCopied, MessageExpunged, MessageFlagged, MessageMoved, in_parts
+from gateway.mail.ids import AccountId
+from gateway.mail.rights import DELETE_MESSAGES, KEEP_SEEN, WRITE, right_for_flag
 from gateway.mail.uids import Ranges, count_uids, each_uid, ranges_of, uids_text
 from gateway.ports import Position
 from gateway.processes.imap.session import Change, Done, Session
+from gateway.processes.imap.transferring import copy_across, move_across
 from gateway.processes.imap.view import View
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import Copy, Expunge, Move, Store
 from gateway.protocols.imap.errors import CannotObey
 from gateway.protocols.imap.fetching import flag_lines
 from gateway.protocols.imap.selected import Flagged
-from projections.mailbox.query import Outcome, has_change_between, lines, uids_flagged, usage_of
+from projections.mailbox.query import Outcome, has_change_between, uids_flagged, usage_of
 
 
 async def store(session: Session, command: Store) -> Done:
@@ -26,6 +29,7 @@ async def store(session: Session, command: Store) -> Done:
     if command.unchanged_since is not None:
         session.enabled.add("CONDSTORE")  # RFC 7162 §3.1
     uids = view.uids_of(command.numbers, by_uid=command.by_uid)
+    flags = _permitted(view, command)
     seen, owes_flags = Position(view.selected.modseq), view.selected.owes_flags
     changes = await session.change(
         [
@@ -35,7 +39,7 @@ async def store(session: Session, command: Store) -> Done:
                 mailbox_id=view.mailbox_id,
                 uids=uids_text(part),
                 how=command.how,
-                flags=command.flags,
+                flags=flags,
                 unchanged_since=command.unchanged_since,
             )
             for part in in_parts(uids)
@@ -56,11 +60,21 @@ async def store(session: Session, command: Store) -> Done:
     return Done("STORE completed")
 
 
+def _permitted(view: View, command: Store) -> tuple[str, ...]:
+    """Those of its flags that one may change here (RFC 4314 §4): one at least. Raises CannotObey."""
+    if command.how == "replace" and not view.may(KEEP_SEEN + WRITE + DELETE_MESSAGES):
+        raise CannotObey("", "You may not change all flags here: use +FLAGS and -FLAGS", "NOPERM")
+    permitted = tuple(flag for flag in command.flags if view.may(right_for_flag(flag)))
+    if command.flags and not permitted:
+        raise CannotObey("", "You have no right to change these flags here", "NOPERM")
+    return permitted
+
+
 async def _tell_unchanged(session: Session, command: Store, change: Change) -> None:
     """What has changed is news, and told with it; here is said what was so before."""
     view = session.selected
     async with session.room.pool.rows() as rows:
-        shown = await lines(rows, view.account_id, view.mailbox_id, change.outcome.applied)
+        shown = await view.lines(rows, change.outcome.applied)
     as_it_was = (
         Flagged(number, line.uid, line.flags, line.modseq)
         for number, line in view.selected.numbered(shown)
@@ -112,12 +126,16 @@ async def _transfer(session: Session, command: Copy | Move, kind: type[MessageCo
     name = "COPY" if isinstance(command, Copy) else "MOVE"
     uids = view.uids_of(command.numbers, by_uid=command.by_uid)
     async with session.room.pool.rows() as rows:
-        target = await session.mailbox(rows, command.mailbox, "TRYCREATE")
-        shown = await lines(rows, view.account_id, view.mailbox_id, uids)
+        target = await session.place(rows, command, "TRYCREATE")
+        shown = await view.lines(rows, uids)
     if not uids:
         return Done(f"{name} completed")
-    if kind is MessageCopied:
-        await check_room(session, sum(line.octets for line in shown))
+    is_across = target.account_id != view.account_id
+    if kind is MessageCopied or is_across:
+        await check_room(session, target.account_id, sum(line.octets for line in shown))
+    if is_across:
+        go = copy_across if kind is MessageCopied else move_across
+        return _transferred(session, name, await go(session, uids, target))
     events = [
         kind(
             **session.stamp().fields(),
@@ -129,13 +147,17 @@ async def _transfer(session: Session, command: Copy | Move, kind: type[MessageCo
         for part in in_parts(uids)
     ]
     changes = await session.change(events)
-    code = _copy_uid([change.outcome for change in changes])
+    return _transferred(session, name, _copy_uid([change.outcome for change in changes]))
+
+
+def _transferred(session: Session, name: str, code: str) -> Done:
+    """code: of what arrived; "": nothing did."""
     if not code:
         return Done("None of the messages is there any more, or the mailbox is gone", kind="NO")
-    if kind is MessageMoved:  # RFC 6851 §4.3: told before the messages go
+    if name == "MOVE":  # RFC 6851 §4.3: told before the messages go
         session.send(responses.ok("Moved", code))
         return Done("MOVE completed")
-    return Done("COPY completed", code)
+    return Done(f"{name} completed", code)
 
 
 def _copy_uid(outcomes: Sequence[Outcome]) -> str:
@@ -177,10 +199,11 @@ def expunges(session: Session, view: View, uids: Ranges) -> list[MessageExpunged
     ]
 
 
-async def check_room(session: Session, octets: int) -> None:
-    """Raises CannotObey when the account's quota has no room for so many octets more (RFC 9208 §4.3)."""
+async def check_room(session: Session, account_id: AccountId, octets: int) -> None:
+    """Raises CannotObey when the quota of who holds them has no room for so many octets more (RFC 9208
+    §4.3)."""
     async with session.room.pool.rows() as rows:
-        usage = await usage_of(rows, session.account_id)
+        usage = await usage_of(rows, account_id)
     if usage.quota_octets is not None and usage.octets + octets > usage.quota_octets:
         raise CannotObey("", "The account has no room for this", "OVERQUOTA")
 

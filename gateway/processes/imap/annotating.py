@@ -1,30 +1,34 @@
 """Metadata of mailboxes and of the account: SETMETADATA and GETMETADATA.
 
-Entries below /private and below /shared are alike while an account is one person's. What all users of the
-server would share is not theirs to set.
+Of one's own mailboxes entries below /private and below /shared are alike. Of others' mailboxes one has what
+is below /shared. What all users of the server would share is not theirs to set.
 
 Source: RFC 5464 §4.2, §4.3.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from gateway.mail.ids import AccountId
+from gateway.processes.imap.places import PREFIX, Place
 from gateway.processes.imap.session import Done, Session
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import GetMetadata, SetMetadata
 from gateway.protocols.imap.errors import CannotObey
 from projections.mailbox.annotations import WHOLE_ACCOUNT
 from projections.mailbox.query import annotations_of
+from projections.readmodel import Rows
 
 SHARED: Final = "/shared/"
 
 
 async def get_metadata(session: Session, command: GetMetadata) -> Done:
     async with session.room.pool.snapshot() as rows:
-        mailbox_id = WHOLE_ACCOUNT
         if command.mailbox:
-            mailbox_id = (await session.mailbox(rows, command.mailbox)).mailbox_id
-        kept = (await annotations_of(rows, session.account_id, [mailbox_id]))[mailbox_id]
+            place = await session.place(rows, command)
+            kept = (await annotations_in(rows, [place]))[place.mailbox_id]
+        else:
+            kept = (await annotations_of(rows, session.account_id, [WHOLE_ACCOUNT]))[WHOLE_ACCOUNT]
     values = dict(wanted(command, kept))
     largest = max((len(value) for value in values.values() if value is not None), default=0)
     limit = largest if command.octets_max is None else command.octets_max
@@ -32,6 +36,23 @@ async def get_metadata(session: Session, command: GetMetadata) -> Done:
     if told:
         session.send(responses.metadata(command.mailbox, told, is_utf8=session.is_utf8))
     return Done("GETMETADATA completed", f"METADATA LONGENTRIES {largest}" if largest > limit else "")
+
+
+async def annotations_in(rows: Rows, places: Iterable[Place]) -> dict[str, dict[str, bytes]]:
+    """By mailbox and entry, as far as they are for whom reaches it."""
+    by_account: dict[AccountId, list[Place]] = {}
+    for place in places:
+        by_account.setdefault(place.account_id, []).append(place)
+    found: dict[str, dict[str, bytes]] = {}
+    for account_id, same in by_account.items():
+        kept = await annotations_of(rows, account_id, [place.mailbox_id for place in same])
+        for place in same:
+            found[place.mailbox_id] = {
+                entry: value
+                for entry, value in kept[place.mailbox_id].items()
+                if place.viewer is None or entry.startswith(SHARED)
+            }
+    return found
 
 
 def wanted(command: GetMetadata, kept: Mapping[str, bytes]) -> Iterator[tuple[str, bytes | None]]:
@@ -50,8 +71,15 @@ def wanted(command: GetMetadata, kept: Mapping[str, bytes]) -> Iterator[tuple[st
 async def set_metadata(session: Session, command: SetMetadata) -> Done:
     if not command.mailbox and any(entry.startswith(SHARED) for entry, _ in command.values):
         raise CannotObey("", "What all share on this server is not for clients to set", "NOPERM")
+    account_id, path = session.account_id, command.mailbox
+    if path.startswith(PREFIX):
+        async with session.room.pool.rows() as rows:
+            place = await session.place(rows, command)
+        if not all(entry.startswith(SHARED) for entry, _ in command.values):
+            raise CannotObey("", "Notes of your own are for your own mailboxes", "METADATA NOPRIVATE")
+        account_id, path = place.account_id, place.inner
     _, position = await session.room.folders.decide(
-        session.account_id, session.actor, lambda tree: tree.annotate(command.mailbox, command.values)
+        account_id, session.actor, lambda tree: tree.annotate(path, command.values)
     )
-    await session.reach(position)
+    await session.reach(position, account_id)
     return Done("SETMETADATA completed")

@@ -11,13 +11,14 @@ from typing import Final
 
 from gateway.domain.changes import MessageExpunged
 from gateway.domain.events import Event, Fact
-from gateway.mail.ids import MailboxId
 from gateway.mail.mime import Part, StructureScanner
+from gateway.mail.rights import right_for_flag
 from gateway.mail.uids import Ranges, count_uids, ranges_of, uids_text
 from gateway.ports import Position, Spooled, Unavailable
 from gateway.processes.appending import Appended
 from gateway.processes.imap.altering import check_room
 from gateway.processes.imap.catenating import catenate
+from gateway.processes.imap.places import Place
 from gateway.processes.imap.session import Done, Session
 from gateway.processes.storing import INLINE_OCTETS_MAX, Octets
 from gateway.protocols.imap import framer, responses
@@ -34,9 +35,9 @@ async def append(session: Session, command: Append) -> Done:
     if len(command.messages) > MESSAGES_MAX:
         raise CannotObey("", f"At most {MESSAGES_MAX} messages are appended at once", "LIMIT")
     async with session.room.pool.rows() as rows:
-        target = await session.mailbox(rows, command.mailbox, "TRYCREATE")
-    facts = await _taken(session, target.mailbox_id, command.messages)
-    return await _stored(session, "APPEND", facts, target.mailbox_id)
+        target = await session.place(rows, command, "TRYCREATE")
+    facts = await _taken(session, target, command.messages)
+    return await _stored(session, "APPEND", facts, target)
 
 
 async def replace(session: Session, command: Replace) -> Done:
@@ -46,50 +47,50 @@ async def replace(session: Session, command: Replace) -> Done:
     if count_uids(old) != 1:
         raise CannotObey("", "There is no such message", "NONEXISTENT")
     async with session.room.pool.rows() as rows:
-        target = await session.mailbox(rows, command.mailbox, "TRYCREATE")
-    facts = await _taken(session, target.mailbox_id, [command.message])
+        target = await session.place(rows, command, "TRYCREATE")
+    if target.account_id != view.account_id:  # two histories are no one group
+        raise CannotObey("", "A message is replaced within the mailboxes of one account", "CANNOT")
+    facts = await _taken(session, target, [command.message])
     gone = MessageExpunged(
         **session.stamp().fields(),
         account_id=view.account_id,
         mailbox_id=view.mailbox_id,
         uids=uids_text(old),
     )
-    return await _stored(session, "REPLACE", facts, target.mailbox_id, gone)
+    return await _stored(session, "REPLACE", facts, target, gone)
 
 
-async def _taken(session: Session, mailbox_id: MailboxId, messages: Sequence[AppendMessage]) -> list[Fact]:
+async def _taken(session: Session, target: Place, messages: Sequence[AppendMessage]) -> list[Fact]:
     """The messages made durable, and the facts of them, those of objects first."""
     with ExitStack() as made:
         contents = [await _octets(session, message, made) for message in messages]
-        await check_room(session, sum(octets.octets for octets in contents))
+        await check_room(session, target.account_id, sum(octets.octets for octets in contents))
         taken: list[Fact] = []
         for message, octets in zip(messages, contents, strict=True):
             stamp = session.stamp()
             appended = Appended(
-                account_id=session.account_id,
-                agency_id=session.person.agency_id,
-                mailbox_id=mailbox_id,
+                account_id=target.account_id,
+                agency_id=session.person.agency_id,  # rights go no further than that
+                mailbox_id=target.mailbox_id,
                 octets=octets,
                 tree=await _structure(octets),
                 internal_date=message.internal_date or stamp.at,
-                flags=message.flags,
+                flags=[flag for flag in message.flags if right_for_flag(flag) in target.rights],
             )
             taken += await session.room.appending.take(appended, stamp)
         return taken
 
 
-async def _stored(
-    session: Session, name: str, facts: Sequence[Fact], mailbox_id: MailboxId, *also: Event
-) -> Done:
+async def _stored(session: Session, name: str, facts: Sequence[Fact], target: Place, *also: Event) -> Done:
     """Append the group, and say under which UIDs it is there if that is known in time (architecture §2)."""
     history = facts[-1].subject
     events = [fact.event for fact in facts if fact.subject == history]
     beside = [fact for fact in facts if fact.subject != history]
-    positions = await session.room.changing.append(session.account_id, [*events, *also], *beside)
-    outcomes = await _outcomes(session, positions[: len(events)], positions[-1])
+    positions = await session.room.changing.append(target.account_id, [*events, *also], *beside)
+    outcomes = await _outcomes(session, target, positions[: len(events)], positions[-1])
     if not outcomes:
         return Done(f"{name} completed, and not shown yet")
-    if any(outcome.to_mailbox_id != mailbox_id for outcome in outcomes):
+    if any(outcome.to_mailbox_id != target.mailbox_id for outcome in outcomes):
         return Done(f"{name} completed, into INBOX: the mailbox is gone")
     uids: Ranges = ranges_of(
         uid for outcome in outcomes for start, end in outcome.to_uids for uid in (start, end)
@@ -101,15 +102,17 @@ async def _stored(
     return Done(f"{name} completed", code)
 
 
-async def _outcomes(session: Session, positions: Sequence[Position], last: Position) -> list[Outcome]:
+async def _outcomes(
+    session: Session, target: Place, positions: Sequence[Position], last: Position
+) -> list[Outcome]:
     """What came of the messages; none: nobody can say now. last: of the group."""
-    if not await session.reaches(last):
+    if not await session.reaches(last, target.account_id):
         return []
     try:
         async with session.room.pool.snapshot() as rows:
             if session.view is not None:
                 await session.view.refresh(rows)
-            found = [await outcome_of(rows, session.account_id, position) for position in positions]
+            found = [await outcome_of(rows, target.account_id, position) for position in positions]
     except Unavailable:
         return []
     return [outcome for outcome in found if outcome is not None]

@@ -9,6 +9,7 @@ Source: RFC 4469 §3 (APPEND … CATENATE), §5 (BADURL, TOOBIG); RFC 5092 §6 (
 
 from collections.abc import AsyncIterator
 
+from gateway.mail.rights import READ
 from gateway.ports import KeyForgotten, Spool
 from gateway.processes.imap.contents import OpenedMessage
 from gateway.processes.imap.session import Session
@@ -57,11 +58,13 @@ async def _named(session: Session, url: str) -> tuple[OpenedMessage, MessageUrl]
     except ValueError:
         raise _bad(url) from None
     async with session.room.pool.rows() as rows:
-        row = (await session.mailboxes(rows)).get(named.mailbox)
-        if row is None or named.uidvalidity not in (None, row.uidvalidity):
+        place = (await session.places(rows)).get(named.mailbox)
+        if place is None or READ not in place.rights:
+            raise _bad(url)
+        if named.uidvalidity not in (None, place.row.uidvalidity):
             raise _bad(url)
         uids = [(named.uid, named.uid)]
-        found = await read_messages(rows, session.account_id, row.mailbox_id, uids)
+        found = await read_messages(rows, place.account_id, place.mailbox_id, uids)
     if not found or found[0].head.is_expunged:
         raise _bad(url)
     message = found[0]

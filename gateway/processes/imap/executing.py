@@ -24,6 +24,7 @@ from gateway.processes.imap import (
     notifying,
     searching,
     selecting,
+    sharing,
 )
 from gateway.processes.imap.incoming import Incoming
 from gateway.processes.imap.mailroom import Mailroom
@@ -33,8 +34,9 @@ from gateway.processes.listening.visits import Visit
 from gateway.processes.reading import Reader
 from gateway.protocols.imap import commands, responses
 from gateway.protocols.imap.commands import Command, Tagged
-from gateway.protocols.imap.errors import ImapError
+from gateway.protocols.imap.errors import CannotObey, ImapError
 from gateway.protocols.imap.framer import Lines
+from gateway.protocols.imap.rights import TO_SELECTED
 from gateway.protocols.imap.selected import names_numbers
 
 Handler = Callable[[Session, Any], Awaitable[Done]]
@@ -58,6 +60,11 @@ HANDLERS: Final[Mapping[type[Command], Handler]] = {
     commands.GetQuota: folder_commands.get_quota,
     commands.GetQuotaRoot: folder_commands.get_quota_root,
     commands.SetQuota: folder_commands.set_quota,
+    commands.SetAcl: sharing.set_acl,
+    commands.DeleteAcl: sharing.delete_acl,
+    commands.GetAcl: sharing.get_acl,
+    commands.ListRights: sharing.list_rights,
+    commands.MyRights: sharing.my_rights,
     commands.GetMetadata: annotating.get_metadata,
     commands.SetMetadata: annotating.set_metadata,
     commands.Append: appending.append,
@@ -108,6 +115,7 @@ async def _outcome(session: Session, tagged: Tagged) -> Done:
     if handler is None:
         return Done("This command is not offered here", kind="BAD")
     try:
+        await _check_rights(session, tagged.command)
         return await handler(session, tagged.command)
     except ImapError as error:
         return Done(error.text, error.code, error.kind)
@@ -123,6 +131,17 @@ async def _outcome(session: Session, tagged: Tagged) -> Done:
     except (ContentMissing, ContentCorrupt) as error:
         maillog.content_unreadable(reason=str(error))
         return Done("A message cannot be read, its server's operator was told", "SERVERBUG", "NO")
+
+
+async def _check_rights(session: Session, command: Command) -> None:
+    """Those to somebody else's mailbox that is selected, as they are now. Raises CannotObey, Over."""
+    view = session.view
+    if view is None or view.viewer is None or isinstance(command, commands.Unselect):
+        return
+    async with session.room.pool.rows() as rows:
+        await session.check_rights(rows)
+    if not view.may(TO_SELECTED.get(type(command), "")):
+        raise CannotObey("", "You have no right to do that in this mailbox", "NOPERM")
 
 
 async def _look_and_tell(session: Session, command: Command) -> None:

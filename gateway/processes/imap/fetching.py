@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.domain.changes import MessageFlagged, in_parts
 from gateway.domain.events import Event
+from gateway.mail.rights import KEEP_SEEN
 from gateway.mail.summary import Envelope, EnvelopeAlone, PartSummary, Summary
 from gateway.mail.uids import Ranges, ranges_of, uids_text
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
@@ -25,13 +26,7 @@ from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import ROWS_A_CALL, FetchRenderer, implied
 from gateway.protocols.imap.selected import HasUid
 from gateway.protocols.imap.sequence_set import NUMBER_MAX, part_of
-from projections.mailbox.query import (
-    MessageRow,
-    changed_since,
-    lines,
-    read_messages,
-    summarised_lines,
-)
+from projections.mailbox.query import MessageRow
 
 SUMMARIES_A_CALL: Final = 500
 CONTENTS_A_CALL: Final = 50
@@ -84,7 +79,7 @@ async def _changed(session: Session, command: Fetch, uids: Ranges) -> Ranges:
     is_named = command.is_vanished and not command.numbers.is_saved
     asked = command.numbers.resolve(NUMBER_MAX) if is_named else uids
     async with session.room.pool.rows() as rows:
-        changes = await changed_since(rows, view.account_id, view.mailbox_id, since, uids=asked)
+        changes = await view.changed_since(rows, since, uids=asked)
     gone = ranges_of(change.uid for change in changes if change.is_expunged)
     if command.is_vanished and gone:
         session.send(responses.vanished(gone, is_earlier=True))
@@ -96,13 +91,13 @@ async def _fetch_rows(session: Session, renderer: FetchRenderer, uids: Ranges) -
     if not (renderer.needs_envelope or renderer.needs_structure):
         for part in in_slices(uids, ROWS_A_CALL):
             async with pool.rows() as rows:
-                shown = await lines(rows, view.account_id, view.mailbox_id, part)
+                shown = await view.lines(rows, part)
             session.send(renderer.lines(*_numbered(view, shown)))
             await session.flush()
         return
     for part in in_slices(uids, SUMMARIES_A_CALL):
         async with pool.rows() as rows:
-            summarised = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
+            summarised = await view.summarised_lines(rows, part)
         numbers, known = _numbered(view, summarised)
         session.send(renderer.lines(numbers, known, await _summaries(session, renderer, known)))
         await session.flush()
@@ -116,7 +111,7 @@ def _numbered(view: View, shown: Sequence[L]) -> tuple[list[int], list[L]]:
 
 async def _messages(session: Session, view: View, uids: Ranges) -> list[MessageRow]:
     async with session.room.pool.rows() as rows:
-        return await read_messages(rows, view.account_id, view.mailbox_id, uids)
+        return await view.messages(rows, uids)
 
 
 async def _summaries(
@@ -182,7 +177,7 @@ async def _fetch_contents(session: Session, command: Fetch, renderer: FetchRende
 async def _record(session: Session, command: Fetch, uids: Ranges) -> None:
     """That these are read, and that they are \\Seen by that: both in the log before an octet leaves."""
     view = session.selected
-    is_peek = view.is_read_only or not sets_seen(command.attributes)
+    is_peek = view.is_read_only or not view.may(KEEP_SEEN) or not sets_seen(command.attributes)
     read: list[Event] = [
         await session.room.reading.event(
             view.account_id, view.mailbox_id, part, session.reader, session.stamp(), is_peek=is_peek
@@ -202,7 +197,7 @@ async def _seen(session: Session, view: View, uids: Ranges) -> list[MessageFlagg
     unseen: list[int] = []
     for part in in_slices(uids, ROWS_A_CALL):
         async with session.room.pool.rows() as rows:
-            shown = await lines(rows, view.account_id, view.mailbox_id, part)
+            shown = await view.lines(rows, part)
         unseen += [line.uid for line in shown if not line.is_expunged and "\\Seen" not in line.flags]
     return [
         MessageFlagged(

@@ -1,18 +1,22 @@
 """Commands about mailboxes: LIST and what makes, renames, deletes and measures them.
 
-Source: RFC 9051 §6.3; RFC 3501 §6.3.9 (LSUB), RFC 5819 (LIST-STATUS), RFC 9590 (LIST-METADATA), RFC 6154 §3,
-RFC 9208 (QUOTA).
+Source: RFC 9051 §6.3; RFC 3501 §6.3.9 (LSUB), RFC 5819 (LIST-STATUS), RFC 8440 (LIST-MYRIGHTS), RFC 9590
+(LIST-METADATA), RFC 6154 §3, RFC 9208 (QUOTA).
 """
 
+from collections.abc import Mapping
 from typing import Final, cast
 
 from gateway.domain.changes import MessageMoved, in_parts
 from gateway.domain.mailboxtree import Role
 from gateway.domain.open_tree import OpenTree
-from gateway.mail.ids import MailboxId
+from gateway.mail.ids import AccountId, MailboxId
 from gateway.mail.mailbox_name import INBOX, SEPARATOR
+from gateway.mail.rights import READ
 from gateway.mail.uids import ranges_of, uids_text
-from gateway.processes.imap.session import Done, Session
+from gateway.processes.imap.annotating import annotations_in
+from gateway.processes.imap.places import PREFIX, Place, as_seen, others_places, own_places
+from gateway.processes.imap.session import Done, NamesMailbox, Session
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import (
     Create,
@@ -29,10 +33,11 @@ from gateway.protocols.imap.commands import (
     Unsubscribe,
 )
 from gateway.protocols.imap.errors import CannotObey
-from gateway.protocols.imap.listing import Listable, list_mailboxes, list_subscribed
-from projections.mailbox.query import MailboxRow, annotations_of, uids_of, usage_of
+from gateway.protocols.imap.listing import Listable, list_mailboxes, list_subscribed, with_parents
+from gateway.protocols.imap.rights import TO_NEW
+from projections.mailbox.query import MailboxRow, uids_of, usage_of
 
-QUOTA_ROOT: Final = ""  # one for all mailboxes of an account
+QUOTA_ROOT: Final = ""  # one for all mailboxes of an account; others' are named after where these lie
 UNIT_OCTETS: Final = 1024  # RFC 9208 §5.1: STORAGE
 
 
@@ -41,19 +46,24 @@ async def list_(session: Session, command: List) -> Done:
         session.send(responses.separator())
         return Done("LIST completed")
     async with session.room.pool.snapshot() as rows:
-        mailboxes = await session.mailboxes(rows)
-        ids = [row.mailbox_id for row in mailboxes.values()] if command.entries else []
-        annotations = await annotations_of(rows, session.account_id, ids)
-    for listed in list_mailboxes(command, [listable(path, row) for path, row in mailboxes.items()]):
+        places = await session.places(rows)
+        if "UNSEEN" in command.status_items:
+            places = await as_seen(rows, places)
+        annotations = await annotations_in(rows, places.values()) if command.entries else {}
+    for listed in list_mailboxes(command, _listables(places)):
         info = ("SUBSCRIBED",) if listed.has_subscribed_below else ()
         session.send(
             responses.mailbox(listed.path, listed.attributes, is_utf8=session.is_utf8, child_info=info)
         )
-        row = mailboxes[listed.path]
-        if command.status_items and not info:
-            session.send(status_line(session, listed.path, row, command.status_items))
-        if command.entries and not info:
-            kept = annotations[row.mailbox_id]
+        place = places.get(listed.path)
+        if place is None or info:
+            continue
+        if "MYRIGHTS" in command.returns:  # RFC 8440
+            session.send(responses.my_rights(listed.path, place.rights, is_utf8=session.is_utf8))
+        if command.status_items and READ in place.rights:
+            session.send(status_line(session, listed.path, place.row, command.status_items))
+        if command.entries and READ in place.rights:
+            kept = annotations[place.mailbox_id]
             values = {entry: kept.get(entry) for entry in command.entries}
             session.send(responses.metadata(listed.path, values, is_utf8=session.is_utf8))
     return Done("LIST completed")
@@ -61,22 +71,32 @@ async def list_(session: Session, command: List) -> Done:
 
 async def lsub(session: Session, command: Lsub) -> Done:
     async with session.room.pool.rows() as rows:
-        mailboxes = await session.mailboxes(rows)
-    for listed in list_subscribed(command, [listable(path, row) for path, row in mailboxes.items()]):
+        places = await session.places(rows)
+    for listed in list_subscribed(command, _listables(places)):
         session.send(responses.mailbox(listed.path, listed.attributes, is_utf8=session.is_utf8, is_lsub=True))
     return Done("LSUB completed")
 
 
 async def namespace(session: Session, command: Namespace) -> Done:
-    session.send(responses.namespace([("", SEPARATOR)], is_utf8=session.is_utf8))
+    personal, others = [("", SEPARATOR)], [(PREFIX, SEPARATOR)]
+    session.send(responses.namespace(personal, others, is_utf8=session.is_utf8))
     return Done("NAMESPACE completed")
 
 
 async def status(session: Session, command: Status) -> Done:
     async with session.room.pool.rows() as rows:
-        row = await session.mailbox(rows, command.mailbox)
-    session.send(status_line(session, command.mailbox, row, command.items))
+        place = await session.place(rows, command)
+        if "UNSEEN" in command.items:
+            (place,) = (await as_seen(rows, {place.path: place})).values()
+    session.send(status_line(session, command.mailbox, place.row, command.items))
     return Done("STATUS completed")
+
+
+def _listables(places: Mapping[str, Place]) -> list[Listable]:
+    """What a mailbox is for, it is for its owner; and what others share is always subscribed to."""
+    return with_parents(
+        [listable(path, one.row) if one.viewer is None else Listable(path) for path, one in places.items()]
+    )
 
 
 def listable(path: str, row: MailboxRow) -> Listable:
@@ -106,20 +126,47 @@ def status_line(session: Session, path: str, row: MailboxRow, items: tuple[str, 
 
 async def create(session: Session, command: Create) -> Done:
     role = cast(Role, command.role) if command.role else None  # ROLES has no others
+    account_id, inner = await _new_place(session, command.mailbox)
 
     def decide(tree: OpenTree) -> MailboxId:
-        return tree.create(command.mailbox, role)
+        return tree.create(inner, role)
 
-    mailbox_id, position = await session.room.folders.decide(session.account_id, session.actor, decide)
-    await session.reach(position)
+    mailbox_id, position = await session.room.folders.decide(account_id, session.actor, decide)
+    await session.reach(position, account_id)
     return Done("CREATE completed", f"MAILBOXID ({mailbox_id})")  # RFC 8474 §4.2
 
 
+async def _new_place(session: Session, path: str) -> tuple[AccountId, str]:
+    """Whose a mailbox of that name would be, and by which name. Raises CannotObey."""
+    if not path.startswith(PREFIX):
+        return session.account_id, path
+    async with session.room.pool.rows() as rows:
+        places = await others_places(rows, session.person)
+    above = path.removesuffix(SEPARATOR)
+    while above := above.rpartition(SEPARATOR)[0]:
+        if place := places.get(above):
+            if TO_NEW not in place.rights:
+                break
+            return place.account_id, place.inner + path.removeprefix(place.path)
+    raise CannotObey("", "You have no right to make mailboxes there", "NOPERM")
+
+
+async def _place(session: Session, command: NamesMailbox) -> tuple[AccountId, str]:
+    """Whose the mailbox is that a command names, and its name there; one's own the tree looks for. Raises
+    CannotObey."""
+    if not command.mailbox.startswith(PREFIX):
+        return session.account_id, command.mailbox
+    async with session.room.pool.rows() as rows:
+        place = await session.place(rows, command)
+    return place.account_id, place.inner
+
+
 async def delete(session: Session, command: Delete) -> Done:
+    account_id, inner = await _place(session, command)
     _, position = await session.room.folders.decide(
-        session.account_id, session.actor, lambda tree: tree.delete(command.mailbox)
+        account_id, session.actor, lambda tree: tree.delete(inner)
     )
-    await session.reach(position)
+    await session.reach(position, account_id)
     await session.look(now=True)
     return Done("DELETE completed")
 
@@ -127,10 +174,14 @@ async def delete(session: Session, command: Delete) -> Done:
 async def rename(session: Session, command: Rename) -> Done:
     if command.mailbox.removesuffix(SEPARATOR) == INBOX:
         return await _rename_inbox(session, command.to)
+    account_id, inner = await _place(session, command)
+    to_account_id, to = await _new_place(session, command.to)
+    if to_account_id != account_id:
+        raise CannotObey("", "A mailbox stays with its owner: move its messages instead", "CANNOT")
     _, position = await session.room.folders.decide(
-        session.account_id, session.actor, lambda tree: tree.rename(command.mailbox, command.to)
+        account_id, session.actor, lambda tree: tree.rename(inner, to)
     )
-    await session.reach(position)
+    await session.reach(position, account_id)
     return Done("RENAME completed")
 
 
@@ -141,7 +192,7 @@ async def _rename_inbox(session: Session, to: str) -> Done:
     )
     await session.reach(position)
     async with session.room.pool.snapshot() as rows:
-        inbox = await session.mailbox(rows, INBOX)
+        inbox = (await own_places(rows, session.person))[INBOX]
         uids = await uids_of(rows, session.account_id, inbox.mailbox_id)
     moves = [
         MessageMoved(
@@ -160,6 +211,11 @@ async def _rename_inbox(session: Session, to: str) -> Done:
 
 async def subscribe(session: Session, command: Subscribe | Unsubscribe) -> Done:
     is_subscribed = isinstance(command, Subscribe)
+    if command.mailbox.startswith(PREFIX):
+        await _place(session, command)
+        if not is_subscribed:
+            raise CannotObey("", "What others share with you is always subscribed to", "CANNOT")
+        return Done("SUBSCRIBE completed")
     _, position = await session.room.folders.decide(
         session.account_id,
         session.actor,
@@ -173,17 +229,23 @@ async def subscribe(session: Session, command: Subscribe | Unsubscribe) -> Done:
 
 
 async def get_quota(session: Session, command: GetQuota) -> Done:
+    account_id = session.account_id
     if command.root != QUOTA_ROOT:
-        raise CannotObey("", "There is no such quota root", "NONEXISTENT")
-    await _tell_quota(session)
+        async with session.room.pool.rows() as rows:
+            places = (await others_places(rows, session.person)).values()
+        owners = {place.root: place.account_id for place in places if READ in place.rights}
+        if command.root not in owners:
+            raise CannotObey("", "There is no such quota root", "NONEXISTENT")
+        account_id = owners[command.root]
+    await _tell_quota(session, account_id, command.root)
     return Done("GETQUOTA completed")
 
 
 async def get_quota_root(session: Session, command: GetQuotaRoot) -> Done:
     async with session.room.pool.rows() as rows:
-        await session.mailbox(rows, command.mailbox)
-    session.send(responses.quota_root(command.mailbox, [QUOTA_ROOT], is_utf8=session.is_utf8))
-    await _tell_quota(session)
+        place = await session.place(rows, command)
+    session.send(responses.quota_root(command.mailbox, [place.root], is_utf8=session.is_utf8))
+    await _tell_quota(session, place.account_id, place.root)
     return Done("GETQUOTAROOT completed")
 
 
@@ -192,10 +254,10 @@ async def set_quota(session: Session, command: SetQuota) -> Done:
     raise CannotObey("", "Quotas are set by your administrator", "NOPERM")
 
 
-async def _tell_quota(session: Session) -> None:
+async def _tell_quota(session: Session, account_id: AccountId, root: str) -> None:
     async with session.room.pool.rows() as rows:
-        usage = await usage_of(rows, session.account_id)
+        usage = await usage_of(rows, account_id)
     limits = {}
     if usage.quota_octets is not None:
         limits["STORAGE"] = (-(-usage.octets // UNIT_OCTETS), usage.quota_octets // UNIT_OCTETS)
-    session.send(responses.quota(QUOTA_ROOT, limits))
+    session.send(responses.quota(root, limits))

@@ -9,6 +9,7 @@ from gateway.processes.appending import Appending
 from gateway.processes.changing import Changing
 from gateway.processes.folders import Folders
 from gateway.processes.reading import Reading
+from gateway.processes.transfers import Transfers
 from projections.readmodel import Pool
 
 
@@ -24,6 +25,7 @@ class Mailroom:
     changing: Changing
     appending: Appending
     reading: Reading
+    transfers: Transfers
     hearing: Hearing
     clock: Clock
     by: By

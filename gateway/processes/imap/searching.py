@@ -31,7 +31,7 @@ from gateway.protocols.imap.selected import Selected
 from gateway.protocols.imap.sequence_set import NUMBER_MAX
 from gateway.protocols.imap.sorting import Sortable, in_order, needs_envelope, sent_or_arrived
 from gateway.protocols.imap.threads import Threadable, by_algorithm, message_ids
-from projections.mailbox.query import Line, MessageRow, lines, read_messages, summarised_lines
+from projections.mailbox.query import Line, MessageRow
 from projections.mailbox.searching import judge
 
 _envelope: Final = msgspec.json.Decoder(EnvelopeAlone)
@@ -112,7 +112,9 @@ async def find(session: Session, key: Key) -> list[Found]:
     )
     async with session.room.pool.rows() as rows:
         candidates = _candidates(view.selected, key)
-        sure, unsure = await judge(rows, view.account_id, view.mailbox_id, candidates, key, context)
+        sure, unsure = await judge(
+            rows, view.account_id, view.mailbox_id, candidates, key, context, viewer=view.viewer
+        )
     if unsure:
         chosen = await _ask_further(session, Looking(key, context), indexed, unsure)
         sure = sorted({*sure, *chosen})
@@ -133,7 +135,7 @@ async def _ask_further(
     view, chosen = session.selected, set[int]()
     for part in in_slices(view.selected.known(ranges_of(unsure)), ROWS_A_CALL):
         async with session.room.pool.rows() as rows:
-            shown = await lines(rows, view.account_id, view.mailbox_id, part)
+            shown = await view.lines(rows, part)
         there = [row for row in shown if not row.is_expunged]
         await indexed.ask(session.room.pool, view.account_id, there)
         verdicts = {row.uid: looking.verdict(row) for row in there}
@@ -148,7 +150,7 @@ async def _look_closer(session: Session, looking: Looking, unsure: Sequence[Line
     view, chosen, left = session.selected, set[int](), dict[int, Line]()
     for part in in_slices(ranges_of(row.uid for row in unsure), ROWS_A_CALL):
         async with session.room.pool.rows() as rows:
-            shown = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
+            shown = await view.summarised_lines(rows, part)
         for row in shown:
             if not row.summary:
                 continue  # it was erased: nobody finds its words
@@ -185,7 +187,7 @@ async def _looked(session: Session, message: MessageRow) -> Looked:
 async def _messages(session: Session, uids: Ranges) -> list[MessageRow]:
     view = session.selected
     async with session.room.pool.rows() as rows:
-        return await read_messages(rows, view.account_id, view.mailbox_id, uids)
+        return await view.messages(rows, uids)
 
 
 async def _sortables(session: Session, found: Sequence[Found], *, with_envelopes: bool) -> list[Sortable]:
@@ -195,11 +197,11 @@ async def _sortables(session: Session, found: Sequence[Found], *, with_envelopes
     if not with_envelopes:
         for part in in_slices(uids, ROWS_A_CALL):
             async with session.room.pool.rows() as rows:
-                sortables += map(Sortable, await lines(rows, view.account_id, view.mailbox_id, part))
+                sortables += map(Sortable, await view.lines(rows, part))
         return sortables
     for part in in_slices(uids, SUMMARIES_A_CALL):
         async with session.room.pool.rows() as rows:
-            shown = await summarised_lines(rows, view.account_id, view.mailbox_id, part)
+            shown = await view.summarised_lines(rows, part)
         sortables += [
             Sortable(row, _envelope.decode(row.summary).envelope if row.summary else None) for row in shown
         ]

@@ -5,6 +5,7 @@ Source: RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2; RFC 7162 §3.2.5 (QRESYNC);
 
 from typing import Final
 
+from gateway.mail.rights import DELETE_MESSAGES, EXPUNGE, INSERT, KEEP_SEEN, WRITE, right_for_flag
 from gateway.mail.uids import ranges_of
 from gateway.processes.imap.altering import expunges
 from gateway.processes.imap.session import Done, Session
@@ -16,7 +17,6 @@ from gateway.protocols.imap.fetching import flag_lines
 from gateway.protocols.imap.selected import Flagged, Selected
 from projections.mailbox.query import (
     MailboxRow,
-    changed_since,
     opened_mailbox,
     uids_flagged,
     usage_of,
@@ -24,6 +24,8 @@ from projections.mailbox.query import (
 from projections.readmodel import Rows
 
 SYSTEM_FLAGS: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
+# Who has none of these can change nothing there (RFC 4314 §5.2).
+CHANGING: Final = frozenset(KEEP_SEEN + WRITE + INSERT + DELETE_MESSAGES + EXPUNGE)
 NEARLY_FULL: Final = 0.9  # from here on a client is warned
 # RFC 9051 §2.3.2: those with a meaning; a client may make others.
 KEYWORDS: Final = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing", "$Important")
@@ -33,38 +35,34 @@ async def select(session: Session, command: Select) -> Done:
     if command.qresync is not None and "QRESYNC" not in session.enabled:
         raise BadCommand("", "ENABLE QRESYNC comes first")
     if session.view is not None:
-        session.view = None
+        await session.leave()
         session.send(responses.ok("The former mailbox is closed", "CLOSED"))
     if command.is_condstore:
         session.enabled.add("CONDSTORE")
     pool = session.room.pool
     async with pool.snapshot() if command.qresync else pool.rows() as rows:
-        found = await session.mailbox(rows, command.mailbox)
-        opened = await opened_mailbox(rows, session.account_id, found.mailbox_id)
+        place = await session.place(rows, command)
+        opened = await opened_mailbox(rows, place.account_id, place.mailbox_id)
         assert opened is not None, "rows of mailboxes stay when they are gone"
         row, uids = opened
-        session.send(_greeting(session, command, row, len(uids)))
-        view = View(
-            session.account_id,
-            row.mailbox_id,
-            Selected(uids, max(row.highestmodseq, 1)),
-            is_read_only=command.is_examine,
-        )
+        is_read_only = command.is_examine or not place.rights & CHANGING
+        view = View(place, Selected(uids, max(row.highestmodseq, 1)), is_read_only=is_read_only)
+        session.send(_greeting(session, command, view, row, len(uids)))
         if command.qresync is not None and command.qresync.uidvalidity == row.uidvalidity:
             await _resynchronise(session, view, command.qresync, rows)
         await _warn(session, rows)
-    session.view = view
-    if command.is_examine:
-        return Done("EXAMINE completed", "READ-ONLY")
-    return Done("SELECT completed", "READ-WRITE")
+    await session.enter(view)
+    name = "EXAMINE" if command.is_examine else "SELECT"
+    return Done(f"{name} completed", "READ-ONLY" if view.is_read_only else "READ-WRITE")
 
 
-def _greeting(session: Session, command: Select, row: MailboxRow, messages: int) -> bytes:
+def _greeting(session: Session, command: Select, view: View, row: MailboxRow, messages: int) -> bytes:
+    permanent = () if view.is_read_only else (*SYSTEM_FLAGS, *KEYWORDS, "\\*")
     lines = [
         responses.flags((*SYSTEM_FLAGS, *KEYWORDS)),
         responses.ok(
             "Flags that stay",
-            responses.permanent_flags(() if command.is_examine else (*SYSTEM_FLAGS, *KEYWORDS, "\\*")),
+            responses.permanent_flags(flag for flag in permanent if view.may(right_for_flag(flag))),
         ),
         responses.exists(messages),
     ]
@@ -100,7 +98,7 @@ async def _resynchronise(session: Session, view: View, known: Qresync, rows: Row
     uids = None
     if known.known_uids is not None:
         uids = known.known_uids.resolve(2**32 - 1)
-    changes = await changed_since(rows, view.account_id, view.mailbox_id, known.modseq, uids=uids)
+    changes = await view.changed_since(rows, known.modseq, uids=uids)
     gone = ranges_of(change.uid for change in changes if change.is_expunged)
     if gone:
         session.send(responses.vanished(gone, is_earlier=True))
@@ -113,18 +111,19 @@ async def _resynchronise(session: Session, view: View, known: Qresync, rows: Row
 
 
 async def close(session: Session, command: Close) -> Done:
-    """RFC 9051 §6.4.1: what has \\Deleted goes without a word; after EXAMINE nothing does."""
+    """RFC 9051 §6.4.1: what has \\Deleted goes without a word; after EXAMINE nothing does, nor without the
+    right to it (RFC 4314 §4)."""
     view = session.selected
-    if not view.is_read_only:
+    if not view.is_read_only and view.may(EXPUNGE):
         async with session.room.pool.rows() as rows:
             deleted = await uids_flagged(rows, view.account_id, view.mailbox_id, "\\Deleted")
         await session.change(expunges(session, view, view.selected.known(ranges_of(deleted))))
-    session.view = None
+    await session.leave()
     return Done("CLOSE completed")
 
 
 async def unselect(session: Session, command: Unselect) -> Done:
-    session.view = None
+    await session.leave()
     return Done("UNSELECT completed")
 
 

@@ -6,16 +6,19 @@ its tagged response, as far as RFC 9051 §7.5.1 allows it then.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn, Protocol, Self
 
-from gateway.domain.events import Actor, Event, Stamp
+from gateway.domain.changes import Changed
+from gateway.domain.events import Actor, Stamp
 from gateway.domain.open_tree import SEPARATOR
 from gateway.mail.ids import AccountId
+from gateway.mail.rights import LOOKUP, READ
 from gateway.ports import Position, Spool, Unavailable
 from gateway.processes.changing import EVENTS_A_GROUP
 from gateway.processes.imap.mailroom import Mailroom
+from gateway.processes.imap.places import PREFIX, Place, others_places, own_places, rights_to
 from gateway.processes.imap.view import View, told
 from gateway.processes.imap.watch import Watch
 from gateway.processes.listening.wire import Over, Wire
@@ -23,8 +26,9 @@ from gateway.processes.reading import Reader
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import State
 from gateway.protocols.imap.errors import UNTAGGED, CannotObey, Kind
+from gateway.protocols.imap.rights import TO_NAMED
 from projections.directory.query import Person
-from projections.mailbox.query import MailboxRow, Outcome, list_mailboxes, outcome_of, paths_of
+from projections.mailbox.query import Outcome, outcome_of
 from projections.readmodel import Rows
 
 NEWS_EVERY_S: Final = 1.0  # hints may be lost: rows are looked at again after that at the latest
@@ -51,6 +55,13 @@ class Change:
     outcome: Outcome
 
 
+class NamesMailbox(Protocol):
+    """A command about a mailbox."""
+
+    @property
+    def mailbox(self) -> str: ...
+
+
 class Session:
     """The state that commands share. spools: the large literals of the command under way, by their index."""
 
@@ -71,6 +82,7 @@ class Session:
             _nobody_speaks  # while the client is idle
         )
         self._looked_at = room.clock.monotonic()
+        self._selection = AsyncExitStack()  # what ends with the selected mailbox
 
     @classmethod
     @asynccontextmanager
@@ -80,7 +92,10 @@ class Session:
             session = cls(room, person, wire, reader, hint)
             position = await room.folders.furnish(person.account_id, session.actor, room.language)
             await session.reach(position)
-            yield session
+            try:
+                yield session
+            finally:
+                await session.leave()
 
     @property
     def account_id(self) -> AccountId:
@@ -142,18 +157,50 @@ class Session:
 
     # --- mailboxes --------------------------------------------------------------------------------------
 
-    async def mailboxes(self, rows: Rows) -> dict[str, MailboxRow]:
-        """By their whole names, INBOX first."""
-        found = await list_mailboxes(rows, self.account_id)
-        paths = paths_of(found)
-        return {paths[row.mailbox_id]: row for row in found}
+    async def places(self, rows: Rows) -> dict[str, Place]:
+        """All that this person reaches, by whole names: their own, INBOX first, then others'."""
+        own, others = await own_places(rows, self.person), await others_places(rows, self.person)
+        return own | {path: place for path, place in others.items() if path not in own}
 
-    async def mailbox(self, rows: Rows, path: str, code: str = "NONEXISTENT") -> MailboxRow:
-        """Raises CannotObey. code: TRYCREATE where the client could make it (RFC 9051 §7.1)."""
-        row = (await self.mailboxes(rows)).get(path.removesuffix(SEPARATOR))
-        if row is None:
+    async def place(self, rows: Rows, command: NamesMailbox, code: str = "NONEXISTENT") -> Place:
+        """The mailbox that a command names, with the right it needs. Raises CannotObey.
+
+        code: TRYCREATE where the client could make it (RFC 9051 §7.1).
+        """
+        path = command.mailbox.removesuffix(SEPARATOR)
+        reach = others_places if path.startswith(PREFIX) else own_places
+        place = (await reach(rows, self.person)).get(path)
+        if place is None:
             raise CannotObey("", "There is no mailbox of that name", code)
-        return row
+        if not place.rights.issuperset(TO_NAMED[type(command)]):
+            raise CannotObey("", "You have no right to do that with this mailbox", "NOPERM")
+        return place
+
+    async def enter(self, view: View) -> None:
+        """Have a mailbox selected, and hear of what happens there. Raises Unavailable."""
+        if view.viewer is not None:
+            await self._selection.enter_async_context(self.room.hearing.of(view.account_id, self.hint))
+            self.hint.set()  # what happened before it was heard of
+        self.view = view
+
+    async def leave(self) -> None:
+        """Have no mailbox selected any more."""
+        self.view = None
+        await self._selection.aclose()
+        self._selection = AsyncExitStack()
+
+    async def check_rights(self, rows: Rows) -> None:
+        """Of who has somebody else's mailbox selected: they are what they are now. Without the right to read
+        it the connection ends, as nothing else tells a client that its mailbox is closed. Raises Over."""
+        view = self.view
+        if view is None or view.viewer is None:
+            return
+        view.rights = await rights_to(rows, self.person, view.account_id, view.mailbox_id)
+        if not view.may(LOOKUP + READ):
+            text = "The mailbox is not shared with you any more"
+            self.send(responses.status(UNTAGGED, "BYE", text, "NOPERM"))
+            self._write()
+            raise Over("failed", text, is_told=True)
 
     @property
     def selected(self) -> View:
@@ -163,46 +210,50 @@ class Session:
     def writable(self) -> View:
         """The selected mailbox, to change. Raises CannotObey after EXAMINE."""
         if self.selected.is_read_only:
-            raise CannotObey("", "The mailbox was opened by EXAMINE", "READ-ONLY")
+            raise CannotObey("", "The mailbox is open for reading only", "READ-ONLY")
         return self.selected
 
     # --- changing ---------------------------------------------------------------------------------------
 
-    async def change(self, events: Sequence[Event]) -> list[Change]:
-        """Append changes, wait for the rows, and give what came of each. Leaves when they do not follow.
+    async def change(self, events: Sequence[Changed]) -> list[Change]:
+        """Append changes of one account's mailboxes, wait for the rows, and give what came of each. Leaves
+        when they do not follow.
 
         Raises Unavailable, Full.
         """
+        if not events:
+            return []
+        account_id = events[0].account_id
         positions: list[Position] = []
         for start in range(0, len(events), EVENTS_A_GROUP):
             some = events[start : start + EVENTS_A_GROUP]
-            positions += await self.room.changing.append(self.account_id, some)
+            positions += await self.room.changing.append(account_id, some)
             self.is_in_log = True
-        if not positions:
-            return []
-        await self.reach(positions[-1])
+        await self.reach(positions[-1], account_id)
         async with self.room.pool.snapshot() as rows:
             if self.view is not None:
                 await self.view.refresh(rows)
-            outcomes = [await outcome_of(rows, self.account_id, position) for position in positions]
+            outcomes = [await outcome_of(rows, account_id, position) for position in positions]
         pairs = zip(positions, outcomes, strict=True)
         return [Change(position, outcome) for position, outcome in pairs if outcome is not None]
 
-    async def reach(self, position: Position) -> None:
-        """Wait until the rows are there; tells the client every ten seconds that it goes on."""
-        if not await self.reaches(position):
+    async def reach(self, position: Position, account_id: AccountId | None = None) -> None:
+        """Wait until the rows are there; tells the client every ten seconds that it goes on.
+
+        account_id: whose rows, if not this person's own; here and below.
+        """
+        if not await self.reaches(position, account_id):
             self.leave_untold()
 
-    async def reaches(self, position: Position) -> bool:
+    async def reaches(self, position: Position, account_id: AccountId | None = None) -> bool:
         """False when the rows did not get there in a minute. position: of what was appended, if anything."""
         self.is_in_log |= position > 0
+        whose = account_id or self.account_id
         clock = self.room.clock
         began = told_at = clock.monotonic()
         while clock.monotonic() - began < ROWS_PATIENCE_S:
             try:
-                if await self.room.changing.await_rows(
-                    self.account_id, position, PROGRESS_EVERY_S, self.hint
-                ):
+                if await self.room.changing.await_rows(whose, position, PROGRESS_EVERY_S, self.hint):
                     self.hint.set()  # what else it has told of is not looked at yet
                     return True
             except Unavailable:
@@ -226,6 +277,7 @@ class Session:
         self.hint.clear()
         self._looked_at = at
         async with self.room.pool.snapshot() as rows:
+            await self.check_rights(rows)
             if self.view is not None:
                 await self.view.refresh(rows)
             if self.watch is not None:

@@ -2,29 +2,54 @@
 
 from collections.abc import Collection, Sequence
 
-from gateway.mail.ids import AccountId, MailboxId
 from gateway.mail.uids import Ranges, ranges_of
+from gateway.processes.imap.places import Place
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import flag_lines
 from gateway.protocols.imap.selected import Exists, Expunged, Flagged, NoSuchMessage, Owed, Selected
 from gateway.protocols.imap.sequence_set import SequenceSet
-from projections.mailbox.query import changed_since
+from projections.mailbox.query import (
+    Change,
+    Line,
+    MessageRow,
+    SummarisedLine,
+    changed_since,
+    lines,
+    read_messages,
+    summarised_lines,
+)
 from projections.readmodel import Rows
 
 
 class View:
-    """account_id: whose mailbox it is."""
+    """account_id: whose mailbox it is. viewer: who has it selected, if that is somebody else."""
 
-    def __init__(
-        self, account_id: AccountId, mailbox_id: MailboxId, selected: Selected, *, is_read_only: bool
-    ) -> None:
-        self.account_id, self.mailbox_id = account_id, mailbox_id
+    def __init__(self, place: Place, selected: Selected, *, is_read_only: bool) -> None:
+        self.account_id, self.mailbox_id = place.account_id, place.mailbox_id
+        self.viewer, self.rights = place.viewer, place.rights
         self.selected, self.is_read_only = selected, is_read_only
+
+    def may(self, rights: str) -> bool:
+        return self.rights.issuperset(rights)
+
+    async def changed_since(self, rows: Rows, modseq: int, *, uids: Ranges | None = None) -> list[Change]:
+        return await changed_since(
+            rows, self.account_id, self.mailbox_id, modseq, uids=uids, viewer=self.viewer
+        )
+
+    async def lines(self, rows: Rows, uids: Ranges) -> list[Line]:
+        return await lines(rows, self.account_id, self.mailbox_id, uids, viewer=self.viewer)
+
+    async def summarised_lines(self, rows: Rows, uids: Ranges) -> list[SummarisedLine]:
+        return await summarised_lines(rows, self.account_id, self.mailbox_id, uids, viewer=self.viewer)
+
+    async def messages(self, rows: Rows, uids: Ranges) -> list[MessageRow]:
+        return await read_messages(rows, self.account_id, self.mailbox_id, uids, viewer=self.viewer)
 
     async def refresh(self, rows: Rows) -> None:
         """Learn what has changed since; nothing is told yet."""
-        changes = await changed_since(rows, self.account_id, self.mailbox_id, self.selected.modseq)
+        changes = await self.changed_since(rows, self.selected.modseq)
         if changes:
             self.selected.learn(changes, max(change.modseq for change in changes))
 

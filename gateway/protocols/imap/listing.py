@@ -16,11 +16,15 @@ PATH_CHARACTERS_MAX: Final = 4_096  # 16 levels of 255 octets (domain/open_tree.
 
 @dataclass(frozen=True, slots=True)
 class Listable:
-    """A mailbox as LIST knows it. path: its whole name. role: a value of ROLES, "inbox" or ""."""
+    """A mailbox as LIST knows it. path: its whole name. role: a value of ROLES, "inbox" or "".
+
+    exists: False: there is only something below it.
+    """
 
     path: str
     role: str = ""
     is_subscribed: bool = True
+    exists: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,25 @@ def list_mailboxes(command: List, mailboxes: Sequence[Listable]) -> Iterator[Lis
         has_below = wants_subscribed and one.path in below
         if is_chosen or has_below:
             attributes = ["\\HasChildren" if one.path in parents else "\\HasNoChildren"]
+            if not one.exists:
+                attributes += ["\\NonExistent", "\\Noselect"]  # the first implies the second, since RFC 5258
             if use := _USES.get(one.role):
                 attributes.append(use)
             if tells_subscribed and one.is_subscribed:
                 attributes.append("\\Subscribed")
             yield Listed(one.path, tuple(attributes), has_below)
+
+
+def with_parents(mailboxes: Sequence[Listable]) -> list[Listable]:
+    """Those, and what lies above them and is no mailbox, each before what lies below it."""
+    known = {one.path for one in mailboxes}
+    found: list[Listable] = []
+    for one in mailboxes:
+        for parent in sorted(set(_above(one.path)) - known, key=len):
+            known.add(parent)
+            found.append(Listable(parent, is_subscribed=False, exists=False))
+        found.append(one)
+    return found
 
 
 def list_subscribed(command: Lsub, mailboxes: Sequence[Listable]) -> Iterator[Listed]:

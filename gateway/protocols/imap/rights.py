@@ -20,6 +20,7 @@ from gateway.mail.rights import (
     INSERT,
     LOOKUP,
     READ,
+    WRITE,
     rights_text,
 )
 from gateway.protocols.imap import commands
@@ -34,7 +35,7 @@ ANY_OF: Final = frozenset("lrikxa")
 
 # To the mailbox that a command names; beside them every one needs LOOKUP, without which there is no such
 # mailbox. CREATE and RENAME also need CREATE above the new name.
-TO_NAMED: Final[Mapping[type[Command], str]] = {
+TO_NAMED: Final[Mapping[type[object], str]] = {
     commands.Select: READ,
     commands.Status: READ,
     commands.Delete: DELETE_MAILBOX,
@@ -46,6 +47,8 @@ TO_NAMED: Final[Mapping[type[Command], str]] = {
     commands.Replace: INSERT,
     commands.Copy: INSERT,
     commands.Move: INSERT,
+    commands.GetMetadata: READ,
+    commands.SetMetadata: WRITE,
     commands.SetAcl: ADMINISTER,
     commands.DeleteAcl: ADMINISTER,
     commands.GetAcl: ADMINISTER,

@@ -1,4 +1,4 @@
-"""One account, opened by any number of IMAP sessions, on real rows and a log in memory."""
+"""Accounts, opened by any number of IMAP sessions, on real rows and a log in memory."""
 
 import asyncio
 import os
@@ -28,6 +28,7 @@ from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.session import Session
 from gateway.processes.projector.following import run
 from gateway.processes.reading import Reader, Reading
+from gateway.processes.transfers import Transfers
 from gateway.protocols.imap.errors import ImapError
 from gateway.protocols.imap.framer import (
     Continue,
@@ -41,15 +42,19 @@ from gateway.protocols.imap.framer import (
 from gateway.protocols.imap.parsing import parse_command
 from projections import texts
 from projections.checkpoint import Projection, create
+from projections.directory.project import DirectoryModel
 from projections.directory.query import Person
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
-from projections.readmodel import Pool
+from projections.readmodel import Pool, schema_of
 from tests.imap_client import Answer, Response, _split_code, parse_response
 from tests.processes.world import BY, Contents
 
 SUDA = AccountId("acc_01kamz1x2y3z4a5b6c7d8e9f0g")
+MALEE = AccountId("acc_01kamz1x2y3z4a5b6c7d8e9f0h")
+SOMCHAI = AccountId("acc_01kamz1x2y3z4a5b6c7d8e9f0k")  # of another agency
 OPM = AgencyId("ag_01kamz1x2y3z4a5b6c7d8e9f0g")
+DLD = AgencyId("ag_01kamz1x2y3z4a5b6c7d8e9f0h")
 BASE = 1_700_000_000
 QUOTA_OCTETS = 2_000_000
 
@@ -161,6 +166,10 @@ class Visit:
         return [parse_response(one) for one in self.paper.responses()]
 
 
+def _person(account_id: AccountId, agency_id: AgencyId, address: str) -> Person:
+    return Person(account_id, agency_id, parse_address(address), frozenset({parse_address(address)}))
+
+
 class Home:
     """Everything behind the sessions. Use `home()`."""
 
@@ -168,20 +177,22 @@ class Home:
         self.pool, self.folder, self._stack = pool, folder, stack
         self.log, self.keys, self.clock = MemoryLog(), MemoryKeyStore(os.urandom), SystemClock()
         self.hints, self.contents = MemoryHints(), Contents()
-        self.person = Person(
-            SUDA, OPM, parse_address("suda@opm.go.th"), frozenset({parse_address("suda@opm.go.th")})
-        )
+        self.person = _person(SUDA, OPM, "suda@opm.go.th")
+        self.malee = _person(MALEE, OPM, "malee@opm.go.th")
+        self.somchai = _person(SOMCHAI, DLD, "somchai@dld.go.th")
 
     async def furnish(self) -> None:
         aggregates = LoggedAggregates(self.log)
-        await self.keys.get_or_make(account_key_name(SUDA))
         actor = Actor("system", "test")
         stamp = Stamp(self.clock.now(), actor, BY)
-        account = Account.create(
-            SUDA, stamp, agency_id=OPM, kind="person", quota_octets=QUOTA_OCTETS, sealed=b""
-        )
-        tree = MailboxTree.create(SUDA, stamp, base=BASE, inbox_id=MailboxId("mbx_inbox"))
-        await aggregates.save(account, tree)
+        for number, account_id in enumerate((SUDA, MALEE, SOMCHAI)):
+            await self.keys.get_or_make(account_key_name(account_id))
+            account = Account.create(
+                account_id, stamp, agency_id=OPM, kind="person", quota_octets=QUOTA_OCTETS, sealed=b""
+            )
+            inbox_id = MailboxId(f"mbx_inbox{number or ''}")
+            tree = MailboxTree.create(account_id, stamp, base=BASE, inbox_id=inbox_id)
+            await aggregates.save(account, tree)
         lane = await self._stack.enter_async_context(
             open_lane(self.log, "imap-test-0", clock=self.clock, actor=actor, by=BY)
         )
@@ -191,7 +202,17 @@ class Home:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         task = group.create_task(run(self.log, [Projection(model, self.pool)], self.hints, self.clock))
         self._stack.callback(task.cancel)
+        await self._direct()
         changing = Changing(log=self.log, lane=lane, pool=self.pool, clock=self.clock)
+        self.transfers = Transfers(
+            log=self.log,
+            pool=self.pool,
+            keys=self.keys,
+            changing=changing,
+            clock=self.clock,
+            entropy=os.urandom,
+            by=BY,
+        )
         self.room = Mailroom(
             pool=self.pool,
             content=self.contents,
@@ -202,6 +223,7 @@ class Home:
             appending=Appending(self.contents, self.keys, os.urandom),
             keys=self.keys,
             reading=Reading(self.keys, os.urandom),
+            transfers=self.transfers,
             hearing=self.hints,
             clock=self.clock,
             by=BY,
@@ -210,11 +232,39 @@ class Home:
             message_octets_max=1_000_000,
         )
 
-    async def visit(self) -> Visit:
-        """One more session."""
-        paper = Paper()
+    async def _direct(self) -> None:
+        """Who they are, as the directory's rows say."""
+        model = DirectoryModel(Keyring(self.keys))
+        await create(self.pool, [model])
+        at = self.clock.now()
+        async with self.pool.rows() as rows:
+            await rows.execute(f"SET search_path = {model.schema}")
+            for agency_id in (OPM, DLD):
+                await rows.execute("INSERT INTO agency VALUES ($1, $1, NULL, NULL, $2)", agency_id, at)
+            for person in (self.person, self.malee, self.somchai):
+                account_id, address = person.account_id, str(person.address)
+                await rows.execute(
+                    "INSERT INTO account VALUES ($1, $2, 'person', $3, $4, '', $5)",
+                    *(account_id, person.agency_id, QUOTA_OCTETS, address, at),
+                )
+                await rows.execute(
+                    "INSERT INTO address VALUES ($1, $1, $1, $2, $3, false, $4, true)",
+                    *(address, account_id, person.agency_id, at),
+                )
+            await rows.execute("RESET search_path")
+
+    async def suspend(self, person: Person) -> None:
+        async with self.pool.rows() as rows:
+            await rows.execute(
+                f"UPDATE {schema_of(DirectoryModel)}.account SET status = 'suspended' WHERE account_id = $1",
+                person.account_id,
+            )
+
+    async def visit(self, person: Person | None = None) -> Visit:
+        """One more session. person: None: Suda."""
+        paper, person = Paper(), person or self.person
         session = await self._stack.enter_async_context(
-            Session.opened(self.room, self.person, cast(Any, paper), Reader("fetch", "test", "192.0.2.7"))
+            Session.opened(self.room, person, cast(Any, paper), Reader("fetch", "test", "192.0.2.7"))
         )
         return Visit(session, paper, self.folder)
 
