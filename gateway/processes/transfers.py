@@ -29,10 +29,11 @@ from projections.mailbox.sharing import Departure, departures
 from projections.readmodel import Pool
 
 A_GROUP: Final = 60  # each with a summary of 8 KiB at most: half of the 1 MB of a group (architecture §4)
-LOOK_EVERY_S: Final = 30.0
+LOOK_EVERY_S: Final = 5.0
 REACH_TIMEOUT_S: Final = 10.0
-# Who has asked for a move finishes it within ROWS_PATIENCE_S (imap/session.py), or is not there any more.
-LEFT_BEHIND_AFTER: Final = timedelta(seconds=90)
+# Whose session is not gone has finished a move by then; if it has not, it finds that somebody else has.
+LEFT_BEHIND_AFTER: Final = timedelta(seconds=20)
+LATELY: Final = timedelta(hours=1)  # what is older was looked at when the process began
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Transfers:
         self._log, self._pool, self._keys, self._changing = log, pool, keys, changing
         self._clock, self._entropy, self._by = clock, entropy, by
         self._erased = set[MailId]()  # what nobody can finish
+        self._has_looked = False
 
     def new_ids(self, count: int) -> tuple[MailId, ...]:
         now = self._clock.now()
@@ -123,6 +125,7 @@ class Transfers:
         """Finish what left some time ago and has not arrived; how many. Raises Unavailable, Full, Deposed."""
         left = await self._left_behind()
         if not left:
+            self._has_looked = True
             return 0
         # It may have arrived in the log, and only not in the rows.
         last = await self._log.last()
@@ -137,9 +140,10 @@ class Transfers:
         return len(left)
 
     async def _left_behind(self) -> list[Departure]:
-        before = self._clock.now() - LEFT_BEHIND_AFTER
+        now = self._clock.now()
+        since = now - LATELY if self._has_looked else None
         async with self._pool.rows() as rows:
-            found = await departures(rows, before=before)
+            found = await departures(rows, since=since, before=now - LEFT_BEHIND_AFTER)
         return [one for one in found if one.mail_id not in self._erased]
 
     async def _finish(self, departure: Departure) -> None:

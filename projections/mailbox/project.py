@@ -77,7 +77,7 @@ TreeChanged = (
 
 class MailboxModel(ReadModel):
     name = "mailbox"
-    version = 5
+    version = 6
     topics = frozenset(
         kind.TOPIC
         for kind in (

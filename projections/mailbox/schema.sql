@@ -115,6 +115,7 @@ CREATE TABLE departure (
     at            timestamptz NOT NULL,
     PRIMARY KEY (position, uid)
 );
+CREATE INDEX departure_at ON departure (at);
 -- What an account's mailboxes hold (RFC 9208 STORAGE and MESSAGE), and since when they are full.
 CREATE TABLE usage (
     account_id   text   PRIMARY KEY,

@@ -147,14 +147,14 @@ async def _transfer(session: Session, command: Copy | Move, kind: type[MessageCo
         for part in in_parts(uids)
     ]
     changes = await session.change(events)
-    return _transferred(session, name, _copy_uid([change.outcome for change in changes]))
+    return _transferred(session, name, _copy_uid([change.outcome for change in changes]) or None)
 
 
-def _transferred(session: Session, name: str, code: str) -> Done:
-    """code: of what arrived; "": nothing did."""
-    if not code:
+def _transferred(session: Session, name: str, code: str | None) -> Done:
+    """code: of what arrived, "" where nobody can say under which UIDs; None: nothing did."""
+    if code is None:
         return Done("None of the messages is there any more, or the mailbox is gone", kind="NO")
-    if name == "MOVE":  # RFC 6851 §4.3: told before the messages go
+    if name == "MOVE" and code:  # RFC 6851 §4.3: told before the messages go
         session.send(responses.ok("Moved", code))
         return Done("MOVE completed")
     return Done(f"{name} completed", code)

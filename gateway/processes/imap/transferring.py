@@ -4,7 +4,7 @@ Source: RFC 9051 §6.4.7, §6.4.8; RFC 4315 (COPYUID), RFC 4314 §4 (flags that 
 architecture §2 (moved_out, moved_in).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.domain.changes import MessageAppended, MessageMovedOut
@@ -22,8 +22,9 @@ from projections.mailbox.sharing import Departure
 MOVED_AT_ONCE: Final = 500  # messages a fact, each with an id: 16 KB of it
 
 
-async def copy_across(session: Session, uids: Ranges, target: Place) -> str:
-    """Copy what is there; the code that says what arrived, "" for nothing. Raises Unavailable, Full."""
+async def copy_across(session: Session, uids: Ranges, target: Place) -> str | None:
+    """Copy what is there. The code that says what arrived, "" where nobody can say under which UIDs; None:
+    nothing did. Raises Unavailable, Full."""
     view, transfers = session.selected, session.room.transfers
     sent: list[int] = []
     outcomes: list[Outcome] = []
@@ -33,10 +34,10 @@ async def copy_across(session: Session, uids: Ranges, target: Place) -> str:
         events = [await transfers.copied(one, _flags(one, target), to, session.stamp()) for one in messages]
         sent += [one.uid for one in messages]
         outcomes += await _arrived(session, target, events)
-    return _copy_uid(sent, outcomes)
+    return _copy_uid(sent, outcomes, target)
 
 
-async def move_across(session: Session, uids: Ranges, target: Place) -> str:
+async def move_across(session: Session, uids: Ranges, target: Place) -> str | None:
     """Move what is still there when it is this move's turn. Returns and raises as `copy_across`; what has
     left and not arrived by then arrives later."""
     sent: list[int] = []
@@ -46,7 +47,7 @@ async def move_across(session: Session, uids: Ranges, target: Place) -> str:
         for some in (left[start : start + A_GROUP] for start in range(0, len(left), A_GROUP)):
             sent += [one.uid for one in some]
             outcomes += await _move_in(session, some, target)
-    return _copy_uid(sent, outcomes)
+    return _copy_uid(sent, outcomes, target)
 
 
 async def _move_out(session: Session, uids: Ranges, target: Place) -> list[Departure]:
@@ -114,10 +115,12 @@ async def _arrived(session: Session, target: Place, events: Sequence[MessageAppe
     return [outcome for outcome in found if outcome is not None]
 
 
-def _copy_uid(sent: Sequence[int], outcomes: Iterable[Outcome]) -> str:
-    """To INBOX where the mailbox is gone: then nothing is said of UIDs, as they are of another mailbox."""
-    arrived = [outcome for outcome in outcomes if outcome.to_uids]
-    if not arrived or len({outcome.to_mailbox_id for outcome in arrived}) > 1:
+def _copy_uid(sent: Sequence[int], outcomes: Sequence[Outcome], target: Place) -> str | None:
+    """UIDs are told where all of it is in the mailbox that was named: it may have gone meanwhile, and a move
+    may have been finished by who thought it was left behind."""
+    if not sent:
+        return None
+    if len(outcomes) < len(sent) or {one.to_mailbox_id for one in outcomes} != {target.mailbox_id}:
         return ""
-    to_uids = ranges_of(uid for outcome in arrived for uid, _ in outcome.to_uids)
-    return responses.copy_uid(arrived[0].to_uidvalidity, ranges_of(sent), to_uids)
+    to_uids = ranges_of(uid for outcome in outcomes for uid, _ in outcome.to_uids)
+    return responses.copy_uid(outcomes[0].to_uidvalidity, ranges_of(sent), to_uids)
