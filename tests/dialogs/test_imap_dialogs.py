@@ -4,6 +4,7 @@
     S: LINE      the server's next response is LINE; … stands for anything in it
     S: …         any number of responses, up to the one that follows
     C2:, S2:     the same for a second session of the same account
+    C3:, S3:     the same for a session of a colleague
 
 <word> stands for a number: the first time it is whatever the server says there, from then on that. {{TEXT}}
 in a response is a literal too. Nothing is said that the dialog does not expect. Each session is signed in.
@@ -23,7 +24,7 @@ from tests.processes.imap_sessions.home import Home, Visit, split_responses
 DIALOGS = sorted((Path(__file__).parent / "imap").glob("*.txt"))
 PATIENCE_S = 60.0
 ANY = "…"
-_STEP = re.compile(r"(?P<who>[CS])(?P<number>2?): ?(?P<text>.*)")
+_STEP = re.compile(r"(?P<who>[CS])(?P<number>[23]?): ?(?P<text>.*)")
 _LITERAL = re.compile(rb"\{\{(.*?)\}\}", re.DOTALL)
 _NUMBER = re.compile(rb"<([a-z]+)>")
 
@@ -115,7 +116,8 @@ class Talk:
 @asynccontextmanager
 async def talks(home: Home) -> AsyncIterator[dict[str, Talk]]:
     numbers: dict[bytes, bytes] = {}
-    found = {number: Talk(await home.visit(), numbers) for number in ("", "2")}
+    people = {"": home.person, "2": home.person, "3": home.malee}
+    found = {number: Talk(await home.visit(person), numbers) for number, person in people.items()}
     try:
         yield found
     finally:

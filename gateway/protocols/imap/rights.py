@@ -30,8 +30,6 @@ from gateway.protocols.imap.commands import Command
 # messages.
 _OBSOLETE: Final = {"c": frozenset("kx"), "d": frozenset("te")}
 _WRITTEN: Final = re.compile(rf"[{ALL}cd]*")
-# RFC 4314 §4: MYRIGHTS needs one of these.
-ANY_OF: Final = frozenset("lrikxa")
 
 # To the mailbox that a command names; beside them every one needs LOOKUP, without which there is no such
 # mailbox. CREATE and RENAME also need CREATE above the new name.
