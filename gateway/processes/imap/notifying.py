@@ -13,10 +13,12 @@ from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes import maillog
 from gateway.processes.imap.fetching import fetch
 from gateway.processes.imap.folder_commands import listable, status_line
+from gateway.processes.imap.places import PREFIX
 from gateway.processes.imap.session import Done, Session
 from gateway.processes.imap.watch import Watch
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import Command, Fetch, List, Notify
+from gateway.protocols.imap.errors import CannotObey
 from gateway.protocols.imap.listing import list_mailboxes
 from gateway.protocols.imap.notifying import Counted, Gone, Named, News, Wishes
 from gateway.protocols.imap.selected import may_expunge
@@ -32,6 +34,8 @@ _EVERY: Final = List("", ("*",), returns=frozenset({"SUBSCRIBED", "CHILDREN"}))
 
 async def notify(session: Session, command: Notify) -> Done:
     """What was asked for before does not count any more (§3.1)."""
+    if any(name.startswith(PREFIX) for group in command.groups for name in group.names):
+        raise CannotObey("", "Of mailboxes of others one hears while they are selected", "CANNOT")
     wishes = Wishes(command)
     async with session.room.pool.snapshot() as rows:
         watch = await Watch.opened(rows, session.account_id, wishes)

@@ -15,6 +15,7 @@ from gateway.protocols.imap.commands import Check, Close, Noop, Qresync, Select,
 from gateway.protocols.imap.errors import BadCommand
 from gateway.protocols.imap.fetching import flag_lines
 from gateway.protocols.imap.selected import Flagged, Selected
+from gateway.protocols.imap.sequence_set import NUMBER_MAX
 from projections.mailbox.query import (
     MailboxRow,
     opened_mailbox,
@@ -97,9 +98,13 @@ async def _resynchronise(session: Session, view: View, known: Qresync, rows: Row
     """All that has changed since the client was here, in one answer."""
     uids = None
     if known.known_uids is not None:
-        uids = known.known_uids.resolve(2**32 - 1)
+        uids = known.known_uids.resolve(NUMBER_MAX)
     changes = await view.changed_since(rows, known.modseq, uids=uids)
-    gone = ranges_of(change.uid for change in changes if change.is_expunged)
+    unmoved = 0
+    if known.matches is not None:  # RFC 7162 §3.2.5.2: what the client knows already
+        numbers, their_uids = known.matches
+        unmoved = view.selected.unmoved(numbers.resolve(NUMBER_MAX), their_uids.resolve(NUMBER_MAX))
+    gone = ranges_of(change.uid for change in changes if change.is_expunged and change.uid > unmoved)
     if gone:
         session.send(responses.vanished(gone, is_earlier=True))
     flagged = (

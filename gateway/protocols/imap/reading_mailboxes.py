@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from gateway.mail.uids import count_uids
 from gateway.protocols.imap.commands import (
     ROLES,
     STATUS_ITEMS,
@@ -154,6 +155,9 @@ def _qresync(reader: Reader) -> Qresync:
         numbers = _known(reader)
         reader.space()
         matches = (numbers, _known(reader))
+        counts = {count_uids(one.resolve(NUMBER_MAX)) for one in matches}
+        if len(counts) > 1:
+            raise Unreadable("To each number belongs one UID")
         reader.expect(b")", "A list ends in )")
     reader.expect(b")", "A list ends in )")
     return Qresync(uidvalidity, modseq, known, matches)

@@ -177,6 +177,20 @@ class Selected:
         index = self._index(uid)
         return None if index is None else index + 1
 
+    def unmoved(self, numbers: Ranges, uids: Ranges) -> int:
+        """The highest of these UIDs that has the number it had; up to it nothing has gone since. 0: none has.
+
+        numbers, uids: as many of each, in order (RFC 7162 §3.2.5.2).
+        """
+        for number, uid, count in reversed(list(_pairs(numbers, uids))):
+            # A UID has at least its old number's UID as long as messages only go, so what has stayed is at
+            # the beginning of each run.
+            there = range(max(0, min(count, self.exists - number + 1)))
+            stayed = bisect_right(there, uid, key=lambda ahead: self._uids[number - 1 + ahead] - ahead)
+            if stayed and self._uids[number - 2 + stayed] == uid + stayed - 1:
+                return uid + stayed - 1
+        return 0
+
     def _index(self, uid: int, hint: int = 0) -> int | None:
         """Where it is, from 0. hint: where it is if UIDs are asked for one after the other."""
         uids = self._uids
@@ -280,3 +294,16 @@ class Selected:
             owed.append(Flagged(number, uid, *self._flagged[uid]))
         self._flagged.clear()
         return owed
+
+
+def _pairs(numbers: Ranges, uids: Ranges) -> Iterator[tuple[int, int, int]]:
+    """Runs in which both ascend by one: the first number, the first UID, and how many."""
+    others = iter(uids)
+    uid, last_uid = next(others)
+    for number, last in numbers:
+        while number <= last:
+            if uid > last_uid:
+                uid, last_uid = next(others)
+            count = min(last - number, last_uid - uid) + 1
+            yield number, uid, count
+            number, uid = number + count, uid + count

@@ -299,7 +299,7 @@ WRONG = [
     b'LOGIN "a" "b',
     b"SELECT", b"SELECT x ()", b"SELECT x (FOO)", b"SELECT Q&A", "SELECT ก".encode(),
     b"SELECT x (QRESYNC (7))",
-    b"SELECT x (QRESYNC (7 9 1:*))", b"CREATE x (FOO)", b"RENAME x", b'LIST ""', b'LIST (FOO) "" x',
+    b"SELECT x (QRESYNC (7 9 1:*))", b"SELECT x (QRESYNC (7 9 (1:2 5)))", b"CREATE x (FOO)", b"RENAME x", b'LIST ""', b'LIST (FOO) "" x',
     b'LIST (RECURSIVEMATCH) "" x', b'LIST "" x RETURN (FOO)', b"STATUS x ()", b"STATUS x (FOO)",
     b"STATUS x",
     b"APPEND x", b"APPEND x hi", b"APPEND x (\\Foo) {1+}\r\na",

@@ -264,3 +264,17 @@ NUMBERS = [
 def test_which_commands_rest_on_numbers(sent: bytes, is_by_number: bool) -> None:
     """RFC 9586 §3."""
     assert names_numbers(parse_command(lines(b"a " + sent + b"\r\n")).command) is is_by_number
+
+
+@given(st.sets(st.integers(1, 60), min_size=1), st.data())
+def test_up_to_a_message_that_has_its_number_nothing_has_gone(uids: set[int], data: st.DataObject) -> None:
+    """RFC 7162 §3.2.5.2: a client that knew these messages, of which some are gone now."""
+    known = sorted(uids)
+    gone = data.draw(st.sets(st.sampled_from(known)))
+    numbers = sorted(data.draw(st.sets(st.integers(1, len(known)), min_size=1)))
+    theirs = [known[number - 1] for number in numbers]
+    selected = Selected([uid for uid in known if uid not in gone], 9)
+    unmoved = selected.unmoved(ranges_of(numbers), ranges_of(theirs))
+    assert not any(uid <= unmoved for uid in gone)
+    stayed = [uid for uid in theirs if not any(each <= uid for each in gone)]
+    assert unmoved == max(stayed, default=0)
