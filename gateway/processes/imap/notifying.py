@@ -8,6 +8,7 @@ Source: RFC 5465; RFC 9051 §5.2, §7.5.1.
 import asyncio
 from typing import Any, Final, assert_never
 
+from gateway.mail.mailbox_name import SEPARATOR
 from gateway.mail.uids import Ranges
 from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
 from gateway.processes import maillog
@@ -34,7 +35,7 @@ _EVERY: Final = List("", ("*",), returns=frozenset({"SUBSCRIBED", "CHILDREN"}))
 
 async def notify(session: Session, command: Notify) -> Done:
     """What was asked for before does not count any more (§3.1)."""
-    if any(name.startswith(PREFIX) for group in command.groups for name in group.names):
+    if any(f"{name}{SEPARATOR}".startswith(PREFIX) for group in command.groups for name in group.names):
         raise CannotObey("", "Of mailboxes of others one hears while they are selected", "CANNOT")
     wishes = Wishes(command)
     async with session.room.pool.snapshot() as rows:
