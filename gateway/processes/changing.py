@@ -29,6 +29,7 @@ class Changing:
     def __init__(self, *, log: EventLog, lane: Lane, pool: Pool, clock: Clock) -> None:
         self._log, self._lane, self._pool, self._clock = log, lane, pool, clock
         self._ends: deque[tuple[float, Position]] = deque()  # when the log ended where, for some seconds
+        self._reached: dict[int, Position] = {}  # by slot: the rows were seen there
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -74,16 +75,20 @@ class Changing:
         hint: as of `checkpoint.reached`. Raises Unavailable.
         """
         slot = int(slot_of(account_id))
-        return await reached(self._pool, MailboxModel, position, timeout_s, slot=slot, hint=hint)
+        is_there = await reached(self._pool, MailboxModel, position, timeout_s, slot=slot, hint=hint)
+        if is_there:
+            self._reached[slot] = Position(max(position, self._reached.get(slot, 0)))
+        return is_there
 
     async def _check_rows(self, account_id: AccountId) -> None:
         """Raises Unavailable when they have not reached what was the end of the log BEHIND_MAX_S ago."""
         since = self._clock.monotonic() - BEHIND_MAX_S
         known = [position for at, position in self._ends if at <= since]
-        if not known:
+        slot = int(slot_of(account_id))
+        if not known or self._reached.get(slot, 0) >= known[-1]:
             return
         async with self._pool.rows() as rows:
-            at = await position_of(rows, MailboxModel, int(slot_of(account_id)))
+            at = await position_of(rows, MailboxModel, slot)
         if at < known[-1]:
             raise Unavailable(
                 "projector", f"mailboxes are at position {at}, the log was at {known[-1]} before"

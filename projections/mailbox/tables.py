@@ -21,6 +21,7 @@ ROWS_MAX: Final = 50_000
 
 # Sessions ask within a minute; at full load an hour and more of a site's events are fewer than that.
 OUTCOMES_KEPT: Final = 1_000_000  # positions below an account's newest outcome
+FORGOTTEN_AT_ONCE: Final = 1_000  # of each account
 
 USAGE: Final = """
 SELECT account_id, octets, messages, quota_octets, kind, full_since FROM usage
@@ -96,15 +97,24 @@ INSERT INTO usage SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $
 ON CONFLICT (account_id) DO UPDATE SET octets = excluded.octets, messages = excluded.messages,
     quota_octets = excluded.quota_octets, kind = excluded.kind, full_since = excluded.full_since
 """
-OUTCOME_COLUMNS: Final = (
-    "account_id", "position", "mailbox_id", "applied", "refused", "to_mailbox_id", "to_uidvalidity",
-    "to_uids",
-)  # fmt: skip
+NOTE_OUTCOMES: Final = """
+INSERT INTO change_outcome (account_id, position, mailbox_id, applied, refused, to_mailbox_id,
+    to_uidvalidity, to_uids)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+    $8::text[])
+"""
+# ORDER BY and LIMIT: by the index, whatever the planner thinks how many are old; nearly always none is.
 FORGET_OUTCOMES: Final = """
-DELETE FROM change_outcome AS o
-USING (SELECT account_id, max(position) AS newest
-    FROM unnest($1::text[], $2::bigint[]) AS told (account_id, position) GROUP BY account_id) AS told
-WHERE o.account_id = told.account_id AND o.position <= newest - $3::bigint
+DELETE FROM change_outcome WHERE ctid = ANY(ARRAY(
+    SELECT old.ctid
+    FROM (SELECT account_id, max(position) AS newest
+        FROM unnest($1::text[], $2::bigint[]) AS told (account_id, position) GROUP BY account_id) AS told
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM change_outcome AS o
+        WHERE o.account_id = told.account_id AND o.position <= newest - $3::bigint
+        ORDER BY o.position LIMIT $4
+    ) AS old
+))
 """
 
 _mailbox_row: Final = attrgetter(*MAILBOX_COLUMNS)
@@ -275,10 +285,7 @@ async def note_outcomes(rows: Rows, outcomes: Sequence[tuple[str, int, Outcome]]
         )
         for account_id, position, outcome in outcomes
     ]  # fmt: skip
-    await rows.copy_records_to_table("change_outcome", records=records, columns=OUTCOME_COLUMNS)
-    await rows.execute(
-        FORGET_OUTCOMES,
-        [account_id for account_id, *_ in outcomes],
-        [position for _, position, _ in outcomes],
-        OUTCOMES_KEPT,
-    )
+    await rows.execute(NOTE_OUTCOMES, *zip(*records, strict=True))
+    newest = [account_id for account_id, *_ in outcomes], [position for _, position, _ in outcomes]
+    while await rows.execute(FORGET_OUTCOMES, *newest, OUTCOMES_KEPT, FORGOTTEN_AT_ONCE) != "DELETE 0":
+        pass

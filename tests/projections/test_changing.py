@@ -89,6 +89,7 @@ async def test_outcomes_are_forgotten_by_their_place_in_the_log_alone(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailbox_tables, "OUTCOMES_KEPT", 40)
+    monkeypatch.setattr(mailbox_tables, "FORGOTTEN_AT_ONCE", 2)
     world = small_world(71, 100)
     kept = [
         outcome

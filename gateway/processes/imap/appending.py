@@ -108,10 +108,10 @@ async def _outcomes(
     """What came of the messages; none: nobody can say now. last: of the group."""
     if not await session.reaches(last, target.account_id):
         return []
+    session.begin_looking()
     try:
-        async with session.room.pool.snapshot() as rows:
-            if session.view is not None:
-                await session.view.refresh(rows)
+        async with session.room.pool.rows() as rows:
+            await session.learn(rows)
             found = [await outcome_of(rows, target.account_id, position) for position in positions]
     except Unavailable:
         return []

@@ -23,7 +23,7 @@ from gateway.protocols.imap import responses
 from gateway.protocols.imap.attributes import ModSeq, sets_seen
 from gateway.protocols.imap.commands import Fetch
 from gateway.protocols.imap.errors import BadCommand
-from gateway.protocols.imap.fetching import ROWS_A_CALL, FetchRenderer, implied
+from gateway.protocols.imap.fetching import MARKS_A_CALL, ROWS_A_CALL, FetchRenderer, implied
 from gateway.protocols.imap.selected import HasUid
 from gateway.protocols.imap.sequence_set import NUMBER_MAX, part_of
 from projections.mailbox.query import MessageRow
@@ -88,6 +88,13 @@ async def _changed(session: Session, command: Fetch, uids: Ranges) -> Ranges:
 
 async def _fetch_rows(session: Session, renderer: FetchRenderer, uids: Ranges) -> None:
     view, pool = session.selected, session.room.pool
+    if renderer.needs_marks_alone:
+        for part in in_slices(uids, MARKS_A_CALL):
+            async with pool.rows() as rows:
+                marked = await view.marks(rows, part)
+            session.send(renderer.mark_lines(*_numbered(view, marked)))
+            await session.flush()
+        return
     if not (renderer.needs_envelope or renderer.needs_structure):
         for part in in_slices(uids, ROWS_A_CALL):
             async with pool.rows() as rows:

@@ -41,6 +41,8 @@ async def select(session: Session, command: Select) -> Done:
     if command.is_condstore:
         session.enabled.add("CONDSTORE")
     pool = session.room.pool
+    if session.watch is None:
+        session.begin_looking()
     async with pool.snapshot() if command.qresync else pool.rows() as rows:
         place = await session.place(rows, command)
         opened = await opened_mailbox(rows, place.account_id, place.mailbox_id)

@@ -230,9 +230,9 @@ class Session:
             positions += await self.room.changing.append(account_id, some)
             self.is_in_log = True
         await self.reach(positions[-1], account_id)
-        async with self.room.pool.snapshot() as rows:
-            if self.view is not None:
-                await self.view.refresh(rows)
+        self.begin_looking()
+        async with self.room.pool.rows() as rows:
+            await self.learn(rows)
             outcomes = [await outcome_of(rows, account_id, position) for position in positions]
         pairs = zip(positions, outcomes, strict=True)
         return [Change(position, outcome) for position, outcome in pairs if outcome is not None]
@@ -274,14 +274,22 @@ class Session:
             now or self.hint.is_set() or at - self._looked_at >= NEWS_EVERY_S
         ):
             return
-        self.hint.clear()
-        self._looked_at = at
+        self.begin_looking()
         async with self.room.pool.snapshot() as rows:
-            await self.check_rights(rows)
-            if self.view is not None:
-                await self.view.refresh(rows)
-            if self.watch is not None:
-                await self.watch.refresh(rows, self.account_id)
+            await self.learn(rows)
+
+    async def learn(self, rows: Rows) -> None:
+        """What there is in the rows by now. Raises as `check_rights`."""
+        await self.check_rights(rows)
+        if self.view is not None:
+            await self.view.refresh(rows)
+        if self.watch is not None:
+            await self.watch.refresh(rows, self.account_id)
+
+    def begin_looking(self) -> None:
+        """The rows are read after this: whatever comes behind sets the hint again."""
+        self.hint.clear()
+        self._looked_at = self.room.clock.monotonic()
 
     def tell_news(self, *, may_expunge: bool, may_flag: bool = True, tells_uid: bool = False) -> None:
         """Say what the client has not heard yet of its mailbox."""

@@ -12,10 +12,12 @@ from gateway.protocols.imap.sequence_set import SequenceSet
 from projections.mailbox.query import (
     Change,
     Line,
+    Mark,
     MessageRow,
     SummarisedLine,
     changed_since,
     lines,
+    marks,
     read_messages,
     summarised_lines,
 )
@@ -37,6 +39,9 @@ class View:
         return await changed_since(
             rows, self.account_id, self.mailbox_id, modseq, uids=uids, viewer=self.viewer
         )
+
+    async def marks(self, rows: Rows, uids: Ranges) -> list[Mark]:
+        return await marks(rows, self.account_id, self.mailbox_id, uids, viewer=self.viewer)
 
     async def lines(self, rows: Rows, uids: Ranges) -> list[Line]:
         return await lines(rows, self.account_id, self.mailbox_id, uids, viewer=self.viewer)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, assert_never, cast
 
 from gateway.mail.local_time import BANGKOK
 from gateway.mail.summary import EnvelopeAlone, Summary
@@ -46,10 +46,11 @@ CLOSING: Final = b")\r\n"
 EMAIL_ID: Final = "E"  # an EMAILID begins with it
 _TWO: Final = tuple(f"{number:02d}" for number in range(60))  # digits, at the speed of a look-up
 ROWS_A_CALL: Final = 1_000  # what a shell gives at once, so that neither memory nor the loop is held for long
+MARKS_A_CALL: Final = 4_000  # they are light
 
 
-class Row(Protocol):
-    """What a mailbox shows of a message without opening it."""
+class Marked(Protocol):
+    """What changes of a message."""
 
     @property
     def uid(self) -> int: ...
@@ -57,6 +58,11 @@ class Row(Protocol):
     def modseq(self) -> int: ...
     @property
     def flags(self) -> str: ...
+
+
+class Row(Marked, Protocol):
+    """What a mailbox shows of a message without opening it."""
+
     @property
     def octets(self) -> int: ...
     @property
@@ -101,6 +107,7 @@ class FetchRenderer:
         self._columns = columns
         self._is_uidonly = is_uidonly
         self.contents = tuple(contents)
+        self.needs_marks_alone = all(isinstance(one, Flags | Uid | ModSeq) for one in attributes)
         self.needs_envelope = any(isinstance(one, EnvelopeItem) for one in attributes)
         self.needs_structure = any(isinstance(one, BodyStructure) for one in attributes)
 
@@ -112,6 +119,11 @@ class FetchRenderer:
         """
         assert not self.contents, "their octets come from the shell"
         return "".join(self._format(self._opening + ")\r\n", numbers, rows, summaries)).encode()
+
+    def mark_lines(self, numbers: Sequence[int], marks: Sequence[Marked]) -> bytes:
+        """The same where `needs_marks_alone` says so."""
+        assert self.needs_marks_alone, "a column asks for more"
+        return self.lines(numbers, cast(Sequence[Row], marks))
 
     def openings(self, numbers: Sequence[int], rows: Sequence[Row], summaries: Summaries = ()) -> list[bytes]:
         """Their beginnings, up to what comes from the messages."""
