@@ -6,8 +6,10 @@ of a large one the size is said first, and what fails behind it can only end the
 Source: RFC 9051 §6.4.5, §7.5.2 (FETCH responses); RFC 3516 §4 (BINARY); RFC 8970 (PREVIEW).
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from math import inf
 from typing import Final, assert_never
 
 import msgspec
@@ -15,7 +17,7 @@ import msgspec
 from gateway.mail.mime import Range
 from gateway.mail.readable import preview, readable, text_parts
 from gateway.mail.summary import Summary
-from gateway.mail.transfer import decode, decoder_of
+from gateway.mail.transfer import decoder_of
 from gateway.ports import ContentCorrupt, ContentMissing, KeyForgotten, Unavailable
 from gateway.processes.imap.mailroom import Mailroom
 from gateway.processes.imap.session import Session
@@ -62,13 +64,11 @@ class Contents:
             reading = OpenedMessage(self._room, opened)
             for content in wanted:
                 said += content.label
-                if isinstance(content.attribute, BodySection) and (
-                    large := await reading.large(content.attribute)
-                ):
-                    session.send(bytes(said) + b"{%d}\r\n" % large.octets)
+                if large := await reading.large(content.attribute):
+                    session.send(bytes(said) + large.opening)
                     said.clear()
                     has_begun = True
-                    await self._stream(session, reading, large)
+                    await self._stream(session, large.pieces)
                 else:
                     said += await _gathered(session, reading, content.attribute)
                 if len(said) > GATHERED_OCTETS_MAX:
@@ -83,8 +83,8 @@ class Contents:
         session.send(bytes(said) + CLOSING)
         await session.keep_pace()
 
-    async def _stream(self, session: Session, reading: "OpenedMessage", place: Range) -> None:
-        async for piece in reading.octets(place):
+    async def _stream(self, session: Session, pieces: AsyncIterator[bytes]) -> None:
+        async for piece in pieces:
             session.send(piece)
             await session.flush()
 
@@ -104,12 +104,21 @@ async def _gathered(session: Session, reading: "OpenedMessage", wanted: ContentA
             assert_never(wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """What is too large to be gathered. opening: of its literal."""
+
+    opening: bytes
+    pieces: AsyncIterator[bytes]
+
+
 class OpenedMessage:
     """An opened message, read by sections."""
 
     def __init__(self, room: Mailroom, opened: Opened) -> None:
         self._room, self._opened = room, opened
         self._summary: Summary | None = None
+        self._sizes: dict[Path, int] = {}  # of parts without their encoding
         stored = opened.message.content
         self._layout = Layout(len(opened.secret.front), opened.message.hidden, stored.octets)
 
@@ -118,12 +127,28 @@ class OpenedMessage:
         end = None if place.end == self._layout.octets else place.end
         return self._opened.octets(self._room.content, place.start, end)
 
-    async def large(self, section: BodySection) -> Range | None:
-        """Where it is, if it is too large to be gathered."""
-        if section.kind.startswith("HEADER"):
-            return None
-        place = await self._place(section)
-        return place if place is not None and place.octets > GATHERED_OCTETS_MAX else None
+    async def large(self, wanted: ContentAttribute) -> Large | None:
+        """What is wanted, if it is too large to be gathered. Raises CannotObey."""
+        match wanted:
+            case BodySection(kind=kind) if not kind.startswith("HEADER"):
+                place = await self._place(wanted)
+                if place is not None and place.octets > GATHERED_OCTETS_MAX:
+                    return Large(b"{%d}\r\n" % place.octets, self.octets(place))
+            case Binary(path, span):
+                place = await self._place(BodySection(path))
+                if place is not None and min(place.octets, _most(span)) > GATHERED_OCTETS_MAX:
+                    return await self._large_binary(wanted, place)
+        return None
+
+    async def _large_binary(self, binary: Binary, place: Range) -> Large:
+        """It is decoded twice: what a literal says of its octets, nobody knows before."""
+        encoding = await self._encoding(binary.path)
+        octets, has_nul = 0, False
+        async for piece in _within(self._decoded(place, encoding), binary.partial):
+            octets += len(piece)
+            has_nul = has_nul or b"\0" in piece
+        pieces = _within(self._decoded(place, encoding), binary.partial)
+        return Large(b"%b{%d}\r\n" % (b"~" if has_nul else b"", octets), pieces)
 
     async def pieces(self, section: BodySection) -> AsyncIterator[bytes] | None:
         """The octets of a section; None: there is no such part."""
@@ -144,12 +169,22 @@ class OpenedMessage:
         return literal(await self._gathered(place))
 
     async def binary(self, binary: Binary) -> bytes:
-        decoded = await self._decoded(binary.path)
-        return NOTHING if decoded is None else literal(decoded[_span(binary.partial)], is_binary=True)
+        """One that is not large. Raises CannotObey."""
+        place = await self._place(BodySection(binary.path))
+        if place is None:
+            return NOTHING
+        decoded = self._decoded(place, await self._encoding(binary.path))
+        return literal(b"".join([piece async for piece in _within(decoded, binary.partial)]), is_binary=True)
 
     async def binary_size(self, path: Path) -> bytes:
-        decoded = await self._decoded(path)
-        return b"%d" % len(decoded or b"")
+        """Raises CannotObey."""
+        place = await self._place(BodySection(path))
+        if place is None:
+            return b"0"
+        if path not in self._sizes:
+            decoded = self._decoded(place, await self._encoding(path))
+            self._sizes[path] = sum([len(piece) async for piece in decoded])
+        return b"%d" % self._sizes[path]
 
     async def preview(self, *, is_utf8: bool) -> bytes:
         """The beginning of the first part that has something to read; a client in a hurry gets it too."""
@@ -185,22 +220,44 @@ class OpenedMessage:
     async def _gathered(self, place: Range) -> bytes:
         return b"".join([piece async for piece in self.octets(place)]) if place.octets else b""
 
-    async def _decoded(self, path: Path) -> bytes | None:
-        """A part without its transfer encoding; None: there is no such part. Raises CannotObey."""
-        place = await self._place(BodySection(path))
-        if place is None:
-            return None
-        summary = await self._structure(path)
-        part = find_part(summary.body, path) if path else None
-        octets = await self._gathered(place)
-        encoding = part.encoding if part is not None else ""
+    async def _encoding(self, path: Path) -> str:
+        """Of a part that is there. Raises CannotObey when nobody here can undo it."""
+        part = find_part((await self._structure(path)).body, path) if path else None
+        encoding = "" if part is None else part.encoding
         if decoder_of(encoding) is None:
             raise CannotObey("", "The part has an encoding that is not known here", "UNKNOWN-CTE")
-        return await asyncio.to_thread(decode, encoding, octets)
+        return encoding
+
+    async def _decoded(self, place: Range, encoding: str) -> AsyncGenerator[bytes, None]:
+        """Without its transfer encoding, as it comes."""
+        decoder = decoder_of(encoding)
+        assert decoder is not None, encoding
+        if place.octets:
+            async for piece in self.octets(place):
+                yield decoder.feed(piece)
+        yield decoder.finish()
+
+
+async def _within(pieces: AsyncGenerator[bytes, None], span: Partial | None) -> AsyncIterator[bytes]:
+    """What a span has of them; what lies behind it is not asked for."""
+    passed, cut = 0, _span(span)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            first = max(0, (cut.start or 0) - passed)
+            if wanted := piece[first : None if cut.stop is None else max(0, cut.stop - passed)]:
+                yield wanted
+            passed += len(piece)
+            if cut.stop is not None and passed >= cut.stop:
+                return
 
 
 async def _alone(octets: bytes) -> AsyncIterator[bytes]:
     yield octets
+
+
+def _most(asked: Partial | None) -> float:
+    """Octets of a span at most."""
+    return inf if asked is None else asked[1]
 
 
 def _span(asked: Partial | None) -> slice:

@@ -1,5 +1,9 @@
 """Extensions that clients of large mailboxes and small devices ask for, on real rows."""
 
+import base64
+
+import pytest
+
 from gateway.domain.events import MessageRead
 from tests.imap_client import Answer, Token
 from tests.processes.imap_sessions.home import Home, Visit
@@ -106,6 +110,29 @@ async def test_a_part_is_fetched_without_its_transfer_encoding(home: Home) -> No
     await suda.ok("SELECT INBOX")
     (told,) = (await suda.ok("FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1] BINARY.PEEK[1]<1.2>)")).of("FETCH")
     assert b"BINARY.SIZE[1] 4 BINARY[1] ~{4}\r\n\0\1\2\3 BINARY[1]<1> {2}\r\n\1\2)" in told.octets
+
+
+LARGE = bytes(range(256)) * 2_000  # 512,000 octets
+
+
+@pytest.mark.parametrize("content", [LARGE, LARGE.replace(b"\0", b"x")], ids=["with NUL", "without"])
+async def test_a_large_part_is_decoded_as_it_comes(home: Home, content: bytes) -> None:
+    """RFC 3516 §4.2: literal8 only where there is a NUL."""
+    suda = await home.visit()
+    header = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    await suda.ok("APPEND INBOX {}", header + base64.encodebytes(content).replace(b"\n", b"\r\n"))
+    await suda.ok("SELECT INBOX")
+    (told,) = (await suda.ok("FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1] BINARY.PEEK[1]<1000.300000>)")).of(
+        "FETCH"
+    )
+    mark = b"~" if b"\0" in content else b""
+    whole, part = mark + b"{512000}\r\n" + content, mark + b"{300000}\r\n" + content[1000:301000]
+    said = b"* 1 FETCH (BINARY.SIZE[1] 512000 BINARY[1] " + whole + b" BINARY[1]<1000> " + part + b")\r\n"
+    assert told.octets == said
+    for start, octets in ((511_990, 100), (300_000, 400_000), (600_000, 7)):
+        (told,) = (await suda.ok(f"FETCH 1 BINARY.PEEK[1]<{start}.{octets}>")).of("FETCH")
+        wanted = content[start : start + octets]
+        assert told.octets.endswith(b"{%d}\r\n%b)\r\n" % (len(wanted), wanted))
 
 
 async def test_a_message_with_nul_is_refused(home: Home) -> None:
