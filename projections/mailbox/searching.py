@@ -36,7 +36,7 @@ from gateway.protocols.imap.search_keys import (
     When,
     Within,
 )
-from gateway.protocols.imap.searching import Context, cheapest_first, span, within_limit
+from gateway.protocols.imap.searching import Context, Need, cheapest_first, need_of, span, within_limit
 from projections.mailbox.query import BOX, SCHEMA, if_any, messages_of
 from projections.mailbox.said import PLACES, is_askable
 from projections.readmodel import Rows
@@ -67,13 +67,18 @@ async def judge(
         return Judged([], [])
     asked = _Condition(context, [account_id, mailbox_id, within[0][0], within[-1][1], *if_any(viewer)])
     verdict = asked.of(key)
+    shown = f"{messages_of(viewer)} WHERE box = {BOX} AND uid BETWEEN $3 AND $4 AND expunged_at IS NULL"
+    if need_of(key) == Need.ROW:  # half the time, where nothing is unknown
+        sure = await rows.fetchval(
+            f"SELECT ARRAY(SELECT uid FROM {shown} AND {verdict} ORDER BY uid)", *asked.values
+        )
+        return Judged(sure, [])
     # OFFSET 0: each message is judged once.
     found = await rows.fetchrow(
         f"""SELECT array_agg(uid ORDER BY uid) FILTER (WHERE verdict),
             array_agg(uid ORDER BY uid) FILTER (WHERE verdict IS NULL)
         FROM (
-            SELECT uid, {verdict} AS verdict FROM {messages_of(viewer)}
-            WHERE box = {BOX} AND uid BETWEEN $3 AND $4 AND expunged_at IS NULL OFFSET 0
+            SELECT uid, {verdict} AS verdict FROM {shown} OFFSET 0
         ) AS judged""",
         *asked.values,
     )
