@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from gateway.domain.changes import MessageMovedIn, MessageMovedOut
 from gateway.domain.events import MessageRead
+from gateway.processes.imap import transferring
 from gateway.processes.listening.wire import Over
 from tests.imap_client import Answer
 from tests.processes.imap_sessions.home import MALEE, SUDA, Home, Visit
@@ -242,3 +244,71 @@ async def test_a_move_whose_process_was_killed_in_between_is_finished_once(
     assert {one.mail_id for one in home.events(MessageMovedIn)} == set(out.mail_ids)
     await again.ok("SELECT INBOX")
     assert (await again.ok("FETCH 1:2 BODY[]")).status == "OK"
+
+
+async def test_the_quota_of_who_holds_it_counts(home: Home) -> None:
+    suda, malee = await shared(home, "lri")
+    large = b"Subject: large\r\n\r\n" + b"x" * 990_000
+    await suda.ok("APPEND INBOX {} {}", large, large)
+    await malee.ok("APPEND INBOX {}", b"Subject: m\r\n\r\n" + b"y" * 50_000)
+    await malee.ok("SELECT INBOX")
+    assert (await malee.command(f'COPY 1 "{DESK}/desk"')).code == "OVERQUOTA"
+    assert (
+        await malee.command(f'APPEND "{DESK}/desk" {{}}', b"Subject: m\r\n\r\n" + b"y" * 50_000)
+    ).code == "OVERQUOTA"
+    (root,) = (await malee.ok(f'GETQUOTAROOT "{DESK}/desk"')).of("QUOTAROOT")
+    assert said(root.tokens[1]) == DESK
+    (quota,) = (await malee.ok(f'GETQUOTA "{DESK}"')).of("QUOTA")
+    (own,) = (await malee.ok('GETQUOTA ""')).of("QUOTA")
+    assert said(quota.tokens[1]) != said(own.tokens[1])
+
+
+async def test_mailboxes_are_made_renamed_and_deleted_where_one_may(home: Home) -> None:
+    suda, malee = await shared(home, "lrkx")
+    await malee.ok(f'CREATE "{DESK}/desk/2569/&DgcOMg4Z-"')  # งาน
+    await malee.ok(f'RENAME "{DESK}/desk/2569" "{DESK}/desk/2570"')
+    assert "desk/2570/&DgcOMg4Z-" in names(await suda.ok('LIST "" "*"'))
+    assert (await malee.command(f'RENAME "{DESK}/desk/2570" mine')).code == "CANNOT"
+    assert (await malee.command(f'CREATE "{DESK}/top"')).code == "NOPERM"
+    assert (await malee.command(f'RENAME "{DESK}/desk" "{DESK}/top"')).code == "NOPERM"
+    await malee.ok(f'DELETE "{DESK}/desk/2570/&DgcOMg4Z-"')
+    assert (await malee.command('CREATE "Other Users/x"')).code == "NOPERM"
+    assert (await malee.command('CREATE "Other Users"')).code == "CANNOT"
+
+
+async def test_notes_of_others_mailboxes_are_those_they_share(home: Home) -> None:
+    suda, malee = await shared(home, "lrw")
+    await suda.ok('SETMETADATA desk (/private/comment "mine" /shared/comment "ours")')
+    answer = await malee.ok(f'GETMETADATA "{DESK}/desk" (/private/comment /shared/comment)')
+    assert b"ours" in answer.of("METADATA")[0].octets
+    assert b"mine" not in answer.of("METADATA")[0].octets
+    await malee.ok(f'SETMETADATA "{DESK}/desk" (/shared/comment "theirs")')
+    refused = await malee.command(f'SETMETADATA "{DESK}/desk" (/private/comment "x")')
+    assert (refused.status, refused.code) == ("NO", "METADATA NOPRIVATE")
+    assert b"theirs" in (await suda.ok("GETMETADATA desk /shared/comment")).of("METADATA")[0].octets
+
+
+async def test_a_move_that_somebody_else_has_finished_is_told_as_done(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, malee = await shared(home, "lrswte")
+    await malee.ok(f'SELECT "{DESK}/desk"')
+    monkeypatch.setattr("gateway.processes.transfers.LEFT_BEHIND_AFTER", timedelta(seconds=-1))
+    own_half = transferring._move_in
+
+    async def slowly(*arguments: Any) -> Any:
+        await home.transfers.finish()
+        return await own_half(*arguments)
+
+    monkeypatch.setattr(transferring, "_move_in", slowly)
+    moved = await malee.ok("MOVE 1:2 INBOX")
+    assert not any("COPYUID" in str(one) for one in moved.untagged)
+    assert (await status(malee, "INBOX", "MESSAGES"))["MESSAGES"] == "2"
+
+
+async def test_who_gives_themselves_no_more_than_the_owner_lets_them(home: Home) -> None:
+    suda, malee = await shared(home, "lra")
+    await malee.ok(f'SETACL "{DESK}/desk" anyone lr')
+    assert (await malee.command(f'SETACL "{DESK}/desk" suda@opm.go.th lr')).status == "NO"
+    await suda.ok("SETACL desk malee@opm.go.th -a")
+    assert (await malee.command(f'SETACL "{DESK}/desk" anyone +w')).code == "NOPERM"
