@@ -129,6 +129,20 @@ class MailboxShared(AggregateEvent, frozen=True, kw_only=True):
             del held[self.holder]
 
 
+class MailboxFollowed(AggregateEvent, frozen=True, kw_only=True):
+    """Whether the account subscribes to a mailbox that another shares with it; at first it does."""
+
+    TOPIC: ClassVar[str] = "mailbox.followed/1"
+
+    owner_id: AccountId
+    mailbox_id: MailboxId
+    is_subscribed: bool
+
+    def apply(self, aggregate: "MailboxTree") -> None:
+        change = aggregate.unfollowed.discard if self.is_subscribed else aggregate.unfollowed.add
+        change(self.mailbox_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A mailbox in the tree. name: sealed; b"" of INBOX."""
@@ -149,6 +163,7 @@ class MailboxTree(Aggregate):
         self.nodes: dict[MailboxId, Node] = {mailbox_id: Node(None, b"", "inbox")}
         self.annotations: dict[MailboxId | None, dict[str, bytes]] = {}  # sealed, by mailbox and entry
         self.rights: dict[MailboxId, dict[str, str]] = {}  # by mailbox and holder
+        self.unfollowed: set[MailboxId] = set()  # of others
 
     @classmethod
     def create(cls, account_id: AccountId, stamp: Stamp, *, base: int, inbox_id: MailboxId) -> Self:

@@ -17,6 +17,7 @@ from gateway.domain.mailboxtree import (
     MailboxAnnotated,
     MailboxCreated,
     MailboxDeleted,
+    MailboxFollowed,
     MailboxRenamed,
     MailboxShared,
     MailboxSubscribed,
@@ -29,7 +30,7 @@ from gateway.domain.mailboxtree import (
 )
 from gateway.domain.sealing import seal, unseal
 from gateway.domain.sharing import HowRights, changed_rights
-from gateway.mail.ids import MailboxId
+from gateway.mail.ids import AccountId, MailboxId
 
 SEPARATOR: Final = "/"
 INBOX: Final = "INBOX"
@@ -174,6 +175,17 @@ class OpenTree:
                 MailboxAnnotated, self._stamp, mailbox_id=mailbox_id, entry=entry, value=secret
             )
         return mailbox_id
+
+    def follow(self, owner_id: AccountId, mailbox_id: MailboxId, *, is_subscribed: bool) -> None:
+        """Subscribe to what another shares, or not any more."""
+        if is_subscribed == (mailbox_id in self._tree.unfollowed):
+            self._tree.trigger(
+                MailboxFollowed,
+                self._stamp,
+                owner_id=owner_id,
+                mailbox_id=mailbox_id,
+                is_subscribed=is_subscribed,
+            )
 
     def share(self, mailbox_id: MailboxId, holder: str, how: HowRights, rights: frozenset[str]) -> None:
         """Say what an account, or everybody in an agency, may do with a mailbox (RFC 4314 §3.1)."""

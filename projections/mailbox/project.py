@@ -30,6 +30,7 @@ from gateway.domain.mailboxtree import (
     MailboxAnnotated,
     MailboxCreated,
     MailboxDeleted,
+    MailboxFollowed,
     MailboxRenamed,
     MailboxShared,
     MailboxSubscribed,
@@ -48,7 +49,14 @@ from projections.mailbox.annotations import Annotations
 from projections.mailbox.changing import INBOX, Account, Arrival, Moment, Outcome, appended
 from projections.mailbox.counting import ALL_UIDS
 from projections.mailbox.said import said
-from projections.mailbox.tables import DEPARTURE_COLUMNS, KEEP_SHARES, Accounts, Named, note_outcomes
+from projections.mailbox.tables import (
+    DEPARTURE_COLUMNS,
+    KEEP_FOLLOWS,
+    KEEP_SHARES,
+    Accounts,
+    Named,
+    note_outcomes,
+)
 from projections.readmodel import ReadModel, Rows
 from projections.summary import envelope_of, heading_of
 
@@ -71,19 +79,26 @@ ORIGIN_COLUMNS: Final = (
 ARRIVALS: Final = frozenset({MailDelivered.TOPIC, MessageAppended.TOPIC, MessageMovedIn.TOPIC})
 Arrived = MailDelivered | MessageAppended
 TreeChanged = (
-    MailboxCreated | MailboxRenamed | MailboxDeleted | MailboxSubscribed | MailboxAnnotated | MailboxShared
+    MailboxCreated
+    | MailboxRenamed
+    | MailboxDeleted
+    | MailboxSubscribed
+    | MailboxAnnotated
+    | MailboxShared
+    | MailboxFollowed
 )
 
 
 class MailboxModel(ReadModel):
     name = "mailbox"
-    version = 6
+    version = 7
     topics = frozenset(
         kind.TOPIC
         for kind in (
             AccountCreated, TreeCreated, MailboxCreated, MailboxRenamed, MailboxDeleted, MailboxSubscribed,
             MailboxAnnotated, MailDelivered, MessageAppended, MessageFlagged, MessageExpunged, MessageCopied,
-            MessageMoved, MessageRestored, MailboxShared, MessageMovedOut, MessageMovedIn,
+            MessageMoved, MessageRestored, MailboxShared, MailboxFollowed, MessageMovedOut,
+            MessageMovedIn,
         )
     )  # fmt: skip
     # Their sessions wait for the outcome.
@@ -115,7 +130,8 @@ class MailboxModel(ReadModel):
         )
         outcomes: list[tuple[str, int, Outcome]] = []
         annotations = Annotations()
-        shares: dict[tuple[str, str, str], str] = {}
+        shares: dict[tuple[str, ...], str] = {}
+        follows: dict[tuple[str, ...], bool] = {}
         for part, named in _parts(batch, accounts):
             await accounts.load_messages(rows, named)
             fold = Fold(accounts, fresh, keys, annotations)
@@ -130,13 +146,16 @@ class MailboxModel(ReadModel):
             await accounts.write_messages(rows)
             outcomes += fold.outcomes
             shares |= fold.shares
+            follows |= fold.follows
         await accounts.write(rows)
         await annotations.write(rows)
         if outcomes:
             await note_outcomes(rows, outcomes)
-        if shares:
-            values = [(*place, rights) for place, rights in shares.items()]
-            await rows.execute(KEEP_SHARES, *zip(*values, strict=True))
+        for keep, news in ((KEEP_SHARES, shares), (KEEP_FOLLOWS, follows)):
+            if news:
+                await rows.execute(
+                    keep, *zip(*((*place, value) for place, value in news.items()), strict=True)
+                )
 
 
 class Fold:
@@ -148,7 +167,8 @@ class Fold:
         self.origins: list[tuple[object, ...]] = []
         self.outcomes: list[tuple[str, int, Outcome]] = []
         self.departures: list[tuple[object, ...]] = []
-        self.shares: dict[tuple[str, str, str], str] = {}  # rights, by account, mailbox and holder
+        self.shares: dict[tuple[str, ...], str] = {}  # rights, by account, mailbox and holder
+        self.follows: dict[tuple[str, ...], bool] = {}  # by account and mailbox of another
 
     def take(self, recorded: Recorded) -> None:
         event, moment = recorded.event, Moment(recorded.position, recorded.event.at)
@@ -171,6 +191,7 @@ class Fold:
                 | MailboxSubscribed()
                 | MailboxAnnotated()
                 | MailboxShared()
+                | MailboxFollowed()
             ):
                 self._change_tree(account, event, moment)
             case Changed():
@@ -227,6 +248,8 @@ class Fold:
                 self._annotations.forget(account.account_id, event.mailbox_id)
             case MailboxShared():
                 self.shares[account.account_id, event.mailbox_id, event.holder] = event.rights
+            case MailboxFollowed():
+                self.follows[account.account_id, event.mailbox_id] = event.is_subscribed
 
     def _name(self, account: Account, event: MailboxCreated | MailboxRenamed) -> str:
         secret = self._keys.unseal_with(

@@ -103,6 +103,13 @@ CREATE TABLE share (
     PRIMARY KEY (account_id, mailbox_id, holder)
 );
 CREATE INDEX share_holder ON share (holder);
+-- Which mailboxes of others an account subscribes to, where it has said so; at first it does to all.
+CREATE TABLE follow (
+    account_id    text    NOT NULL,       -- who subscribes
+    mailbox_id    text    NOT NULL,       -- of another account
+    is_subscribed boolean NOT NULL,
+    PRIMARY KEY (account_id, mailbox_id)
+);
 -- What went to another account. It has arrived when that account has a delivery of mail_id.
 CREATE TABLE departure (
     position      bigint      NOT NULL,   -- of message.moved_out

@@ -43,6 +43,14 @@ async def shared_with(
     return shared
 
 
+async def unfollowed_by(rows: Rows, account_id: AccountId) -> frozenset[MailboxId]:
+    """The mailboxes of others that an account does not subscribe to."""
+    found = await rows.fetch(
+        f"SELECT mailbox_id FROM {_SCHEMA}.follow WHERE account_id = $1 AND NOT is_subscribed", account_id
+    )
+    return frozenset(mailbox_id for (mailbox_id,) in found)
+
+
 async def mailboxes_of(
     rows: Rows, account_ids: Collection[AccountId]
 ) -> Mapping[AccountId, Sequence[MailboxRow]]:

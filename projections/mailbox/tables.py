@@ -67,6 +67,10 @@ KEEP_SHARES: Final = """
 INSERT INTO share SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
 ON CONFLICT (account_id, mailbox_id, holder) DO UPDATE SET rights = excluded.rights
 """
+KEEP_FOLLOWS: Final = """
+INSERT INTO follow SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[])
+ON CONFLICT (account_id, mailbox_id) DO UPDATE SET is_subscribed = excluded.is_subscribed
+"""
 DEPARTURE_COLUMNS: Final = (
     "position", "uid", "box", "mail_id", "to_account_id", "to_mailbox_id", "mover", "at",
 )  # fmt: skip

@@ -101,6 +101,13 @@ def _share(world: World, owner: Owner, holder: str, rights: str) -> None:
     decide(world, owner, lambda tree: tree.share(owner.inbox_id, holder, "replace", frozenset(rights)))
 
 
+def _follow(world: World, follower: Owner, owner: Owner, *, is_subscribed: bool) -> None:
+    def decision(tree: OpenTree) -> None:
+        tree.follow(owner.account_id, owner.inbox_id, is_subscribed=is_subscribed)
+
+    decide(world, follower, decision)
+
+
 def _fields(world: World, by: Owner | None) -> dict[str, Any]:
     return world.stamp().fields() | ({} if by is None else {"actor": Actor("account", by.account_id)})
 
@@ -121,6 +128,7 @@ def change_some(world: World, times: int, accounts: int = 4) -> None:
         elif chance.random() < 0.3:
             append(world, owner, mailbox_id, chance.sample(FLAGS, 2), by=chance.choice([None, *owners]))
         elif chance.random() < 0.1:
+            _follow(world, chance.choice(owners), owner, is_subscribed=chance.random() < 0.5)
             _share(world, owner, chance.choice([owners[0].account_id, owner.agency_id]), chance.choice("lr"))
         else:
             change(world, owner, *_some_change(world, mailbox_id, other), by=chance.choice([None, *owners]))

@@ -23,6 +23,7 @@ from gateway.domain.events import MailDelivered
 from gateway.domain.mailboxtree import (
     MailboxCreated,
     MailboxDeleted,
+    MailboxFollowed,
     MailboxRenamed,
     MailboxShared,
     MailboxSubscribed,
@@ -78,6 +79,7 @@ class Home:
     full_since: datetime | None = None
     outcomes: list[Row] = field(default_factory=list)
     rights: dict[tuple[str, str], str] = field(default_factory=dict)  # by mailbox and holder
+    follows: dict[str, bool] = field(default_factory=dict)  # mailboxes of others
     departures: list[Row] = field(default_factory=list)
 
     def octets(self) -> int:
@@ -107,6 +109,8 @@ class Naive:
                 self.close(home, event.mailbox_id, position)
             case MailboxShared():
                 home.rights[event.mailbox_id, event.holder] = event.rights
+            case MailboxFollowed():
+                home.follows[event.mailbox_id] = event.is_subscribed
             case MailDelivered() | MessageAppended() | MessageMovedIn():
                 self._arrive(home, event, position)
             case Changed():
@@ -279,6 +283,13 @@ class Naive:
             (account_id, *place, rights)
             for account_id, home in self.homes.items()
             for place, rights in home.rights.items()
+        )
+
+    def follows(self) -> list[Row]:
+        return sorted(
+            (account_id, *follow)
+            for account_id, home in self.homes.items()
+            for follow in home.follows.items()
         )
 
     def departures(self) -> list[Row]:

@@ -82,6 +82,7 @@ async def test_random_histories_in_random_batches_give_the_rows_of_the_plain_rul
     assert rows["change_outcome"] == naive.outcomes()
     assert rows["sight"] == naive.sights()
     assert rows["share"] == naive.shares()
+    assert rows["follow"] == naive.follows()
     assert rows["departure"] == naive.departures()
 
 

@@ -8,7 +8,7 @@ recorded from `small_world(2570, 200)`, and changes.tsv was counted by naive.py.
 from pathlib import Path
 
 from gateway.domain.changes import MessageMovedIn, MessageMovedOut
-from gateway.domain.mailboxtree import MailboxAnnotated, MailboxShared
+from gateway.domain.mailboxtree import MailboxAnnotated, MailboxFollowed, MailboxShared
 from projections.checkpoint import Projection, create
 from projections.keyring import Keyring
 from projections.mailbox.project import MailboxModel
@@ -17,7 +17,13 @@ from projections.readmodel import Pool
 from tests.projections.recorded import Forgotten, recorded, told
 
 # What mailboxes could do only after the history was recorded.
-LATER = {MailboxAnnotated.TOPIC, MailboxShared.TOPIC, MessageMovedOut.TOPIC, MessageMovedIn.TOPIC}
+LATER = {
+    MailboxFollowed.TOPIC,
+    MailboxAnnotated.TOPIC,
+    MailboxShared.TOPIC,
+    MessageMovedOut.TOPIC,
+    MessageMovedIn.TOPIC,
+}
 GOLDEN = Path(__file__).parents[1] / "golden" / "uids"
 
 

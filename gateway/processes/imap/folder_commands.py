@@ -93,9 +93,12 @@ async def status(session: Session, command: Status) -> Done:
 
 
 def _listables(places: Mapping[str, Place]) -> list[Listable]:
-    """What a mailbox is for, it is for its owner; and what others share is always subscribed to."""
+    """What a mailbox is for, it is for its owner."""
     return with_parents(
-        [listable(path, one.row) if one.viewer is None else Listable(path) for path, one in places.items()]
+        [
+            Listable(path, one.row.role if one.viewer is None else "", one.is_subscribed)
+            for path, one in places.items()
+        ]
     )
 
 
@@ -211,16 +214,18 @@ async def _rename_inbox(session: Session, to: str) -> Done:
 
 async def subscribe(session: Session, command: Subscribe | Unsubscribe) -> Done:
     is_subscribed = isinstance(command, Subscribe)
+    place: Place | None = None
     if command.mailbox.startswith(PREFIX):
-        await _place(session, command)
-        if not is_subscribed:
-            raise CannotObey("", "What others share with you is always subscribed to", "CANNOT")
-        return Done("SUBSCRIBE completed")
-    _, position = await session.room.folders.decide(
-        session.account_id,
-        session.actor,
-        lambda tree: tree.subscribe(command.mailbox, is_subscribed=is_subscribed),
-    )
+        async with session.room.pool.rows() as rows:
+            place = await session.place(rows, command)
+
+    def decide(tree: OpenTree) -> None:
+        if place is None:
+            tree.subscribe(command.mailbox, is_subscribed=is_subscribed)
+        else:
+            tree.follow(place.account_id, place.mailbox_id, is_subscribed=is_subscribed)
+
+    _, position = await session.room.folders.decide(session.account_id, session.actor, decide)
     await session.reach(position)
     return Done("SUBSCRIBE completed" if is_subscribed else "UNSUBSCRIBE completed")
 

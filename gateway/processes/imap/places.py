@@ -17,7 +17,7 @@ from gateway.mail.rights import LOOKUP
 from gateway.ports import Position
 from projections.directory.query import AccountRow, Person, accounts_with_ids
 from projections.mailbox.query import MailboxRow, list_mailboxes, paths_of
-from projections.mailbox.sharing import mailboxes_of, rights_given, seen_by, shared_with
+from projections.mailbox.sharing import mailboxes_of, rights_given, seen_by, shared_with, unfollowed_by
 from projections.readmodel import Rows
 
 PREFIX: Final = OTHERS + SEPARATOR
@@ -37,6 +37,7 @@ class Place:
     rights: frozenset[str] = ALL_RIGHTS
     viewer: AccountId | None = None
     root: str = ""
+    is_subscribed: bool = True
 
     @property
     def account_id(self) -> AccountId:
@@ -51,7 +52,11 @@ async def own_places(rows: Rows, person: Person) -> dict[str, Place]:
     """By their whole names, INBOX first."""
     found = await list_mailboxes(rows, person.account_id)
     paths = paths_of(found)
-    return {path: Place(path, path, row) for row in found for path in (paths[row.mailbox_id],)}
+    return {
+        path: Place(path, path, row, is_subscribed=row.is_subscribed)
+        for row in found
+        for path in (paths[row.mailbox_id],)
+    }
 
 
 async def others_places(rows: Rows, person: Person) -> dict[str, Place]:
@@ -63,6 +68,7 @@ async def others_places(rows: Rows, person: Person) -> dict[str, Place]:
     known = {row.account_id: row for row in await accounts_with_ids(rows, [person.account_id, *shared])}
     owners = sorted((known[one] for one in shared if one in known), key=lambda owner: owner.address)
     mailboxes = await mailboxes_of(rows, [owner.account_id for owner in owners])
+    unfollowed = await unfollowed_by(rows, person.account_id)
     places: dict[str, Place] = {}
     for owner in owners:
         root = PREFIX + owner.address
@@ -73,7 +79,8 @@ async def others_places(rows: Rows, person: Person) -> dict[str, Place]:
             if LOOKUP in rights:
                 inner = paths[row.mailbox_id]
                 path = f"{root}{SEPARATOR}{inner}"
-                places[path] = Place(path, inner, row, rights, person.account_id, root)
+                is_subscribed = row.mailbox_id not in unfollowed
+                places[path] = Place(path, inner, row, rights, person.account_id, root, is_subscribed)
     return places
 
 

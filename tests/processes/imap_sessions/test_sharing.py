@@ -312,3 +312,15 @@ async def test_who_gives_themselves_no_more_than_the_owner_lets_them(home: Home)
     assert (await malee.command(f'SETACL "{DESK}/desk" suda@opm.go.th lr')).status == "NO"
     await suda.ok("SETACL desk malee@opm.go.th -a")
     assert (await malee.command(f'SETACL "{DESK}/desk" anyone +w')).code == "NOPERM"
+
+
+async def test_everybody_subscribes_for_themselves(home: Home) -> None:
+    suda, malee = await shared(home, "lr")
+    name = f"{DESK}/desk"
+    assert name in names(await malee.ok('LIST (SUBSCRIBED) "" "*"'))
+    await malee.ok(f'UNSUBSCRIBE "{name}"')
+    assert name not in names(await malee.ok('LIST (SUBSCRIBED) "" "*"'))
+    assert name in names(await malee.ok('LIST "" "*"'))
+    assert "desk" in names(await suda.ok('LIST (SUBSCRIBED) "" "*"'))
+    await malee.ok(f'SUBSCRIBE "{name}"')
+    assert name in names(await malee.ok('LIST (SUBSCRIBED) "" "*"'))
