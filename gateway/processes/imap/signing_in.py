@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
 
-from gateway.ports import Unavailable
-from gateway.processes import maillog
 from gateway.processes.imap.incoming import Incoming
 from gateway.processes.imap.services import ImapServices, SignedIn
+from gateway.processes.listening.doorstep import SIGN_IN_S, Doorstep
 from gateway.processes.listening.visits import Visit
 from gateway.processes.listening.wire import Over
-from gateway.processes.signin.conversing import FAILED_SIGN_INS_MAX, Cancelled, by_password, converse
-from gateway.processes.signin.signin import ClaimRefused, Origin
-from gateway.processes.signin.words import CANNOT_CHECK, NotLetIn, words_of
+from gateway.processes.signin.conversing import Cancelled
+from gateway.processes.signin.words import NotLetIn
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.capabilities import before_sign_in
 from gateway.protocols.imap.commands import (
@@ -34,11 +32,8 @@ from gateway.protocols.imap.commands import (
 from gateway.protocols.imap.errors import UNTAGGED, ImapError, Kind
 from gateway.protocols.imap.parsing import parse_command
 from gateway.protocols.sasl.exchange import BadResponse
-from gateway.protocols.sasl.mechanisms import offered
 from projections.directory.query import Person
 
-SIGN_IN_S: Final = 180.0  # for each command before sign-in. Precedent: Dovecot's login processes, 3 minutes
-BAD_COMMANDS_MAX: Final = 20  # of who has not signed in. Precedent: Dovecot login, 3; as the edge has it
 CODES: Final[Mapping[str, str]] = {
     "credentials": "AUTHENTICATIONFAILED",
     "shut-out": "CONTACTADMIN",
@@ -52,8 +47,7 @@ class SigningIn:
 
     def __init__(self, services: ImapServices, visit: Visit, incoming: Incoming) -> None:
         self._services, self._visit, self._incoming = services, visit, incoming
-        self._client = ""
-        self._bad = self._failed = 0
+        self._doorstep = Doorstep(services.sign_ins, visit, "imap")
 
     async def run(self) -> SignedIn | None:
         """Until somebody has; None: the client has logged out. Raises Over."""
@@ -83,8 +77,8 @@ class SigningIn:
             case Noop():
                 self._say(tag, "OK", "Nothing has happened")
             case Id(fields):
-                self._client = client_name(fields)
-                self._visit.record.helo = self._client
+                self._doorstep.client = client_name(fields)
+                self._visit.record.helo = self._doorstep.client
                 self._visit.write(responses.id_(OUR_ID))
                 self._say(tag, "OK", "Nice to meet you")
             case Logout():
@@ -104,48 +98,35 @@ class SigningIn:
 
     @property
     def _capabilities(self) -> tuple[str, ...]:
-        visit = self._visit
         return before_sign_in(
-            self._mechanisms,
-            offers_starttls=visit.certificates is not None and not visit.tls,
-            takes_passwords=bool(visit.tls),
+            self._doorstep.mechanisms,
+            offers_starttls=self._doorstep.offers_tls,
+            takes_passwords=bool(self._visit.tls),
         )
 
     @property
     def _capability(self) -> str:
         return f"CAPABILITY {' '.join(self._capabilities)}"
 
-    @property
-    def _mechanisms(self) -> tuple[str, ...]:
-        return offered(self._visit.binding) if self._visit.tls else ()
-
     def _say(self, tag: str, kind: Kind, text: str, code: str = "") -> None:
         self._visit.write(responses.status(tag, kind, text, code))
 
     def _refuse(self, tag: str, kind: Kind, text: str, code: str = "") -> None:
         """Say no. A client that goes on so is no mail program. Raises Over."""
-        self._visit.record.refusals += 1
         self._say(tag, kind, text, code)
-        self._bad += kind == "BAD"
-        if self._bad > BAD_COMMANDS_MAX:
-            self._end("too many bad commands", "bad_commands_max")
-        if self._failed >= FAILED_SIGN_INS_MAX:
-            self._end("too many failed sign-ins", "failed_sign_ins_max")
-
-    def _end(self, text: str, limit: str) -> None:
-        self._say(UNTAGGED, "BYE", text.capitalize())
-        raise Over("limit", text, limit=limit, is_told=True)
+        if over := self._doorstep.count_refusal(is_bad=kind == "BAD"):
+            self._say(UNTAGGED, "BYE", str(over).capitalize())
+            raise over
 
     # --- TLS --------------------------------------------------------------------------------------------
 
     async def _start_tls(self, tag: str) -> None:
-        visit = self._visit
-        if visit.certificates is None or visit.tls:
+        if not self._doorstep.offers_tls:
             self._refuse(tag, "BAD", "TLS is not offered here")
             return
         if self._incoming.is_ahead:  # it would count as said inside (RFC 9051 §11.1)
             raise Over("protocol", "the client sent commands ahead of TLS")
-        await visit.secure(responses.status(tag, "OK", "Begin TLS now"))
+        await self._visit.secure(responses.status(tag, "OK", "Begin TLS now"))
 
     # --- who --------------------------------------------------------------------------------------------
 
@@ -153,34 +134,22 @@ class SigningIn:
         if not self._visit.tls:
             self._refuse(tag, "NO", "Begin TLS first", "PRIVACYREQUIRED")
             return None
-        origin = self._origin("LOGIN")
-        try:
-            found = await by_password(self._services.sign_ins, origin, username, password)
-        except BadResponse:
-            found = ClaimRefused("password")
-        except Unavailable as error:
-            self._cannot_check(tag, error)
-            return None
-        return self._outcome(tag, found)
+        return self._outcome(tag, await self._doorstep.by_password("LOGIN", username, password))
 
     async def _authenticate(self, tag: str, mechanism: str, initial: bytes | None) -> SignedIn | None:
         if not self._visit.tls:
             self._refuse(tag, "NO", "Begin TLS first", "PRIVACYREQUIRED")
             return None
-        if mechanism not in self._mechanisms:
+        if mechanism not in self._doorstep.mechanisms:
             self._refuse(tag, "NO", "That mechanism is not offered", "CANNOT")
             return None
-        origin, visit = self._origin(mechanism), self._visit
         try:
-            found = await converse(self._services.sign_ins, origin, visit.binding, initial, self._ask)
+            found = await self._doorstep.by_mechanism(mechanism, initial, self._ask)
         except Cancelled:
             self._refuse(tag, "BAD", "AUTHENTICATE is cancelled")
             return None
         except BadResponse:
             self._refuse(tag, "BAD", "That is no response of this mechanism")
-            return None
-        except Unavailable as error:
-            self._cannot_check(tag, error)
             return None
         return self._outcome(tag, found)
 
@@ -192,25 +161,11 @@ class SigningIn:
             raise BadResponse("a response is one line")
         return line
 
-    def _origin(self, mechanism: str) -> Origin:
-        record = self._visit.record
-        record.mechanism = mechanism
-        return Origin("imap", mechanism, record.remote_ip, self._client)
-
-    def _outcome(self, tag: str, found: Person | ClaimRefused) -> SignedIn | None:
-        if isinstance(found, ClaimRefused):
-            self._not_let_in(tag, words_of(found.reason))
+    def _outcome(self, tag: str, found: Person | NotLetIn) -> SignedIn | None:
+        if isinstance(found, NotLetIn):
+            self._refuse(tag, "NO", found.text, CODES[found.why])
             return None
-        self._visit.record.author = found
-        return SignedIn(found, tag, self._client)
-
-    def _cannot_check(self, tag: str, error: Unavailable) -> None:
-        maillog.service_unavailable(service=error.service, reason=error.reason, doing="sign in")
-        self._not_let_in(tag, CANNOT_CHECK)
-
-    def _not_let_in(self, tag: str, words: NotLetIn) -> None:
-        self._failed += words.why != "later"
-        self._refuse(tag, "NO", words.text, CODES[words.why])
+        return SignedIn(found, tag, self._doorstep.client)
 
 
 def client_name(fields: tuple[tuple[str, str | None], ...]) -> str:

@@ -8,15 +8,13 @@ Source: RFC 1939 §4, §7 (USER, PASS), RFC 2595 §4 (STLS), RFC 5034 (AUTH), RF
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.ports import Unavailable
-from gateway.processes import maillog
+from gateway.processes.listening.doorstep import SIGN_IN_S, Doorstep
 from gateway.processes.listening.visits import Visit
 from gateway.processes.listening.wire import Over
 from gateway.processes.pop3.incoming import Incoming
 from gateway.processes.pop3.services import Pop3Services
-from gateway.processes.signin.conversing import FAILED_SIGN_INS_MAX, Cancelled, by_password, converse
-from gateway.processes.signin.signin import ClaimRefused, Origin
-from gateway.processes.signin.words import CANNOT_CHECK, NotLetIn, words_of
+from gateway.processes.signin.conversing import Cancelled
+from gateway.processes.signin.words import NotLetIn
 from gateway.protocols.pop3 import replies
 from gateway.protocols.pop3.capabilities import capabilities
 from gateway.protocols.pop3.commands import (
@@ -34,11 +32,8 @@ from gateway.protocols.pop3.commands import (
     parse_command,
 )
 from gateway.protocols.sasl.exchange import BadResponse
-from gateway.protocols.sasl.mechanisms import offered
 from projections.directory.query import Person
 
-SIGN_IN_S: Final = 180.0  # for each command before sign-in. Precedent: Dovecot's login processes, 3 minutes
-BAD_COMMANDS_MAX: Final = 20
 CODES: Final[Mapping[str, replies.Code]] = {
     "credentials": "AUTH",
     "shut-out": "SYS/PERM",
@@ -52,7 +47,7 @@ class SigningIn:
     def __init__(self, services: Pop3Services, visit: Visit, incoming: Incoming) -> None:
         self._services, self._visit, self._incoming = services, visit, incoming
         self._username: str | None = None  # of USER
-        self._bad = self._failed = 0
+        self._doorstep = Doorstep(services.sign_ins, visit, "pop3")
 
     async def run(self) -> Person | None:
         """Until somebody has, who is still to be told so; None: the client has quit. Raises Over."""
@@ -65,8 +60,7 @@ class SigningIn:
                     raise BadCommand("Sign in first")
                 person = await self._obey(command)
             except BadCommand as error:
-                self._bad += 1
-                self._refuse(str(error))
+                self._refuse(str(error), is_bad=True)
                 continue
             if person is not None or isinstance(command, Quit):
                 return person
@@ -77,8 +71,7 @@ class SigningIn:
             case Quit():
                 self._visit.write(replies.ok("Good-bye"))
             case Capa():
-                offers_stls = self._visit.certificates is not None and not self._visit.tls
-                offer = capabilities(self._mechanisms, offers_stls=offers_stls)
+                offer = capabilities(self._doorstep.mechanisms, offers_stls=self._doorstep.offers_tls)
                 self._visit.write(replies.lines("That is what we offer", offer))
             case Lang(tag):
                 self._visit.write(language(tag))
@@ -98,29 +91,21 @@ class SigningIn:
 
     # --- saying ---------------------------------------------------------------------------------------
 
-    def _refuse(self, text: str, code: replies.Code = "") -> None:
+    def _refuse(self, text: str, code: replies.Code = "", *, is_bad: bool = False) -> None:
         """Say no. A client that goes on so is no mail program. Raises Over."""
-        self._visit.record.refusals += 1
         self._visit.write(replies.err(text, code))
-        if self._bad > BAD_COMMANDS_MAX:
-            raise Over("limit", "too many bad commands", limit="bad_commands_max", is_told=True)
-        if self._failed >= FAILED_SIGN_INS_MAX:
-            raise Over("limit", "too many failed sign-ins", limit="failed_sign_ins_max", is_told=True)
-
-    @property
-    def _mechanisms(self) -> tuple[str, ...]:
-        return offered(self._visit.binding) if self._visit.tls else ()
+        if over := self._doorstep.count_refusal(is_bad=is_bad):
+            raise over
 
     # --- TLS --------------------------------------------------------------------------------------------
 
     async def _start_tls(self) -> None:
-        visit = self._visit
-        if visit.certificates is None or visit.tls:
+        if not self._doorstep.offers_tls:
             self._refuse("TLS is not offered here")
             return
         if self._incoming.is_ahead:  # it would count as said inside
             raise Over("protocol", "the client sent commands ahead of TLS")
-        await visit.secure(replies.ok("Begin TLS now"))
+        await self._visit.secure(replies.ok("Begin TLS now"))
 
     # --- who --------------------------------------------------------------------------------------------
 
@@ -135,63 +120,36 @@ class SigningIn:
         """Raises BadCommand."""
         if username is None:
             raise BadCommand("USER comes first")
-        try:
-            found = await by_password(self._services.sign_ins, self._origin("USER"), username, password)
-        except BadResponse:
-            found = ClaimRefused("password")
-        except Unavailable as error:
-            self._cannot_check(error)
-            return None
-        return self._outcome(found)
+        return self._outcome(await self._doorstep.by_password("USER", username, password))
 
     async def _authenticate(self, mechanism: str, initial: bytes | None) -> Person | None:
         """Raises BadCommand."""
-        visit = self._visit
-        if not visit.tls:
+        if not self._visit.tls:
             self._refuse("Begin TLS first", "SYS/PERM")
             return None
         if not mechanism:  # before there was CAPA, programs asked so (RFC 1734)
-            visit.write(replies.lines("These are offered", self._mechanisms))
+            self._visit.write(replies.lines("These are offered", self._doorstep.mechanisms))
             return None
-        if mechanism not in self._mechanisms:
+        if mechanism not in self._doorstep.mechanisms:
             self._refuse("That mechanism is not offered", "SYS/PERM")
             return None
         try:
-            found = await converse(
-                self._services.sign_ins, self._origin(mechanism), visit.binding, initial, self._ask
-            )
+            found = await self._doorstep.by_mechanism(mechanism, initial, self._ask)
         except Cancelled:
             raise BadCommand("AUTH is cancelled") from None
         except BadResponse:
             raise BadCommand("That is no response of this mechanism") from None
-        except Unavailable as error:
-            self._cannot_check(error)
-            return None
         return self._outcome(found)
 
     async def _ask(self, challenge: bytes) -> bytes:
         self._visit.write(b"+ " + challenge + b"\r\n")
         return await self._incoming.line(SIGN_IN_S)
 
-    def _origin(self, mechanism: str) -> Origin:
-        record = self._visit.record
-        record.mechanism = mechanism
-        return Origin("pop3", mechanism, record.remote_ip)
-
-    def _outcome(self, found: Person | ClaimRefused) -> Person | None:
-        if isinstance(found, ClaimRefused):
-            self._not_let_in(words_of(found.reason))
+    def _outcome(self, found: Person | NotLetIn) -> Person | None:
+        if isinstance(found, NotLetIn):
+            self._refuse(found.text, CODES[found.why])
             return None
-        self._visit.record.author = found
         return found
-
-    def _cannot_check(self, error: Unavailable) -> None:
-        maillog.service_unavailable(service=error.service, reason=error.reason, doing="sign in")
-        self._not_let_in(CANNOT_CHECK)
-
-    def _not_let_in(self, words: NotLetIn) -> None:
-        self._failed += words.why != "later"
-        self._refuse(words.text, CODES[words.why])
 
 
 def language(tag: str) -> bytes:
