@@ -32,6 +32,10 @@ from projections.mailbox.query import MessageRow
 
 GATHERED_OCTETS_MAX: Final = 256 * 1024  # of one response, and of one section in it
 NOTHING: Final = b"NIL"
+# A literal has none (RFC 9051 §4.3), but mail by BINARYMIME may. As many octets are sent as there are, and
+# BINARY has them as they came. Precedent: Dovecot.
+NUL: Final = b"\0"
+INSTEAD_OF_NUL: Final = b"\x80"
 # Of the text that a preview is made of: HTML begins with much that nobody reads.
 PREVIEWED_OCTETS: Final = 64 * 1024
 
@@ -133,7 +137,7 @@ class OpenedMessage:
             case BodySection(kind=kind) if not kind.startswith("HEADER"):
                 place = await self._place(wanted)
                 if place is not None and place.octets > GATHERED_OCTETS_MAX:
-                    return Large(b"{%d}\r\n" % place.octets, self.octets(place))
+                    return Large(b"{%d}\r\n" % place.octets, _without_nul(self.octets(place)))
             case Binary(path, span):
                 place = await self._place(BodySection(path))
                 if place is not None and min(place.octets, _most(span)) > GATHERED_OCTETS_MAX:
@@ -166,7 +170,7 @@ class OpenedMessage:
             return NOTHING
         if section.kind.startswith("HEADER.FIELDS"):
             return literal(await self._fields(section, place))
-        return literal(await self._gathered(place))
+        return literal((await self._gathered(place)).replace(NUL, INSTEAD_OF_NUL))
 
     async def binary(self, binary: Binary) -> bytes:
         """One that is not large. Raises CannotObey."""
@@ -249,6 +253,11 @@ async def _within(pieces: AsyncGenerator[bytes, None], span: Partial | None) -> 
             passed += len(piece)
             if cut.stop is not None and passed >= cut.stop:
                 return
+
+
+async def _without_nul(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece.replace(NUL, INSTEAD_OF_NUL)
 
 
 async def _alone(octets: bytes) -> AsyncIterator[bytes]:

@@ -5,6 +5,9 @@ import base64
 import pytest
 
 from gateway.domain.events import MessageRead
+from gateway.mail.mime import Part, StructureScanner
+from gateway.ports import Spooled
+from gateway.processes.imap import appending
 from tests.imap_client import Answer, Token
 from tests.processes.imap_sessions.home import Home, Visit
 
@@ -142,6 +145,27 @@ async def test_a_message_with_nul_is_refused(home: Home) -> None:
         answer = await suda.command("APPEND INBOX ~{}", octets)
         assert (answer.status, answer.code) == ("NO", "UNKNOWN-CTE")
     await suda.ok("APPEND INBOX ~{}", MESSAGE)
+
+
+@pytest.mark.parametrize("times", [1, 100_000], ids=["small", "large"])
+async def test_nul_goes_out_by_binary_alone(home: Home, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """RFC 9051 §4.3: a literal has none. Mail comes with it by BINARYMIME (RFC 3030), not by APPEND."""
+
+    async def as_by_smtp(octets: Spooled) -> Part:
+        scanner = StructureScanner()
+        for piece in octets.read(0, octets.octets):
+            scanner.feed(piece)
+        return scanner.finish()
+
+    monkeypatch.setattr(appending, "_structure", as_by_smtp)
+    suda = await home.visit()
+    body = b"a\0\0b" * times
+    await suda.ok("APPEND INBOX ~{}", b"Content-Transfer-Encoding: binary\r\n\r\n" + body)
+    await suda.ok("SELECT INBOX")
+    (told,) = (await suda.ok("FETCH 1 (BODY.PEEK[TEXT] BINARY.PEEK[1])")).of("FETCH")
+    size, shown = len(body), body.replace(b"\0", b"\x80")
+    said = b"* 1 FETCH (BODY[TEXT] {%d}\r\n%b BINARY[1] ~{%d}\r\n%b)\r\n" % (size, shown, size, body)
+    assert told.octets == said
 
 
 ATTACHED = (
