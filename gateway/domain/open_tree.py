@@ -91,6 +91,16 @@ class OpenTree:
             found = below
         return found
 
+    def above(self, path: str) -> Parent:
+        """The nearest that is there of the mailboxes that a path lies in; None: the top."""
+        nearest: Parent = None
+        for name in _levels(path)[:-1]:
+            below = self._child(nearest, name)
+            if below is None:
+                break
+            nearest = below
+        return nearest
+
     def create(self, path: str, role: Role | None = None) -> MailboxId:
         """Make it, and what is missing above it (RFC 9051 §6.3.4)."""
         levels = _checked(path)

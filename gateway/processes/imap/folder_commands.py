@@ -5,6 +5,7 @@ Source: RFC 9051 §6.3; RFC 3501 §6.3.9 (LSUB), RFC 5819 (LIST-STATUS), RFC 844
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, cast
 
 from gateway.domain.changes import MessageMoved, in_parts
@@ -84,7 +85,8 @@ async def namespace(session: Session, command: Namespace) -> Done:
 
 
 async def status(session: Session, command: Status) -> Done:
-    async with session.room.pool.rows() as rows:
+    pool = session.room.pool  # of one moment: more may be seen than there was when it was counted
+    async with pool.snapshot() if "UNSEEN" in command.items else pool.rows() as rows:
         place = await session.place(rows, command)
         if "UNSEEN" in command.items:
             (place,) = (await as_seen(rows, {place.path: place})).values()
@@ -129,20 +131,43 @@ def status_line(session: Session, path: str, row: MailboxRow, items: tuple[str, 
 
 async def create(session: Session, command: Create) -> Done:
     role = cast(Role, command.role) if command.role else None  # ROLES has no others
-    account_id, inner = await _new_place(session, command.mailbox)
+    new = await _new_place(session, command.mailbox)
+    if role and new.account_id != session.account_id:  # its owner's mail would go there (RFC 6154 §3)
+        raise CannotObey("", "What mailboxes of others are for, their owners say", "USEATTR")
 
     def decide(tree: OpenTree) -> MailboxId:
-        return tree.create(inner, role)
+        new.check(tree)
+        return tree.create(new.inner, role)
 
-    mailbox_id, position = await session.room.folders.decide(account_id, session.actor, decide)
-    await session.reach(position, account_id)
+    mailbox_id, position = await session.room.folders.decide(new.account_id, session.actor, decide)
+    await session.reach(position, new.account_id)
     return Done("CREATE completed", f"MAILBOXID ({mailbox_id})")  # RFC 8474 §4.2
 
 
-async def _new_place(session: Session, path: str) -> tuple[AccountId, str]:
-    """Whose a mailbox of that name would be, and by which name. Raises CannotObey."""
+@dataclass(frozen=True, slots=True)
+class _NewPlace:
+    """Whose a mailbox of a new name would be, by which name, and to which mailbox above it one has the right
+    to make it; None: it is one's own."""
+
+    account_id: AccountId
+    inner: str
+    above: MailboxId | None = None
+
+    def check(self, tree: OpenTree) -> None:
+        """It takes the right to the nearest that is there (RFC 4314 §4, CREATE), and there are mailboxes this
+        person does not see. Raises CannotObey."""
+        if self.above is not None and tree.above(self.inner) != self.above:
+            raise _may_not_make()
+
+
+def _may_not_make() -> CannotObey:
+    return CannotObey("", "You have no right to make mailboxes there", "NOPERM")
+
+
+async def _new_place(session: Session, path: str) -> _NewPlace:
+    """Raises CannotObey."""
     if not path.startswith(PREFIX):
-        return session.account_id, path
+        return _NewPlace(session.account_id, path)
     async with session.room.pool.rows() as rows:
         places = await others_places(rows, session.person)
     above = path.removesuffix(SEPARATOR)
@@ -150,8 +175,8 @@ async def _new_place(session: Session, path: str) -> tuple[AccountId, str]:
         if place := places.get(above):
             if TO_NEW not in place.rights:
                 break
-            return place.account_id, place.inner + path.removeprefix(place.path)
-    raise CannotObey("", "You have no right to make mailboxes there", "NOPERM")
+            return _NewPlace(place.account_id, place.inner + path.removeprefix(place.path), place.mailbox_id)
+    raise _may_not_make()
 
 
 async def _place(session: Session, command: NamesMailbox) -> tuple[AccountId, str]:
@@ -178,12 +203,15 @@ async def rename(session: Session, command: Rename) -> Done:
     if command.mailbox.removesuffix(SEPARATOR) == INBOX:
         return await _rename_inbox(session, command.to)
     account_id, inner = await _place(session, command)
-    to_account_id, to = await _new_place(session, command.to)
-    if to_account_id != account_id:
+    new = await _new_place(session, command.to)
+    if new.account_id != account_id:
         raise CannotObey("", "A mailbox stays with its owner: move its messages instead", "CANNOT")
-    _, position = await session.room.folders.decide(
-        account_id, session.actor, lambda tree: tree.rename(inner, to)
-    )
+
+    def decide(tree: OpenTree) -> MailboxId:
+        new.check(tree)
+        return tree.rename(inner, new.inner)
+
+    _, position = await session.room.folders.decide(account_id, session.actor, decide)
     await session.reach(position, account_id)
     return Done("RENAME completed")
 

@@ -276,6 +276,23 @@ async def test_mailboxes_are_made_renamed_and_deleted_where_one_may(home: Home) 
     assert (await malee.command('CREATE "Other Users"')).code == "CANNOT"
 
 
+async def test_nothing_is_made_below_a_mailbox_that_one_may_not_see(home: Home) -> None:
+    suda, malee = await shared(home, "lrkx")
+    await malee.ok(f'CREATE "{DESK}/desk/mine"')
+    await suda.ok("CREATE desk/&AOk-")
+    await suda.ok("DELETEACL desk/&AOk- malee@opm.go.th")
+    for hidden in ("&AOk-", "e&AwE-"):  # composed and not: the same name
+        assert (await malee.command(f'CREATE "{DESK}/desk/{hidden}/new"')).code == "NOPERM"
+        assert (await malee.command(f'RENAME "{DESK}/desk/mine" "{DESK}/desk/{hidden}/new"')).code == "NOPERM"
+    assert not [name for name in names(await suda.ok('LIST "" "*"')) if name.endswith("new")]
+
+
+async def test_what_a_mailbox_is_for_its_owner_says(home: Home) -> None:
+    suda, malee = await shared(home, "lrk")
+    await suda.ok("DELETE Junk")
+    assert (await malee.command(f'CREATE "{DESK}/desk/junk" (USE (\\Junk))')).code == "USEATTR"
+
+
 async def test_notes_of_others_mailboxes_are_those_they_share(home: Home) -> None:
     suda, malee = await shared(home, "lrw")
     await suda.ok('SETMETADATA desk (/private/comment "mine" /shared/comment "ours")')
