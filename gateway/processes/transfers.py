@@ -11,7 +11,7 @@ Source: architecture §2 (imap), §5 (keys); ADR 0027.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gateway.domain import sealing
@@ -33,7 +33,8 @@ LOOK_EVERY_S: Final = 5.0
 REACH_TIMEOUT_S: Final = 10.0
 # Whose session is not gone has finished a move by then; if it has not, it finds that somebody else has.
 LEFT_BEHIND_AFTER: Final = timedelta(seconds=20)
-LATELY: Final = timedelta(hours=1)  # what is older was looked at when the process began
+# Older ones are looked for as often: rows may have been away so long, or the key store.
+LATELY: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Transfers:
         self._log, self._pool, self._keys, self._changing = log, pool, keys, changing
         self._clock, self._entropy, self._by = clock, entropy, by
         self._erased = set[MailId]()  # what nobody can finish
-        self._has_looked = False
+        self._all_arrived_at: datetime | None = None  # when all that ever left was looked at
 
     def new_ids(self, count: int) -> tuple[MailId, ...]:
         now = self._clock.now()
@@ -123,9 +124,12 @@ class Transfers:
 
     async def finish(self) -> int:
         """Finish what left some time ago and has not arrived; how many. Raises Unavailable, Full, Deposed."""
-        left = await self._left_behind()
+        now = self._clock.now()
+        is_due = self._all_arrived_at is None or now - self._all_arrived_at >= LATELY
+        since = None if is_due else now - LATELY
+        left = await self._left_behind(since, now)
         if not left:
-            self._has_looked = True
+            self._all_arrived_at = now if is_due else self._all_arrived_at
             return 0
         # It may have arrived in the log, and only not in the rows.
         last = await self._log.last()
@@ -134,14 +138,12 @@ class Transfers:
             for account_id in {one.to_account_id for one in left}
             if await self._changing.await_rows(account_id, last, REACH_TIMEOUT_S)
         }
-        left = [one for one in await self._left_behind() if one.to_account_id in reached]
+        left = [one for one in await self._left_behind(since, now) if one.to_account_id in reached]
         for departure in left:
             await self._finish(departure)
         return len(left)
 
-    async def _left_behind(self) -> list[Departure]:
-        now = self._clock.now()
-        since = now - LATELY if self._has_looked else None
+    async def _left_behind(self, since: datetime | None, now: datetime) -> list[Departure]:
         async with self._pool.rows() as rows:
             found = await departures(rows, since=since, before=now - LEFT_BEHIND_AFTER)
         return [one for one in found if one.mail_id not in self._erased]

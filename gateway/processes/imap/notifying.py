@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never
 
 from gateway.mail.mailbox_name import SEPARATOR
 from gateway.mail.uids import Ranges
-from gateway.ports import ContentCorrupt, ContentMissing, Unavailable
+from gateway.ports import ContentCorrupt, ContentMissing, Full, Unavailable
 from gateway.processes import maillog
 from gateway.processes.imap.fetching import fetch
 from gateway.processes.imap.folder_commands import listable, status_line
@@ -128,7 +128,7 @@ async def _fetch_arrived(session: Session, watch: Watch, arrived: Ranges) -> Non
     command = Fetch(SequenceSet(tuple(arrived)), watch.wishes.attributes, by_uid=True)
     try:
         await fetch(session, command)
-    except (Unavailable, ContentMissing, ContentCorrupt) as error:
+    except (Unavailable, Full, ContentMissing, ContentCorrupt) as error:
         maillog.command_put_off(command="Notify", reason=str(error))
 
 

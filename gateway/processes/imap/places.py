@@ -68,6 +68,8 @@ async def others_places(rows: Rows, person: Person) -> dict[str, Place]:
     known = {row.account_id: row for row in await accounts_with_ids(rows, [person.account_id, *shared])}
     if person.account_id not in known:  # erased meanwhile
         return {}
+    if person.account_id not in known:  # the directory's rows are behind: nobody can say who this is
+        return {}
     owners = sorted((known[one] for one in shared if one in known), key=lambda owner: owner.address)
     mailboxes = await mailboxes_of(rows, [owner.account_id for owner in owners])
     unfollowed = await unfollowed_by(rows, person.account_id)

@@ -246,6 +246,24 @@ async def test_a_move_whose_process_was_killed_in_between_is_finished_once(
     assert (await again.ok("FETCH 1:2 BODY[]")).status == "OK"
 
 
+async def test_a_move_is_finished_also_when_that_could_not_be_done_for_long(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, malee = await shared(home, "lrswte")
+    assert await home.transfers.finish() == 0  # all that ever left was looked at
+    await malee.ok(f'SELECT "{DESK}/desk"')
+
+    async def killed(*_: object) -> list[object]:
+        raise Over("failed", "killed")
+
+    monkeypatch.setattr(transferring, "_move_in", killed)
+    with pytest.raises(Over):
+        await malee.command("MOVE 1:2 INBOX")
+    monkeypatch.setattr("gateway.processes.transfers.LEFT_BEHIND_AFTER", timedelta(seconds=-1))
+    monkeypatch.setattr("gateway.processes.transfers.LATELY", timedelta(0))  # it left longer ago than that
+    assert await home.transfers.finish() == 2
+
+
 async def test_the_quota_of_who_holds_it_counts(home: Home) -> None:
     suda, malee = await shared(home, "lri")
     large = b"Subject: large\r\n\r\n" + b"x" * 990_000
