@@ -36,7 +36,7 @@ async def list_accounts(asked: Asked) -> bodies.AccountList:
             rows,
             text=wanted.search or "",
             agencies=agencies,
-            after=_plain(wanted.after or ""),
+            after=wanted.after or "",
             limit=wanted.limit + 1,
         )
     page = found[: wanted.limit]
@@ -112,7 +112,7 @@ async def close_account(asked: Asked) -> bodies.AccountChanged:
 async def list_aliases(asked: Asked) -> bodies.AliasList:
     wanted: bodies.AliasesWanted = asked.query
     of = None if wanted.of is UNSET else await asked.account("see", address_in(wanted.of))
-    account_id, _, name = _plain(wanted.after or "").partition(":")
+    account_id, _, name = (wanted.after or "").partition(":")
     async with asked.office.pool.rows() as rows:
         found = await directory.list_aliases(
             rows,
@@ -183,8 +183,3 @@ async def _role(asked: Asked) -> tuple[Address, AgencyId | None]:
 
 def _address(asked: Asked) -> Address:
     return address_in(asked.path["address"])
-
-
-def _plain(text: str) -> str:
-    """What the rows can be asked for: no NUL."""
-    return text.replace("\0", "")

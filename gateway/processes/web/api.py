@@ -150,11 +150,11 @@ class Administration:
         for pattern, methods in self._routes:
             if found := pattern.fullmatch(path):
                 try:
-                    return methods, {
-                        name: unquote(text, errors="strict") for name, text in found.groupdict().items()
-                    }
+                    named = {name: unquote(text, errors="strict") for name, text in found.groupdict().items()}
                 except UnicodeDecodeError as error:
                     raise malformed("the path is not UTF-8") from error
+                if not any("\0" in text for text in named.values()):
+                    return methods, named
         raise not_here("there is no such thing in this API")
 
     async def _token(self, request: Request) -> Response:
@@ -237,7 +237,9 @@ async def _body(request: Request, kind: type[Any], octets_max: int = BODY_OCTETS
 
 
 def _query(request: Request, kind: type[Any]) -> Any:
+    """What is asked for, without NUL: the rows can neither hold it nor be asked for it."""
+    asked = {name: text.replace("\0", "") for name, text in request.query_params.items()}
     try:
-        return msgspec.convert(dict(request.query_params), kind, strict=False)
+        return msgspec.convert(asked, kind, strict=False)
     except msgspec.ValidationError as error:
         raise malformed(f"the query is not what is asked for: {error}") from error

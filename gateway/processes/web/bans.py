@@ -98,7 +98,7 @@ async def add_ban(asked: Asked) -> BanShown:
 
 
 async def lift_ban(asked: Asked) -> BanLifted:
-    ban_id = asked.path["ban_id"].replace("\0", "")
+    ban_id = asked.path["ban_id"]
     async with asked.office.pool.rows() as rows:
         found = await query.find_ban(rows, ban_id)
     if found is None:

@@ -130,7 +130,8 @@ async def test_a_pack_that_was_not_stored_as_sent_is_not_recorded(
 
     async def put_damaged(name: str, octets: Any, size: int = -1) -> Any:
         stored = await put_whole(name, octets, size)
-        objects.objects[name] = b"?" + objects.objects[name][1:]
+        kept_as = objects.objects[name]
+        objects.objects[name] = bytes([kept_as[0] ^ 1]) + kept_as[1:]
         return stored
 
     monkeypatch.setattr(objects, "put", put_damaged)

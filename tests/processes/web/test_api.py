@@ -81,6 +81,14 @@ async def test_lists_come_in_pages(world: World) -> None:
     assert rest["next"] is None
 
 
+async def test_what_no_row_can_hold_is_found_nowhere(world: World) -> None:
+    """PostgreSQL takes no NUL."""
+    for query in ("search=a%00b", "after=a%00b", "agency=a%00b"):
+        assert (await world.ask("operator", "GET", f"/accounts?{query}")).status == 200
+    for path in (f"/accounts/{CLERK}%00", "/bans/%00", "/queue/%00", "/agencies/%00"):
+        assert (await world.ask("operator", "GET", path)).status in (404, 405)
+
+
 async def test_a_local_part_may_have_a_slash_in_it(world: World) -> None:
     assert (await world.ask("admin", "POST", "/accounts", {"address": "a/b@opm.go.th"})).status == 201
     assert (await world.ask("admin", "GET", f"/accounts/{quoted('a/b@opm.go.th')}")).status == 200
