@@ -36,6 +36,7 @@ class Launch:
     cwd: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_patience_s: float = 30.0  # how long stop() waits before it kills
+    orphan_signal: signal.Signals | None = None  # when the supervisor is gone; None: stop_signal
     ready_fd: int | None = None  # where it says that it serves (readiness.py)
     leaves: tuple[Path, ...] = ()  # files outside the data folder that it leaves behind when it is killed
 
@@ -53,7 +54,7 @@ class Spawned(subprocess.Popen[bytes]):
         supervisor_pid = os.getpid()
 
         def die_with_supervisor() -> None:
-            end_with_parent(launch.stop_signal)
+            end_with_parent(launch.orphan_signal or launch.stop_signal)
             if os.getppid() != supervisor_pid:
                 os._exit(1)
 

@@ -8,6 +8,7 @@ Source: facts-embedded.md (SeaweedFS), ADR 0001.
 
 import asyncio
 import http.client
+import signal
 import tempfile
 import time
 import urllib.error
@@ -63,6 +64,8 @@ class S3Server:
             runs=(program("weed"), "-logtostderr=true", "server", *(f"-{k}={v}" for k, v in options.items())),
             log=self.logs / "s3.log",
             cwd=INFRA / "s3",  # filer.toml is read from here
+            # Asked to end while PostgreSQL, its metadata, ends as well, it may wait for that for ever.
+            orphan_signal=signal.SIGKILL,
             env={
                 "GOMEMLIMIT": "256MiB",
                 "AWS_ACCESS_KEY_ID": self.credentials.s3_access_key,

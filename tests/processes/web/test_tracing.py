@@ -72,4 +72,4 @@ async def test_refused_recipients_are_seen_by_their_agency_and_operators(world: 
 )
 async def test_what_is_no_query_is_refused(world: World, query: str) -> None:
     assert (await world.ask("operator", "GET", f"/trace{query}")).status == 400
-    assert (await world.ask("operator", "GET", "/trace?subject=%00")).status == 200
+    assert (await world.ask("operator", "GET", "/trace?subject=a%00b")).status == 200
