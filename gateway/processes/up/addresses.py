@@ -1,6 +1,6 @@
 """Loopback ports for the embedded servers: free ones, and whether one is taken."""
 
-import contextlib
+import itertools
 import random
 import socket
 from pathlib import Path
@@ -12,27 +12,37 @@ LOOPBACK = "127.0.0.1"
 OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 FIRST_PORT: Final = 10_240
 CANDIDATES: Final = 200
+_reserved: Final[list[socket.socket]] = []  # open as long as this process is there
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now, all different, all with room for no other use of ours.
+    """Ports nobody listens on now, all different, and ours until this process ends.
 
     Not of those the kernel gives to connections that go out (ip(7), ip_local_port_range): between now and the
     server's start, or while it is down, any program's connection could take its port from it.
     """
     candidates = random.SystemRandom().sample(range(FIRST_PORT, _first_outgoing()), CANDIDATES)
-    with contextlib.ExitStack() as held:
-        free: list[int] = []
-        for port in candidates:
-            each = held.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                each.bind((LOOPBACK, port))
-                free.append(port)
-            if len(free) == count:
-                return free
-    raise StartFailed(
-        f"of {CANDIDATES} ports from {FIRST_PORT} on, fewer than {count} are free on {LOOPBACK}"
-    )
+    free = list(itertools.islice(filter(reserve, candidates), count))
+    if len(free) < count:
+        text = f"of {CANDIDATES} ports from {FIRST_PORT} on, fewer than {count} are free on {LOOPBACK}"
+        raise StartFailed(text)
+    return free
+
+
+def reserve(port: int) -> bool:
+    """Have a port for a server that is to be started; False: somebody has it.
+
+    Two gateways that start at once both find a port free. A name in the kernel's table (unix(7), abstract) is
+    had by one, and gone with its process.
+    """
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0saraban port {port}")
+    except OSError:
+        name.close()
+        return False
+    _reserved.append(name)
+    return not is_taken(LOOPBACK, port)
 
 
 def _first_outgoing() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.processes.listening.sockets import hold
-from gateway.processes.up.addresses import LOOPBACK, free_ports, is_taken
+from gateway.processes.up.addresses import LOOPBACK, free_ports, reserve
 from gateway.processes.up.children import StartFailed
 from gateway.processes.up.credentials import write_secret
 from gateway.processes.up.servers import PORTS
@@ -47,7 +47,7 @@ class Ports:
     def for_servers(self) -> list[int]:
         """Loopback ports for the embedded servers."""
         kept = self._kept.get("servers", [])
-        if len(kept) != PORTS or any(is_taken(LOOPBACK, port) for port in kept):
+        if len(kept) != PORTS or not all(reserve(port) for port in kept):
             kept = free_ports(PORTS)
         self._keep("servers", kept)
         return kept
