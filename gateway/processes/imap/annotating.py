@@ -9,8 +9,9 @@ Source: RFC 5464 §4.2, §4.3.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from gateway.mail.ids import AccountId
-from gateway.processes.imap.places import PREFIX, Place
+from gateway.domain.open_tree import OpenTree
+from gateway.mail.ids import AccountId, MailboxId
+from gateway.processes.imap.places import Place
 from gateway.processes.imap.session import Done, Session
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import GetMetadata, SetMetadata
@@ -71,15 +72,14 @@ def wanted(command: GetMetadata, kept: Mapping[str, bytes]) -> Iterator[tuple[st
 async def set_metadata(session: Session, command: SetMetadata) -> Done:
     if not command.mailbox and any(entry.startswith(SHARED) for entry, _ in command.values):
         raise CannotObey("", "What all share on this server is not for clients to set", "NOPERM")
-    account_id, path = session.account_id, command.mailbox
-    if path.startswith(PREFIX):
-        async with session.room.pool.rows() as rows:
-            place = await session.place(rows, command)
-        if not all(entry.startswith(SHARED) for entry, _ in command.values):
-            raise CannotObey("", "Notes of your own are for your own mailboxes", "METADATA NOPRIVATE")
-        account_id, path = place.account_id, place.inner
-    _, position = await session.room.folders.decide(
-        account_id, session.actor, lambda tree: tree.annotate(path, command.values)
-    )
-    await session.reach(position, account_id)
+    named = await session.named(command)
+    if named.mailbox_id and not all(entry.startswith(SHARED) for entry, _ in command.values):
+        raise CannotObey("", "Notes of your own are for your own mailboxes", "METADATA NOPRIVATE")
+
+    def decide(tree: OpenTree) -> MailboxId | None:
+        named.check(tree)
+        return tree.annotate(named.inner, command.values)
+
+    _, position = await session.room.folders.decide(named.account_id, session.actor, decide)
+    await session.reach(position, named.account_id)
     return Done("SETMETADATA completed")

@@ -17,7 +17,7 @@ from gateway.mail.rights import READ
 from gateway.mail.uids import ranges_of, uids_text
 from gateway.processes.imap.annotating import annotations_in
 from gateway.processes.imap.places import PREFIX, Place, as_seen, others_places, own_places
-from gateway.processes.imap.session import Done, NamesMailbox, Session
+from gateway.processes.imap.session import Done, Session
 from gateway.protocols.imap import responses
 from gateway.protocols.imap.commands import (
     Create,
@@ -179,22 +179,15 @@ async def _new_place(session: Session, path: str) -> _NewPlace:
     raise _may_not_make()
 
 
-async def _place(session: Session, command: NamesMailbox) -> tuple[AccountId, str]:
-    """Whose the mailbox is that a command names, and its name there; one's own the tree looks for. Raises
-    CannotObey."""
-    if not command.mailbox.startswith(PREFIX):
-        return session.account_id, command.mailbox
-    async with session.room.pool.rows() as rows:
-        place = await session.place(rows, command)
-    return place.account_id, place.inner
-
-
 async def delete(session: Session, command: Delete) -> Done:
-    account_id, inner = await _place(session, command)
-    _, position = await session.room.folders.decide(
-        account_id, session.actor, lambda tree: tree.delete(inner)
-    )
-    await session.reach(position, account_id)
+    named = await session.named(command)
+
+    def decide(tree: OpenTree) -> MailboxId:
+        named.check(tree)
+        return tree.delete(named.inner)
+
+    _, position = await session.room.folders.decide(named.account_id, session.actor, decide)
+    await session.reach(position, named.account_id)
     await session.look(now=True)
     return Done("DELETE completed")
 
@@ -202,17 +195,17 @@ async def delete(session: Session, command: Delete) -> Done:
 async def rename(session: Session, command: Rename) -> Done:
     if command.mailbox.removesuffix(SEPARATOR) == INBOX:
         return await _rename_inbox(session, command.to)
-    account_id, inner = await _place(session, command)
-    new = await _new_place(session, command.to)
-    if new.account_id != account_id:
+    named, new = await session.named(command), await _new_place(session, command.to)
+    if new.account_id != named.account_id:
         raise CannotObey("", "A mailbox stays with its owner: move its messages instead", "CANNOT")
 
     def decide(tree: OpenTree) -> MailboxId:
+        named.check(tree)
         new.check(tree)
-        return tree.rename(inner, new.inner)
+        return tree.rename(named.inner, new.inner)
 
-    _, position = await session.room.folders.decide(account_id, session.actor, decide)
-    await session.reach(position, account_id)
+    _, position = await session.room.folders.decide(named.account_id, session.actor, decide)
+    await session.reach(position, named.account_id)
     return Done("RENAME completed")
 
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.domain.open_tree import OTHERS, SEPARATOR
+from gateway.domain.open_tree import OTHERS, SEPARATOR, OpenTree
 from gateway.domain.sharing import ALL_RIGHTS, Party, rights_of
 from gateway.mail.ids import AccountId, MailboxId
 from gateway.mail.rights import LOOKUP
 from gateway.ports import Position
+from gateway.protocols.imap.errors import CannotObey
 from projections.directory.query import AccountRow, Person, accounts_with_ids
 from projections.mailbox.query import MailboxRow, list_mailboxes, paths_of
 from projections.mailbox.sharing import mailboxes_of, rights_given, seen_by, shared_with, unfollowed_by
@@ -46,6 +47,23 @@ class Place:
     @property
     def mailbox_id(self) -> MailboxId:
         return self.row.mailbox_id
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mailbox that a decision is about: whose it is, and its owner's name for it.
+
+    mailbox_id: the one that somebody has the right to; None: it is their own.
+    """
+
+    account_id: AccountId
+    inner: str
+    mailbox_id: MailboxId | None = None
+
+    def check(self, tree: OpenTree) -> None:
+        """Its owner may have given the name to another meanwhile. Raises CannotObey."""
+        if self.mailbox_id is not None and tree.find(self.inner) != self.mailbox_id:
+            raise CannotObey("", "There is no mailbox of that name", "NONEXISTENT")
 
 
 async def own_places(rows: Rows, person: Person) -> dict[str, Place]:

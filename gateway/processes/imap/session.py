@@ -18,7 +18,7 @@ from gateway.mail.rights import LOOKUP, READ
 from gateway.ports import Position, Spool, Unavailable
 from gateway.processes.changing import EVENTS_A_GROUP
 from gateway.processes.imap.mailroom import Mailroom
-from gateway.processes.imap.places import PREFIX, Place, others_places, own_places, rights_to
+from gateway.processes.imap.places import PREFIX, Named, Place, others_places, own_places, rights_to
 from gateway.processes.imap.view import View, told
 from gateway.processes.imap.watch import Watch
 from gateway.processes.listening.wire import Over, Wire
@@ -175,6 +175,14 @@ class Session:
         if not place.rights.issuperset(TO_NAMED[type(command)]):
             raise CannotObey("", "You have no right to do that with this mailbox", "NOPERM")
         return place
+
+    async def named(self, command: NamesMailbox) -> Named:
+        """The same for a decision; one's own the tree looks for. Raises CannotObey."""
+        if not command.mailbox.startswith(PREFIX):
+            return Named(self.account_id, command.mailbox)
+        async with self.room.pool.rows() as rows:
+            place = await self.place(rows, command)
+        return Named(place.account_id, place.inner, place.mailbox_id)
 
     async def enter(self, view: View) -> None:
         """Have a mailbox selected, and hear of what happens there. Raises Unavailable."""

@@ -8,8 +8,11 @@ import pytest
 
 from gateway.domain.changes import MessageMovedIn, MessageMovedOut
 from gateway.domain.events import MessageRead
-from gateway.processes.imap import transferring
+from gateway.processes.imap import folder_commands, session, transferring
+from gateway.processes.imap.places import Place, others_places
 from gateway.processes.listening.wire import Over
+from projections.directory.query import Person
+from projections.readmodel import Rows
 from tests.imap_client import Answer
 from tests.processes.imap_sessions.home import MALEE, SUDA, Home, Visit
 from tests.processes.imap_sessions.test_folders import names, status
@@ -303,6 +306,31 @@ async def test_nothing_is_made_below_a_mailbox_that_one_may_not_see(home: Home) 
         assert (await malee.command(f'CREATE "{DESK}/desk/{hidden}/new"')).code == "NOPERM"
         assert (await malee.command(f'RENAME "{DESK}/desk/mine" "{DESK}/desk/{hidden}/new"')).code == "NOPERM"
     assert not [name for name in names(await suda.ok('LIST "" "*"')) if name.endswith("new")]
+
+
+async def test_a_right_is_to_a_mailbox_and_not_to_what_has_its_name_now(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner names another mailbox so, between the look at the rights and the decision."""
+    suda, malee = await shared(home, "lrwkx")
+    async with home.pool.rows() as rows:
+        before = await others_places(rows, home.malee)
+
+    async def as_before(rows: Rows, person: Person) -> dict[str, Place]:
+        return before
+
+    await suda.ok("RENAME desk cellar")
+    await suda.ok("CREATE desk")
+    for module in (session, folder_commands):
+        monkeypatch.setattr(module, "others_places", as_before)
+    desk = f'"{DESK}/desk"'
+    for command in (
+        f"DELETE {desk}",
+        f'RENAME {desk} "{DESK}/desk/x"',
+        f'SETMETADATA {desk} (/shared/comment "x")',
+    ):
+        assert (await malee.command(command)).code == "NONEXISTENT", command
+    assert {"desk", "cellar"} <= set(names(await suda.ok('LIST "" "*"')))
 
 
 async def test_what_a_mailbox_is_for_its_owner_says(home: Home) -> None:
