@@ -29,6 +29,7 @@ from projections.mailbox.sharing import Departure, departures
 from projections.readmodel import Pool
 
 A_GROUP: Final = 60  # each with a summary of 8 KiB at most: half of the 1 MB of a group (architecture §4)
+AT_ONCE: Final = 500  # that are finished before it is looked again
 LOOK_EVERY_S: Final = 5.0
 REACH_TIMEOUT_S: Final = 10.0
 # Whose session is not gone has finished a move by then; if it has not, it finds that somebody else has.
@@ -145,8 +146,8 @@ class Transfers:
 
     async def _left_behind(self, since: datetime | None, now: datetime) -> list[Departure]:
         async with self._pool.rows() as rows:
-            found = await departures(rows, since=since, before=now - LEFT_BEHIND_AFTER)
-        return [one for one in found if one.mail_id not in self._erased]
+            before = now - LEFT_BEHIND_AFTER
+            return await departures(rows, since=since, before=before, but=self._erased, limit=AT_ONCE)
 
     async def _finish(self, departure: Departure) -> None:
         stamp = Stamp(self._clock.now(), Actor("account", departure.mover), self._by)

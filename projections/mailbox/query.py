@@ -446,23 +446,32 @@ async def arrivals(rows: Rows, after: Position, up_to: Position, *, limit: int) 
 
 async def outcome_of(rows: Rows, account_id: AccountId, position: Position) -> Outcome | None:
     """None: the rows have not reached that position, or it is no change."""
-    found = await rows.fetchrow(
-        f"""SELECT mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids
-        FROM {SCHEMA}.change_outcome WHERE account_id = $1 AND position = $2""",
+    (outcome,) = await outcomes_of(rows, account_id, [position])
+    return outcome
+
+
+async def outcomes_of(
+    rows: Rows, account_id: AccountId, positions: Sequence[Position]
+) -> list[Outcome | None]:
+    """The same of many, in their order."""
+    found = await rows.fetch(
+        f"""SELECT position, mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids
+        FROM {SCHEMA}.change_outcome WHERE account_id = $1 AND position = ANY($2::bigint[])""",
         account_id,
-        position,
+        positions,
     )
-    if found is None:
-        return None
-    mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids = found
-    return Outcome(
-        mailbox_id,
-        parse_uids(applied),
-        parse_uids(refused),
-        to_mailbox_id,
-        to_uidvalidity,
-        parse_uids(to_uids),
-    )
+    outcomes = {
+        position: Outcome(
+            mailbox_id,
+            parse_uids(applied),
+            parse_uids(refused),
+            to_mailbox_id,
+            to_uidvalidity,
+            parse_uids(to_uids),
+        )
+        for position, mailbox_id, applied, refused, to_mailbox_id, to_uidvalidity, to_uids in found
+    }
+    return [outcomes.get(position) for position in positions]
 
 
 async def has_change_between(

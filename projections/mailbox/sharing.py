@@ -84,18 +84,23 @@ class Departure:
     at: datetime
 
 
-async def departures(rows: Rows, *, since: datetime | None, before: datetime) -> list[Departure]:
+async def departures(
+    rows: Rows, *, since: datetime | None, before: datetime, but: Collection[MailId], limit: int
+) -> list[Departure]:
     """Those that left between two instants and have not arrived, as far as the rows know, the first first.
 
-    since: None: ever.
+    since: None: ever. but: these are not looked for.
     """
     found = await rows.fetch(
         f"""SELECT d.position, account_id, mailbox_id, uid, d.mail_id, to_account_id, to_mailbox_id, mover, at
         FROM {_SCHEMA}.departure AS d JOIN {_SCHEMA}.mailbox ON opened_at = box
         WHERE at < $1 AND ($2::timestamptz IS NULL OR at >= $2) AND NOT EXISTS (SELECT FROM {_SCHEMA}.delivery
             WHERE delivery.account_id = to_account_id AND delivery.mail_id = d.mail_id)
-        ORDER BY d.position, uid""",
+            AND d.mail_id <> ALL($3::text[])
+        ORDER BY d.position, uid LIMIT $4""",
         before,
         since,
+        list(but),
+        limit,
     )
     return [Departure(*row) for row in found]

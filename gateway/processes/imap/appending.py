@@ -24,7 +24,7 @@ from gateway.processes.storing import INLINE_OCTETS_MAX, Octets
 from gateway.protocols.imap import framer, responses
 from gateway.protocols.imap.commands import Append, AppendMessage, Catenated, Replace
 from gateway.protocols.imap.errors import CannotObey
-from projections.mailbox.query import Outcome, outcome_of
+from projections.mailbox.query import Outcome, outcomes_of
 
 # All of them are one group of the log, of at most 1 MB (architecture §4, Lanes); a summary has 8 KiB.
 MESSAGES_MAX: Final = 60
@@ -112,7 +112,7 @@ async def _outcomes(
     try:
         async with session.room.pool.rows() as rows:
             await session.learn(rows)
-            found = [await outcome_of(rows, target.account_id, position) for position in positions]
+            found = await outcomes_of(rows, target.account_id, positions)
     except Unavailable:
         return []
     return [outcome for outcome in found if outcome is not None]

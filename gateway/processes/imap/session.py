@@ -28,7 +28,7 @@ from gateway.protocols.imap.commands import State
 from gateway.protocols.imap.errors import UNTAGGED, CannotObey, Kind
 from gateway.protocols.imap.rights import TO_NAMED
 from projections.directory.query import Person
-from projections.mailbox.query import Outcome, outcome_of
+from projections.mailbox.query import Outcome, outcomes_of
 from projections.readmodel import Rows
 
 NEWS_EVERY_S: Final = 1.0  # hints may be lost: rows are looked at again after that at the latest
@@ -241,7 +241,7 @@ class Session:
         self.begin_looking()
         async with self.room.pool.rows() as rows:
             await self.learn(rows)
-            outcomes = [await outcome_of(rows, account_id, position) for position in positions]
+            outcomes = await outcomes_of(rows, account_id, positions)
         pairs = zip(positions, outcomes, strict=True)
         return [Change(position, outcome) for position, outcome in pairs if outcome is not None]
 

@@ -16,7 +16,7 @@ from gateway.processes.imap.session import Session
 from gateway.processes.imap.view import View
 from gateway.processes.transfers import A_GROUP, Target
 from gateway.protocols.imap import responses
-from projections.mailbox.query import MessageRow, Outcome, outcome_of
+from projections.mailbox.query import MessageRow, Outcome, outcomes_of
 from projections.mailbox.sharing import Departure
 
 MOVED_AT_ONCE: Final = 500  # messages a fact, each with an id: 16 KB of it
@@ -111,7 +111,7 @@ async def _arrived(session: Session, target: Place, events: Sequence[MessageAppe
     positions = await session.room.changing.append(target.account_id, events)
     await session.reach(positions[-1], target.account_id)
     async with session.room.pool.rows() as rows:
-        found = [await outcome_of(rows, target.account_id, position) for position in positions]
+        found = await outcomes_of(rows, target.account_id, positions)
     return [outcome for outcome in found if outcome is not None]
 
 
