@@ -12,7 +12,6 @@ LOOPBACK = "127.0.0.1"
 OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 FIRST_PORT: Final = 10_240
 CANDIDATES: Final = 200
-_reserved: Final[list[socket.socket]] = []  # open as long as this process is there
 
 
 def free_ports(count: int) -> list[int]:
@@ -41,7 +40,7 @@ def reserve(port: int) -> bool:
     except OSError:
         name.close()
         return False
-    _reserved.append(name)
+    name.detach()  # never closed: it is ours until this process ends
     return not is_taken(LOOPBACK, port)
 
 
